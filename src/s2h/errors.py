@@ -1,0 +1,30 @@
+"""What can go wrong, as one small tree.
+
+    S2HError
+    ├── ConfigError      the config asks for something that does not exist or cannot be
+    ├── DataError        a file is missing, torn, or not what its place in the chain requires
+    ├── ModelError       a model or its processor cannot be built, loaded or used as asked
+    └── TrainingError    a training run is wrong from the start or went wrong on the way
+
+Each message says what is wrong, what was found, what was expected, and what to do.
+"""
+
+
+class S2HError(Exception):
+    """Base of every error that a user can cause and mend."""
+
+
+class ConfigError(S2HError):
+    """The config asks for something that does not exist or cannot be."""
+
+
+class DataError(S2HError):
+    """A file is missing, torn, or not what its place in the chain requires."""
+
+
+class ModelError(S2HError):
+    """A model or its processor cannot be built, loaded or used as asked."""
+
+
+class TrainingError(S2HError):
+    """A training run is wrong from the start or went wrong on the way."""

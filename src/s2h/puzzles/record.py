@@ -1,0 +1,66 @@
+"""One puzzle as a row of a shard: the dataclass and its Arrow schema, side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pyarrow as pa
+
+LEVELS = ("SIMPLE", "MEDIUM", "HARD")
+SPLITS = ("train", "eval")
+MODALITIES = ("text", "image")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Record:
+    """One puzzle, as an image and as equivalent text, with its answer and chain of thought.
+
+    Attributes:
+        puzzle_id: unique over the whole study, ``{task}-{level}-{split}-{index:07d}``.
+        task: registered name of the task.
+        level: SIMPLE, MEDIUM or HARD.
+        split: train or eval.
+        index: position in its set, counted over all shards, from 0.
+        text: the puzzle as text.
+        text_question: what is asked when the puzzle is given as text.
+        image_question: what is asked when the puzzle is given as an image.
+        reasoning: the chain of thought, the same for both modalities.
+        answer_block: how every response ends; its last line is ``Answer: `` and the answer.
+        answer: the answer alone.
+        puzzle: the symbolic puzzle as JSON; text, image and answer are functions of it.
+        image: a PNG file and its name, as Hugging Face's Image feature stores them.
+    """
+
+    puzzle_id: str
+    task: str
+    level: str
+    split: str
+    index: int
+    text: str
+    text_question: str
+    image_question: str
+    reasoning: str
+    answer_block: str
+    answer: str
+    puzzle: str
+    image: dict[str, Any]
+
+
+SCHEMA = pa.schema(
+    [
+        ("puzzle_id", pa.string()),
+        ("task", pa.string()),
+        ("level", pa.string()),
+        ("split", pa.string()),
+        ("index", pa.int64()),
+        ("text", pa.string()),
+        ("text_question", pa.string()),
+        ("image_question", pa.string()),
+        ("reasoning", pa.string()),
+        ("answer_block", pa.string()),
+        ("answer", pa.string()),
+        ("puzzle", pa.string()),
+        ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+    ]
+)

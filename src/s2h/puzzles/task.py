@@ -1,0 +1,154 @@
+"""What a task is: pure functions from a random generator to a puzzle, and from a puzzle to all its views.
+
+Answers, texts, images and verdicts are functions of the symbolic puzzle; nothing is ever read back from pixels.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+
+import numpy as np
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+
+Level = Literal["SIMPLE", "MEDIUM", "HARD"]
+Modality = Literal["text", "image"]
+Style = Literal["paper", "compact"]
+
+P = TypeVar("P")
+
+
+def _ordered(span: tuple[int, int]) -> tuple[int, int]:
+    if span[0] > span[1]:
+        raise ValueError(f"a range is [smallest, largest], but {list(span)} runs backwards")
+    return span
+
+
+Span = Annotated[tuple[int, int], AfterValidator(_ordered)]
+"""An inclusive range of whole numbers, written ``[smallest, largest]``."""
+
+
+class Settings(BaseModel):
+    """Base of every part of the config: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LevelSettings(Settings):
+    """How many puzzles a level has. Tasks add what makes a puzzle of that level.
+
+    Attributes:
+        train: number of training puzzles.
+        eval: number of evaluation puzzles.
+    """
+
+    train: int = Field(ge=0)
+    eval: int = Field(ge=0)
+
+
+class TaskSettings(Settings):
+    """Base of every task's settings; a task adds ``levels`` and what all its puzzles share.
+
+    Attributes:
+        style: ``paper`` draws and words puzzles as the paper does; ``compact`` is the same task in small images (a
+            multiple of 16 pixels) and single words, which the tiny model reads.
+    """
+
+    style: Style
+
+    levels: dict[Any, Any]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a reply is worth.
+
+    Attributes:
+        parsed: an answer of the right form was found.
+        answer: that answer, as it was read; empty when none was.
+        correct: the answer solves the puzzle.
+        chain_correct: the chain of thought is right from its first step to its last, and so is the answer.
+    """
+
+    parsed: bool
+    answer: str
+    correct: bool
+    chain_correct: bool
+
+
+class Task(ABC, Generic[P]):
+    """A family of puzzles with levels; all methods are pure functions of their arguments and the settings.
+
+    Attributes:
+        name: registered name.
+        title: the paper's name of the task.
+        settings_type: the config class of this task.
+        puzzle_type: the frozen dataclass that holds a symbolic puzzle.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    settings_type: ClassVar[type[TaskSettings]]
+    puzzle_type: ClassVar[type[Any]]
+
+    def __init__(self, settings: Any) -> None:
+        self.settings = settings
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator, level: Level) -> P:
+        """Draw a solvable puzzle of ``level``; raises DataError when the settings allow none."""
+
+    @abstractmethod
+    def answer(self, puzzle: P) -> str:
+        """The answer alone, computed from the symbolic puzzle."""
+
+    @abstractmethod
+    def describe(self, puzzle: P) -> str:
+        """The puzzle as text: all that the image shows, and nothing that it does not."""
+
+    @abstractmethod
+    def question(self, puzzle: P, modality: Modality) -> str:
+        """What is asked, worded for a puzzle given as ``modality``."""
+
+    @abstractmethod
+    def reason(self, puzzle: P) -> str:
+        """The chain of thought that leads to the answer, without the answer block."""
+
+    @abstractmethod
+    def render(self, puzzle: P) -> bytes:
+        """The puzzle as a PNG file."""
+
+    @abstractmethod
+    def judge(self, puzzle: P, reply: str) -> Verdict:
+        """Judge any text that a model may write; never raises, never evaluates it."""
+
+    @abstractmethod
+    def words(self) -> frozenset[str]:
+        """Every whitespace-separated word that texts, questions, chains and answers hold in the compact style."""
+
+    def answer_block(self, puzzle: P) -> str:
+        """How every response ends, with or without a chain of thought."""
+        return f"Answer: {self.answer(puzzle)}"
+
+    @cached_property
+    def _codec(self) -> TypeAdapter[Any]:
+        return TypeAdapter(self.puzzle_type)
+
+    def to_json(self, puzzle: P) -> str:
+        """The symbolic puzzle as JSON."""
+        return self._codec.dump_json(puzzle).decode()
+
+    def from_json(self, text: str) -> P:
+        """The symbolic puzzle that ``to_json`` wrote."""
+        found: P = self._codec.validate_json(text)
+        return found
+
+
+def final_answer(reply: str) -> str | None:
+    """What stands after the last ``Answer:`` of a reply, up to the end of its line; None where there is none."""
+    _, marker, rest = reply.rpartition("Answer:")
+    if not marker:
+        return None
+    return rest.strip().split("\n", 1)[0].strip()
