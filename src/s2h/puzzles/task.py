@@ -11,7 +11,9 @@ from functools import cached_property
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import numpy as np
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, Field, TypeAdapter
+
+from s2h.settings import Settings
 
 Level = Literal["SIMPLE", "MEDIUM", "HARD"]
 Modality = Literal["text", "image"]
@@ -28,12 +30,6 @@ def _ordered(span: tuple[int, int]) -> tuple[int, int]:
 
 Span = Annotated[tuple[int, int], AfterValidator(_ordered)]
 """An inclusive range of whole numbers, written ``[smallest, largest]``."""
-
-
-class Settings(BaseModel):
-    """Base of every part of the config: immutable, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class LevelSettings(Settings):

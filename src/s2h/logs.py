@@ -1,0 +1,76 @@
+"""One set-up for every job: all of it goes to the job's log file, progress goes to the terminal as well."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from s2h.errors import S2HError
+
+LOGGER = logging.getLogger("s2h")
+
+
+@contextmanager
+def job_log(path: str | Path) -> Iterator[logging.Logger]:
+    """Log a job into ``path`` and warnings and progress to the terminal; a user's error ends the job in one line.
+
+    Everything else that a library prints on standard output or error stays where it is.
+    """
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    file = logging.FileHandler(path, mode="w")
+    file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    LOGGER.addHandler(file)
+    LOGGER.setLevel(logging.INFO)
+    try:
+        yield LOGGER
+    except S2HError as error:
+        LOGGER.exception("%s", error)
+        print(f"s2h: {error}", file=sys.stderr)
+        sys.exit(1)
+    except BaseException:
+        LOGGER.exception("the job stopped")
+        raise
+    finally:
+        LOGGER.removeHandler(file)
+        file.close()
+
+
+def clock(seconds: float) -> str:
+    """Seconds as m:ss or h:mm:ss."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+class Progress:
+    """Says how far a job is and how long it will take: one line every few seconds, to the terminal and the log.
+
+    Args:
+        title: what is being done, e.g. ``train mix_plus, phase 1 of 2``.
+        total: number of steps of the whole job.
+        done: steps done before, when a job goes on after an interruption.
+        every: seconds between two lines.
+    """
+
+    def __init__(self, title: str, total: int, *, done: int = 0, every: float = 10.0) -> None:
+        self.title, self.total, self.every = title, total, every
+        self._first = done
+        self._start = self._last = time.monotonic()
+
+    def __call__(self, done: int, note: str = "") -> None:
+        """Report that ``done`` of the steps are finished; prints at most once in ``every`` seconds, and at the end."""
+        now = time.monotonic()
+        if now - self._last < self.every and done < self.total:
+            return
+        self._last = now
+        spent = now - self._start
+        left = spent / max(done - self._first, 1) * (self.total - done)
+        share = 100 * done / max(self.total, 1)
+        tail = f", {note}" if note else ""
+        line = f"{self.title}: {done}/{self.total} ({share:.0f}%), {clock(spent)} spent, {clock(left)} left{tail}"
+        LOGGER.info(line)
+        print(f"[s2h] {line}", file=sys.stderr, flush=True)

@@ -1,0 +1,52 @@
+"""Models and processors from a folder, with errors that say what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForImageTextToText, AutoProcessor
+
+from s2h.errors import ModelError
+
+
+def load_processor(folder: str | Path) -> Any:
+    """The processor of a model folder; raises ModelError when it has none that shows images."""
+    try:
+        processor = AutoProcessor.from_pretrained(folder)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelError(f"no processor can be loaded from {folder}: {error}") from None
+    if not hasattr(processor, "tokenizer") or not hasattr(processor, "image_processor"):
+        raise ModelError(
+            f"{folder} holds a {type(processor).__name__}, which handles text or images alone: a processor with a "
+            "tokenizer and an image processor is needed; save it next to the model with save_pretrained."
+        )
+    return processor
+
+
+def load_model(folder: str | Path, *, dtype: torch.dtype, attention: str) -> Any:
+    """The model of a folder.
+
+    Args:
+        folder: what ``save_pretrained`` wrote.
+        dtype: of the weights.
+        attention: implementation of attention: "eager", "sdpa" or "flash_attention_2".
+    """
+    try:
+        return AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, attn_implementation=attention)
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"no image-text-to-text model can be loaded from {folder}: {error}") from None
+
+
+def user_turn(prompt: str, *, with_image: bool) -> list[dict[str, Any]]:
+    """A conversation of one user turn, as chat templates read it; the image comes first."""
+    image = [{"type": "image"}] if with_image else []
+    return [{"role": "user", "content": [*image, {"type": "text", "text": prompt}]}]
+
+
+def prompt_text(processor: Any, prompt: str, *, with_image: bool) -> str:
+    """The text that stands before the response: the chat template applied, with the marker of the model's turn."""
+    turn = user_turn(prompt, with_image=with_image)
+    text: str = processor.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)
+    return text

@@ -1,0 +1,139 @@
+"""Settings of the models, free of torch so that the config loads in no time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from s2h.settings import Settings
+
+
+class TinySettings(Settings):
+    """Sizes of the tiny model; the defaults give a little under a million parameters.
+
+    Attributes:
+        image_size: side of the square image, pixels.
+        patch_size: side of a patch, pixels: one tile of the compact style.
+        vision_width: width of the vision tower.
+        vision_layers: layers of the vision tower.
+        text_width: width of the decoder.
+        text_layers: layers of the decoder.
+        heads: attention heads, of both.
+        feed_forward: width of the decoder's feed-forward layers.
+    """
+
+    kind: Literal["tiny"] = "tiny"
+    image_size: int = Field(96, ge=16)
+    patch_size: int = Field(16, ge=4)
+    vision_width: int = Field(64, ge=8)
+    vision_layers: int = Field(1, ge=1)
+    text_width: int = Field(128, ge=8)
+    text_layers: int = Field(4, ge=1)
+    heads: int = Field(4, ge=1)
+    feed_forward: int = Field(384, ge=8)
+
+    @model_validator(mode="after")
+    def _divides(self) -> TinySettings:
+        if self.image_size % self.patch_size:
+            raise ValueError(f"image_size ({self.image_size}) must be a multiple of patch_size ({self.patch_size})")
+        for width in (self.vision_width, self.text_width):
+            if width % (2 * self.heads):
+                raise ValueError(f"a width ({width}) must be a multiple of twice the number of heads ({self.heads})")
+        return self
+
+
+class PretrainedSettings(Settings):
+    """A model that exists: a name on the Hugging Face hub, or a local folder that ``save_pretrained`` wrote.
+
+    Attributes:
+        name: ``organisation/name`` on the hub, or a path that begins with ``/``, ``./`` or ``~``.
+        revision: branch, tag or commit on the hub.
+        min_pixels: least pixels of an image for processors that resize by area (Qwen2.5-VL in the paper: 128 * 28**2).
+        max_pixels: most pixels (the paper: 1280 * 28**2).
+    """
+
+    kind: Literal["pretrained"] = "pretrained"
+    name: str = Field(min_length=1)
+    revision: str = "main"
+    min_pixels: int | None = Field(None, ge=1)
+    max_pixels: int | None = Field(None, ge=1)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the name is a path."""
+        return self.name.startswith(("/", "./", "../", "~"))
+
+    @model_validator(mode="after")
+    def _is_a_model(self) -> PretrainedSettings:
+        folder = Path(self.name).expanduser()
+        if self.is_local and not (folder / "config.json").is_file():
+            raise ValueError(
+                f"{self.name} is not a model folder: it has no config.json. Give a folder that save_pretrained wrote, "
+                "or a hub name such as Qwen/Qwen2.5-VL-3B-Instruct"
+            )
+        return self
+
+
+Source = Annotated[TinySettings | PretrainedSettings, Field(discriminator="kind")]
+
+
+class TrainingSettings(Settings):
+    """How a model is trained; every phase starts with a fresh optimizer and schedule.
+
+    Attributes:
+        learning_rate: peak of the schedule (the paper: 2e-5).
+        schedule: ``cosine`` to zero (the paper), or ``linear`` to zero from ``decay_from`` on.
+        decay_from: share of the phase after which the linear schedule falls.
+        warmup: share of the phase in which the rate rises from zero (the paper: 0.03).
+        batch_size: examples of an optimizer step, over all processes (the paper: 128).
+        micro_batch_size: most examples that one process computes at once; the rest is gradient accumulation.
+        weight_decay: of AdamW (the paper: 0).
+        beta2: of AdamW.
+        max_grad_norm: gradients are clipped to this norm.
+        max_length: most tokens of an example, image tokens included (the paper's script: 3072); longer ones are refused.
+        precision: arithmetic of the forward and backward pass.
+        gradient_checkpointing: recompute activations in the backward pass.
+        random_positions: each training response starts up to this many positions later than it follows the prompt,
+            drawn anew for each example. Reading then cannot lean on fixed distances between prompt and response
+            (compare Ruoss et al., 2023, Randomized Positional Encodings). 0 turns it off, as in the paper.
+        checkpoint_every: optimizer steps between two checkpoints from which an interrupted run goes on.
+        deepspeed: DeepSpeed config file; batch sizes and precision are filled in from here.
+    """
+
+    learning_rate: float = Field(gt=0)
+    schedule: Literal["cosine", "linear"] = "cosine"
+    decay_from: float = Field(0.6, ge=0, lt=1)
+    warmup: float = Field(0.03, ge=0, lt=1)
+    batch_size: int = Field(ge=1)
+    micro_batch_size: int = Field(ge=1)
+    weight_decay: float = Field(0.0, ge=0)
+    beta2: float = Field(0.999, gt=0, lt=1)
+    max_grad_norm: float = Field(1.0, gt=0)
+    max_length: int = Field(ge=8)
+    precision: Literal["fp32", "bf16"] = "bf16"
+    gradient_checkpointing: bool = False
+    random_positions: int = Field(0, ge=0)
+    checkpoint_every: int = Field(500, ge=1)
+    deepspeed: str = "config/deepspeed/zero2.json"
+
+
+class ScoringSettings(Settings):
+    """How a model is decoded: greedily.
+
+    Attributes:
+        max_new_tokens: where a reply is cut off (the paper: 2048).
+        batch_size: examples decoded together.
+    """
+
+    max_new_tokens: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+
+
+class ModelSettings(Settings):
+    """A model: where it comes from, how it is trained and decoded."""
+
+    source: Source
+    training: TrainingSettings
+    scoring: ScoringSettings

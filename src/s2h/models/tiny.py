@@ -1,0 +1,117 @@
+"""The embedded model: a stock LLaVA (CLIP tower, projector, Llama) of about a million parameters, made from config.
+
+It reads the compact style: 16-pixel tiles, one patch each, and words separated by white space.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import (
+    CLIPImageProcessor,
+    CLIPVisionConfig,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+)
+
+from s2h.models.settings import TinySettings
+
+SPECIAL = ("<pad>", "<unk>", "<end>", "<image>", "<user>", "<assistant>")
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{% if message.role == 'user' %}<user>{% else %}<assistant>{% endif %}"
+    "{% for part in message.content %}{% if part.type == 'image' %} <image>{% else %} {{ part.text }}{% endif %}"
+    "{% endfor %}{% if message.role == 'assistant' %} <end>{% endif %}{% endfor %}"
+    "{% if add_generation_prompt %} <assistant>{% endif %}"
+)
+
+
+def make_tokenizer(words: Iterable[str]) -> PreTrainedTokenizerFast:
+    """A word-level tokenizer that splits at white space; a word that is not in ``words`` becomes ``<unk>``."""
+    vocabulary = [*SPECIAL, *sorted(set(words) - set(SPECIAL))]
+    backend = Tokenizer(models.WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token="<unk>"))
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        pad_token="<pad>",
+        unk_token="<unk>",
+        eos_token="<end>",
+        additional_special_tokens=["<image>", "<user>", "<assistant>"],
+        clean_up_tokenization_spaces=False,
+        padding_side="left",
+        extra_special_tokens={"image_token": "<image>"},
+    )
+
+
+def make_processor(settings: TinySettings, words: Iterable[str]) -> LlavaProcessor:
+    """The processor: pictures are scaled to 0..1 and normalised, never resized unless their size is not the model's."""
+    size = {"height": settings.image_size, "width": settings.image_size}
+    images = CLIPImageProcessor(
+        size=size, do_resize=True, do_center_crop=False, image_mean=[0.5] * 3, image_std=[0.5] * 3, resample=0
+    )
+    return LlavaProcessor(
+        image_processor=images,
+        tokenizer=make_tokenizer(words),
+        patch_size=settings.patch_size,
+        vision_feature_select_strategy="default",
+        image_token="<image>",
+        num_additional_image_tokens=1,
+        chat_template=CHAT_TEMPLATE,
+    )
+
+
+def make_config(settings: TinySettings, tokenizer: PreTrainedTokenizerFast) -> LlavaConfig:
+    """The stock LLaVA config in the sizes of ``settings``."""
+    vision = CLIPVisionConfig(
+        image_size=settings.image_size,
+        patch_size=settings.patch_size,
+        hidden_size=settings.vision_width,
+        intermediate_size=2 * settings.vision_width,
+        num_hidden_layers=settings.vision_layers,
+        num_attention_heads=settings.heads,
+    )
+    text = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=settings.text_width,
+        intermediate_size=settings.feed_forward,
+        num_hidden_layers=settings.text_layers,
+        num_attention_heads=settings.heads,
+        num_key_value_heads=settings.heads,
+        max_position_embeddings=2048,
+        tie_word_embeddings=True,
+        pad_token_id=tokenizer.pad_token_id,
+        bos_token_id=None,
+        eos_token_id=tokenizer.eos_token_id,
+    )
+    return LlavaConfig(
+        vision_config=vision,
+        text_config=text,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
+        vision_feature_select_strategy="default",
+        vision_feature_layer=-1,
+        image_seq_length=(settings.image_size // settings.patch_size) ** 2,
+        tie_word_embeddings=True,
+    )
+
+
+def build(settings: TinySettings, *, words: Iterable[str], seed: int, folder: Path) -> None:
+    """Make the model from random weights and write it with its processor, as ``from_pretrained`` reads them.
+
+    Args:
+        settings: sizes.
+        words: the closed vocabulary of the tasks it will see.
+        seed: seed of the initial weights.
+        folder: where to write; it is made.
+    """
+    processor = make_processor(settings, words)
+    torch.manual_seed(seed)
+    model = LlavaForConditionalGeneration(make_config(settings, processor.tokenizer))
+    model.generation_config.eos_token_id = processor.tokenizer.eos_token_id
+    model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)

@@ -1,0 +1,494 @@
+"""Grid Navigation: collect all objects of a grid, avoid its obstacles, and end at the destination."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+
+import numpy as np
+from pydantic import Field, model_validator
+
+from s2h.errors import ConfigError, DataError
+from s2h.puzzles import drawing
+from s2h.puzzles.drawing import BLACK, RGB, WHITE, Indexes
+from s2h.puzzles.task import Level, LevelSettings, Modality, Span, Task, TaskSettings, Verdict, final_answer
+
+Cell = tuple[int, int]
+"""(row, column), both from 0."""
+
+MOVES: dict[str, Cell] = {"up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1)}
+"""What each move adds to (row, column); in the order in which the search breaks ties."""
+
+SOURCE, DESTINATION, EMPTY = "S", "D", "O"
+OBJECTS = {
+    "heart": "♥", "crown": "♚", "flag": "⚑", "star": "★", "flower": "✿", "umbrella": "☂", "plane": "✈", "phone": "☎",
+    "spark": "⚡", "diamond": "♦", "queen": "♛", "hammer": "⚒", "club": "♣", "gear": "⚙", "arrow": "➔", "sun": "☀",
+    "bishop": "♝", "note": "♪", "coffee": "☕", "anchor": "⚓", "cloud": "☁", "pawn": "♟", "castle": "♜", "horse": "♞",
+    "infinity": "∞", "moon": "☾", "null": "∅", "approx": "≈", "integral": "∫", "product": "∏", "sum": "∑",
+}  # fmt: skip
+OBSTACLES = {"dot": "●", "cross": "✖", "square": "■", "triangle": "▲", "plus": "✚"}
+COMPACT_OBJECTS = ("heart", "star", "moon", "note", "sum", "infinity", "null", "phone")
+"""Objects of the compact style: those that stay apart from each other and from the obstacles on 16 pixels."""
+COMPACT_ROWS = "nopqrstuvwxyz"
+COMPACT_COLUMNS = "abcdefghijklm"
+NO_PATH = "no path"
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_TRIES = 10_000  # candidates drawn for one puzzle; the rarest configuration of the shipped settings needs some dozens
+
+_SKY: RGB = (0x87, 0xCE, 0xEB)
+_GREEN: RGB = (0x00, 0x64, 0x00)
+_NAVY: RGB = (0x40, 0x46, 0x6E)
+_PALETTE = drawing.Palette((WHITE, BLACK), (_SKY, BLACK), (_GREEN, BLACK), (_NAVY, WHITE))
+_PAGE = 1000  # pixels, both ways
+_AREA = (125, 120, 775, 770)  # left, top, width and height in pixels of the part of the page that the grid may fill
+_POINT = 100 / 72  # pixels in a point at 100 dpi
+_BORDER = 3  # pixels; 2 points in the paper
+_TILE = 16  # pixels in a compact cell: one patch of the tiny model's vision tower
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Grid:
+    """A grid with one source, one destination, objects and obstacles.
+
+    Attributes:
+        cells: one word a cell, one tuple a row: ``S``, ``D``, ``O`` for an empty cell, or the name of an object or
+            obstacle. No object is there twice.
+    """
+
+    cells: tuple[tuple[str, ...], ...]
+
+    @property
+    def shape(self) -> Cell:
+        """Number of rows and of columns."""
+        return len(self.cells), len(self.cells[0])
+
+    def places(self) -> dict[Cell, str]:
+        """Every cell that is not empty, in reading order, with its word."""
+        return {
+            (row, column): word
+            for row, words in enumerate(self.cells)
+            for column, word in enumerate(words)
+            if word != EMPTY
+        }
+
+    def tour(self) -> list[Cell]:
+        """Source, objects, destination, as the search visits them: next comes the object nearest in L1 distance.
+
+        Among objects equally near the first in reading order is next. That order is part of the method, not of the
+        question: a walk that collects in any other order is as good.
+        """
+        places = self.places()
+        ends = {word: cell for cell, word in places.items() if word in (SOURCE, DESTINATION)}
+        left = [cell for cell, word in places.items() if word in OBJECTS]
+        stops = [ends[SOURCE]]
+        while left:
+            stops.append(min(left, key=lambda cell: _distance(cell, stops[-1])[0]))
+            left.remove(stops[-1])
+        return [*stops, ends[DESTINATION]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the search: what was tried at a cell, and what came of it.
+
+    Attributes:
+        cell: where the search stands.
+        collected: the object picked up on arriving here; empty when there was none.
+        rejected: the moves that were refused, in the order of trying, each with the reason: ``outside``, ``visited``,
+            or the word of the cell that may not be entered (an obstacle, an object whose turn is later, or ``D``).
+        move: the move that was made; empty when none was left, so that the search goes back by one cell.
+    """
+
+    cell: Cell
+    collected: str
+    rejected: tuple[tuple[str, str], ...]
+    move: str
+
+
+class NavigationLevel(LevelSettings):
+    """A level of Grid Navigation.
+
+    Attributes:
+        objects: range of the number of objects to collect (the paper: SIMPLE 1-2, HARD 2-5).
+        obstacle_kinds: range of the number of kinds of obstacles in a grid (the paper: SIMPLE 1, HARD 3-5).
+        steps: range of the number of steps of the search, forwards or back (the paper: SIMPLE 10-25, HARD 26-60).
+    """
+
+    objects: Span = Field(description="range of the number of objects to collect")
+    obstacle_kinds: Span = Field(description="range of the number of kinds of obstacles in a grid")
+    steps: Span = Field(description="range of the number of steps of the search, forwards or back")
+
+
+class GridNavigationSettings(TaskSettings):
+    """Settings of Grid Navigation.
+
+    Attributes:
+        rows: range of the number of rows (the paper: 8-12).
+        columns: range of the number of columns (the paper: 8-12).
+        obstacle_share: share of cells with an obstacle (the paper: 0.35).
+    """
+
+    rows: Span = Field(description="range of the number of rows")
+    columns: Span = Field(description="range of the number of columns")
+    obstacle_share: float = Field(gt=0, lt=1, description="share of cells with an obstacle")
+    levels: dict[Level, NavigationLevel]
+
+    @model_validator(mode="after")
+    def _grid_has_names(self) -> GridNavigationSettings:
+        most = len(COMPACT_ROWS if self.style == "compact" else _LETTERS)
+        for name, span in (("rows", self.rows), ("columns", self.columns)):
+            if not 2 <= span[0] <= span[1] <= most:
+                raise ValueError(
+                    f"{name} is {list(span)}, but source and destination need two, and letters name at most {most} in "
+                    f"the {self.style} style: choose from 2 to {most}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _levels_fit(self) -> GridNavigationSettings:
+        kinds = len(COMPACT_OBJECTS if self.style == "compact" else OBJECTS)
+        limits = {
+            "objects": (0, min(kinds, self.rows[0] * self.columns[0] - 2)),
+            "obstacle_kinds": (1, len(OBSTACLES)),
+            "steps": (2, 10_000),
+        }
+        for level, spec in self.levels.items():
+            for name, (least, most) in limits.items():
+                span = getattr(spec, name)
+                if not least <= span[0] <= span[1] <= most:
+                    raise ValueError(f"levels.{level}.{name} is {list(span)}: choose from {least} to {most}")
+        return self
+
+
+class GridNavigation(Task[Grid]):
+    """A walk from source to destination that picks up every object, found by depth-first search."""
+
+    name = "grid_navigation"
+    title = "Grid Navigation"
+    settings_type = GridNavigationSettings
+    puzzle_type = Grid
+
+    @property
+    def compact(self) -> bool:
+        """Whether grids are small images and single words."""
+        return bool(self.settings.style == "compact")
+
+    def sample(self, rng: np.random.Generator, level: Level) -> Grid:
+        """Draw a grid whose search takes as many steps as the level allows.
+
+        Size, number of objects and number of obstacle kinds are drawn first, and kept until a grid fits: each
+        combination is equally frequent, as in the paper, however rarely its grids fit.
+        """
+        if level not in self.settings.levels:
+            raise ConfigError(f"{self.title} has no level {level}: its levels are {', '.join(self.settings.levels)}.")
+        spec = self.settings.levels[level]
+        shape = (_draw(rng, self.settings.rows), _draw(rng, self.settings.columns))
+        objects, kinds = _draw(rng, spec.objects), _draw(rng, spec.obstacle_kinds)
+        for _ in range(_TRIES):
+            grid = self._candidate(rng, shape, objects, kinds)
+            steps = _search(grid, spec.steps[1])
+            if steps is not None and len(steps) >= spec.steps[0] and len(_obstacle_kinds(grid)) == kinds:
+                return grid
+        raise DataError(
+            f"{self.title} {level}: none of {_TRIES} grids with {shape[0]} rows, {shape[1]} columns, {objects} objects "
+            f"and {kinds} kinds of obstacles can be solved in {spec.steps[0]} to {spec.steps[1]} steps. Widen "
+            f"levels.{level}.steps, or change the range of rows, columns or objects, or obstacle_share."
+        )
+
+    def _candidate(self, rng: np.random.Generator, shape: Cell, objects: int, kinds: int) -> Grid:
+        """Any grid, solvable or not.
+
+        Differences from the paper: the destination may lie in the first row and column as well, and the objects are
+        put on distinct cells at once. As in the paper they may take the place of an obstacle.
+        """
+        source, destination = _ends(rng, shape)
+        words = np.full(shape, EMPTY, dtype=object)
+        blocked = np.argwhere(_obstacle_mask(rng, shape, (source, destination), self.settings.obstacle_share))
+        names = rng.permutation(len(OBSTACLES))[:kinds]
+        for (row, column), kind in zip(blocked, rng.integers(kinds, size=len(blocked)), strict=True):
+            words[row, column] = tuple(OBSTACLES)[names[kind]]
+        words[source], words[destination] = SOURCE, DESTINATION
+        known = COMPACT_OBJECTS if self.compact else tuple(OBJECTS)
+        free = np.flatnonzero((words != SOURCE) & (words != DESTINATION))
+        chosen = rng.permutation(free)[:objects]
+        for place, kind in zip(chosen, rng.permutation(len(known))[:objects], strict=True):
+            words.flat[place] = known[kind]
+        return Grid(tuple(tuple(row) for row in words.tolist()))
+
+    def answer(self, puzzle: Grid) -> str:
+        """The moves that the search did not take back, separated by spaces."""
+        return " ".join(surviving_moves(search(puzzle)))
+
+    def describe(self, puzzle: Grid) -> str:
+        """Letters of the columns, then a line for each row: its letter and its cells."""
+        rows, columns = self._names(puzzle.shape)
+        join = " " if self.compact else " & "
+        lines = [join.join(columns) if self.compact else join.join(["", *columns]).lstrip()]
+        return "\n".join([*lines, *(join.join([name, *cells]) for name, cells in zip(rows, puzzle.cells, strict=True))])
+
+    def question(self, puzzle: Grid, modality: Modality) -> str:
+        """What is asked; in the compact style the same few words for every puzzle."""
+        return "collect all then reach D" if self.compact else _paper_question(modality)
+
+    def reason(self, puzzle: Grid) -> str:
+        """The search, step by step, with every move that was refused and why."""
+        rows, columns = self._names(puzzle.shape)
+        return (_compact_chain if self.compact else _paper_chain)(puzzle, rows, columns)
+
+    def render(self, puzzle: Grid) -> bytes:
+        """The grid with letters at its rows and columns, and symbols for objects and obstacles."""
+        rows, columns = self._names(puzzle.shape)
+        return _PALETTE.png((_draw_compact if self.compact else _draw_page)(puzzle, rows, columns))
+
+    def judge(self, puzzle: Grid, reply: str) -> Verdict:
+        """Any walk is correct that stays inside, enters no obstacle and has all objects when it reaches D.
+
+        The walk ends at its first visit of the destination; what follows is ignored. Differences from the paper: a
+        walk that leaves the grid is always wrong, and surplus spaces, commas, capitals or a full stop are harmless.
+        """
+        moves = (final_answer(reply) or "").lower().removesuffix(".").replace(",", " ").split()
+        if " ".join(moves) == NO_PATH:
+            return Verdict(True, NO_PATH, False, False)
+        if not moves or not set(moves) <= MOVES.keys():
+            return Verdict(False, "", False, False)
+        correct = walk_solves(puzzle, moves)
+        gold = f"{self.reason(puzzle)} {self.answer_block(puzzle)}".split()
+        return Verdict(True, " ".join(moves), correct, correct and reply.split()[-len(gold) :] == gold)
+
+    def words(self) -> frozenset[str]:
+        """Every word of the compact style."""
+        letters = {*COMPACT_ROWS[: self.settings.rows[1]], *COMPACT_COLUMNS[: self.settings.columns[1]]}
+        cells = {SOURCE, DESTINATION, EMPTY, *COMPACT_OBJECTS, *OBSTACLES}
+        chain = {*MOVES, "outside", "visited", "take", "back", "avoid"}
+        return frozenset({*letters, *cells, *chain, "collect", "all", "then", "reach", "Answer:"})
+
+    def _names(self, shape: Cell) -> tuple[str, str]:
+        """A letter for each row and for each column."""
+        if self.compact:  # different letters for rows and columns, so that a lone word says which it is
+            return COMPACT_ROWS[: shape[0]], COMPACT_COLUMNS[: shape[1]]
+        return _LETTERS[: shape[0]], _LETTERS[: shape[1]]
+
+
+@lru_cache(maxsize=256)
+def search(grid: Grid) -> tuple[Step, ...]:
+    """The steps of the depth-first search from source to destination; arriving there is not a step.
+
+    Raises:
+        DataError: the search does not reach the destination.
+    """
+    steps = _search(grid, limit=10_000_000)
+    if steps is None:
+        raise DataError(f"this grid has no way that collects its objects in turn, it is no puzzle: {grid.cells}")
+    return tuple(steps)
+
+
+def surviving_moves(steps: Iterable[Step]) -> list[str]:
+    """The moves that were not taken back."""
+    moves: list[str] = []
+    for step in steps:
+        if step.move:
+            moves.append(step.move)
+        else:
+            moves.pop()
+    return moves
+
+
+def walk_solves(grid: Grid, moves: Iterable[str]) -> bool:
+    """Whether a walk from the source reaches the destination with all objects, inside the grid, past no obstacle."""
+    places = grid.places()
+    left = {cell for cell, word in places.items() if word in OBJECTS}
+    cell = grid.tour()[0]
+    for move in moves:
+        cell = _shift(cell, move)
+        if not _inside(cell, grid.shape) or places.get(cell) in OBSTACLES:
+            return False
+        left.discard(cell)
+        if places.get(cell) == DESTINATION:
+            return not left
+    return False
+
+
+def _search(grid: Grid, limit: int) -> list[Step] | None:
+    """The whole search, one leg for each stop of the tour; None when a leg fails or ``limit`` steps do not suffice.
+
+    What was visited is forgotten at every object. A leg that fails has seen every cell that can be reached without
+    entering a later stop, so that going back beyond its first cell could not help: the grid has no solution in the
+    order of the tour. As in the paper such a grid is no puzzle, even where another order would do.
+    """
+    closed, stops = grid.places(), grid.tour()
+    del closed[stops[0]]
+    steps: list[Step] = []
+    for start, target in zip(stops, stops[1:], strict=False):
+        found = closed.pop(target)
+        leg = _search_leg(grid.shape, closed, (start, target), limit - len(steps))
+        if leg is None:
+            return None
+        if steps and leg:
+            leg[0] = dataclasses.replace(leg[0], collected=collected)
+        steps += leg
+        collected = found
+    return steps
+
+
+def _search_leg(shape: Cell, closed: Mapping[Cell, str], ends: tuple[Cell, Cell], limit: int) -> list[Step] | None:
+    """Depth-first search from one stop to the next; ``closed`` holds the cells that may not be entered."""
+    path, visited = [ends[0]], {ends[0]}
+    steps: list[Step] = []
+    while path[-1] != ends[1]:
+        step = _try_moves(shape, closed, visited, path[-1], ends[1])
+        steps.append(step)
+        if step.move:
+            path.append(_shift(path[-1], step.move))
+            visited.add(path[-1])
+        else:
+            path.pop()
+        if not path or len(steps) > limit:
+            return None
+    return steps
+
+
+def _try_moves(shape: Cell, closed: Mapping[Cell, str], visited: set[Cell], cell: Cell, target: Cell) -> Step:
+    """Try the four moves, first the one that ends nearest to the target, and make the first that is allowed."""
+    rejected: list[tuple[str, str]] = []
+    for move in sorted(MOVES, key=lambda name: _distance(_shift(cell, name), target)):
+        goal = _shift(cell, move)
+        if not _inside(goal, shape):
+            rejected.append((move, "outside"))
+        elif goal in visited:
+            rejected.append((move, "visited"))
+        elif goal in closed:
+            rejected.append((move, closed[goal]))
+        else:
+            return Step(cell, "", tuple(rejected), move)
+    return Step(cell, "", tuple(rejected), "")
+
+
+def _shift(cell: Cell, move: str) -> Cell:
+    rows, columns = MOVES[move]
+    return cell[0] + rows, cell[1] + columns
+
+
+def _inside(cell: Cell, shape: Cell) -> bool:
+    return 0 <= cell[0] < shape[0] and 0 <= cell[1] < shape[1]
+
+
+def _distance(cell: Cell, target: Cell) -> tuple[int, int]:
+    """L1 distance, and squared L2 distance to break its ties."""
+    rows, columns = abs(cell[0] - target[0]), abs(cell[1] - target[1])
+    return rows + columns, rows * rows + columns * columns
+
+
+def _obstacle_kinds(grid: Grid) -> list[str]:
+    """The kinds of obstacles that are in the grid."""
+    found = {word for row in grid.cells for word in row}
+    return [kind for kind in OBSTACLES if kind in found]
+
+
+def _draw(rng: np.random.Generator, span: tuple[int, int]) -> int:
+    return int(rng.integers(span[0], span[1] + 1))
+
+
+def _ends(rng: np.random.Generator, shape: Cell) -> tuple[Cell, Cell]:
+    """Source and destination, uniform among the pairs that share neither row nor column."""
+    source = tuple(int(rng.integers(size)) for size in shape)
+    offsets = tuple(int(rng.integers(1, size)) for size in shape)
+    destination = tuple((start + by) % size for start, by, size in zip(source, offsets, shape, strict=True))
+    return (source[0], source[1]), (destination[0], destination[1])
+
+
+def _obstacle_mask(rng: np.random.Generator, shape: Cell, ends: tuple[Cell, Cell], share: float) -> np.ndarray:
+    """Where obstacles are, ``bool[rows, columns]``: a fixed number between the ends, each other cell by chance."""
+    mask = rng.random(shape) < share
+    between = np.zeros(shape, dtype=bool)
+    (top, bottom), (left, right) = (sorted(pair) for pair in zip(*ends, strict=True))
+    between[top : bottom + 1, left : right + 1] = True
+    mask[between] = False
+    for end in ends:
+        between[end] = False
+    inner = np.flatnonzero(between)
+    count = int(share * len(inner) + 1e-9)  # rounding must not turn 7.0 into 6
+    mask.flat[rng.permutation(inner)[:count]] = True
+    return mask
+
+
+def _paper_question(modality: Modality) -> str:
+    """The paper's question; new in it: the collecting order is free, and the first visit of the destination ends it."""
+    if modality == "image":
+        marks = "Empty cells are white. The source is the sky blue cell and the destination is the dark green cell. "
+    else:
+        marks = f"Empty cells are written {EMPTY}, the source is {SOURCE} and the destination is {DESTINATION}. "
+    return (
+        "The puzzle is a two-dimensional grid. Some cells hold objects, which you must recognise and collect, and some "
+        f"hold obstacles, which you must not enter. Objects are of these kinds: {', '.join(OBJECTS)}. Obstacles are of "
+        f"these kinds: {', '.join(OBSTACLES)}. {marks}"
+        "Find a walk inside the grid from the source to the destination that collects all objects, in any order. The "
+        "walk ends when it reaches the destination for the first time. Give the walk as a list of moves, each of them "
+        "left, right, up or down. Write it on the last line as 'Answer: ' followed by the moves, separated by spaces. "
+        f"If there is no such walk, write 'Answer: {NO_PATH}'."
+    )
+
+
+def _paper_chain(grid: Grid, rows: Sequence[str], columns: Sequence[str]) -> str:
+    """One paragraph a step; every refused move names what is in the way."""
+    stops, places = grid.tour(), grid.places()
+
+    def name(cell: Cell) -> str:
+        return f"({rows[cell[0]]}, {columns[cell[1]]})"
+
+    objects = ", ".join(f"{places[cell]} {name(cell)}" for cell in stops[1:-1])
+    lines = [
+        "I search depth first and try the move first that ends nearest to the next target.",
+        f"Source: {name(stops[0])} Destination: {name(stops[-1])}",
+        f"Collect objects: {objects or 'none'}",
+        f"Avoid obstacles: {', '.join(_obstacle_kinds(grid)) or 'none'}",
+    ]
+    for step in search(grid):
+        lines.append(name(step.cell) + (f" Collect {step.collected}" if step.collected else ""))
+        for move, reason in step.rejected:
+            goal = "" if reason == "outside" else f" {name(_shift(step.cell, move))}"
+            lines.append(f"{move}{goal} {_paper_reason(reason)}")
+        okay = f"{step.move} {name(_shift(step.cell, step.move))} okay" if step.move else ""
+        lines.append(okay or "No move is left, so I retrace one step.")
+    return "\n".join(lines) + "\n"
+
+
+def _paper_reason(reason: str) -> str:
+    if reason in OBSTACLES:
+        return f"closed ({reason})"
+    if reason in ("outside", "visited"):
+        return reason
+    return f"too early ({'destination' if reason == DESTINATION else reason})"
+
+
+def _compact_chain(grid: Grid, rows: Sequence[str], columns: Sequence[str]) -> str:
+    """The stops, the obstacles, then a line a step: the cell, each refused move with its reason, the move made.
+
+    A move is refused when a reason follows it: ``outside``, ``visited`` or what is in the way.
+    """
+    places = grid.places()
+    stops = [f"{places[cell]} {rows[cell[0]]} {columns[cell[1]]}" for cell in grid.tour()]
+    lines = [" ".join(stops), " ".join(["avoid", *_obstacle_kinds(grid)])]
+    for step in search(grid):
+        found = ["take", step.collected] if step.collected else []
+        refused = [word for pair in step.rejected for word in pair]
+        lines.append(" ".join([rows[step.cell[0]], columns[step.cell[1]], *found, *refused, step.move or "back"]))
+    return "\n".join(lines)
+
+
+def _draw_page(grid: Grid, rows: Sequence[str], columns: Sequence[str]) -> Indexes:
+    """The paper's page: square cells in the middle, letters left of the rows and under the columns."""
+    left, top, width, height = _AREA
+    side = min(width // len(columns), height // len(rows))
+    x = left + (width - side * len(columns)) // 2
+    y = top + (height - side * len(rows)) // 2
+    canvas = _PALETTE.canvas(_PAGE, _PAGE)
+    for row, words in enumerate(grid.cells):
+        drawing.paste(canvas, _letter(rows[row], side), x - 40, y + row * side)
+        for column, word in enumerate(words):
+            drawing.paste(canvas, _sprite(word, side), x + column * side - 1, y + row * side - 1)
+    for column, letter in enumerate(columns):
+        drawing.paste(canvas, _letter(letter, side).T, 0, 0) if False else None
+        drawing.paste(canvas, _under(letter, side), x + column * side, y + side * len(rows) + 6)
+    return canvas

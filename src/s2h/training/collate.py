@@ -1,0 +1,87 @@
+"""From examples to tensors: the response alone is learned.
+
+Shapes: B examples, L tokens of the longest of them. Padding is on the right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from s2h.models.loading import prompt_text
+from s2h.seeding import generator
+from s2h.training.data import Example
+
+IGNORED = -100  # label of a token that is not learned, as torch's cross entropy reads it
+_SEQUENCE_KEYS = {"input_ids", "attention_mask", "mm_token_type_ids", "token_type_ids"}
+
+
+class Collator:
+    """Tokenises prompts and responses apart, so that a prompt is tokenised in training exactly as in scoring.
+
+    Args:
+        processor: tokenizer, image processor and chat template of the model.
+        random_positions: a response starts up to this many positions later than it follows the prompt.
+        seed: seed of the run; the shift of an example depends on it and the example's position alone.
+    """
+
+    def __init__(self, processor: Any, *, random_positions: int, seed: int) -> None:
+        self.processor = processor
+        self.random_positions = random_positions
+        self.seed = seed
+
+    def __call__(self, examples: Sequence[Example]) -> dict[str, Tensor]:
+        """The model's inputs: input_ids, attention_mask, labels ``int64[B, L]``, pixel_values and what goes with them.
+
+        ``position_ids int64[B, L]`` are there when ``random_positions`` is on.
+        """
+        encoded = self.encode_prompts(examples)
+        prompts = [ids[mask.bool()] for ids, mask in zip(encoded["input_ids"], encoded["attention_mask"], strict=True)]
+        responses = [torch.tensor(ids) for ids in self.encode_responses([e.response for e in examples])]
+        batch = {key: value for key, value in encoded.items() if key not in _SEQUENCE_KEYS}
+        batch |= self._sequences(prompts, responses)
+        for key in ("mm_token_type_ids", "token_type_ids"):
+            if key in encoded:  # zero is text: the response shows no image
+                batch[key] = torch.zeros_like(batch["input_ids"])
+                for row, (ids, mask) in enumerate(zip(encoded[key], encoded["attention_mask"], strict=True)):
+                    kept = ids[mask.bool()]
+                    batch[key][row, : len(kept)] = kept
+        if self.random_positions:
+            batch["position_ids"] = self._positions(examples, [len(p) for p in prompts], batch["input_ids"].shape[1])
+        return batch
+
+    def encode_prompts(self, examples: Sequence[Example]) -> dict[str, Tensor]:
+        """The prompts and images through the processor."""
+        texts = [prompt_text(self.processor, e.prompt, with_image=e.image is not None) for e in examples]
+        images = [e.image for e in examples if e.image is not None]
+        return dict(self.processor(text=texts, images=images or None, padding=True, return_tensors="pt"))
+
+    def encode_responses(self, responses: list[str]) -> list[list[int]]:
+        """Token ids of the responses, each closed by the end-of-turn token."""
+        tokenizer = self.processor.tokenizer
+        encoded: list[list[int]] = tokenizer(responses, add_special_tokens=False)["input_ids"]
+        return [[*ids, tokenizer.eos_token_id] for ids in encoded]
+
+    def _sequences(self, prompts: list[Tensor], responses: list[Tensor]) -> dict[str, Tensor]:
+        pad = torch.nn.utils.rnn.pad_sequence
+        whole = [torch.cat(pair) for pair in zip(prompts, responses, strict=True)]
+        labels = [
+            torch.cat([torch.full_like(p, IGNORED), r]) for p, r in zip(prompts, responses, strict=True)
+        ]
+        return {
+            "input_ids": pad(whole, batch_first=True, padding_value=self.processor.tokenizer.pad_token_id),
+            "attention_mask": pad([torch.ones_like(ids) for ids in whole], batch_first=True),
+            "labels": pad(labels, batch_first=True, padding_value=IGNORED),
+        }
+
+    def _positions(self, examples: Sequence[Example], prompt_lengths: list[int], length: int) -> Tensor:
+        """Positions count on from 0; from the response on they are shifted by the example's own random number."""
+        positions_BL = np.tile(np.arange(length), (len(examples), 1))
+        for row, (example, start) in enumerate(zip(examples, prompt_lengths, strict=True)):
+            rng = generator(self.seed, "position", example.position)
+            positions_BL[row, start:] += rng.integers(0, self.random_positions + 1)
+        return torch.from_numpy(positions_BL)
