@@ -1,0 +1,35 @@
+"""Train one phase: ``torchrun --nproc_per_node=N -m s2h.training JOB.json --job-log FILE``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from s2h.logs import job_log
+
+
+def main() -> None:
+    """Read the job that the workflow wrote and train it; the first process logs."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--title", required=True, help="what is trained, for a person to read")
+    parser.add_argument("--base", type=Path, required=True, help="model folder to start from")
+    parser.add_argument("--mixture", type=Path, required=True, help="Parquet file of the examples")
+    parser.add_argument("--output", type=Path, required=True, help="model folder to write")
+    parser.add_argument("--checkpoints", type=Path, required=True, help="folder of the checkpoints of this run")
+    parser.add_argument("--seed", type=int, required=True, help="seed of the run")
+    parser.add_argument("--settings", required=True, help="training settings as JSON")
+    parser.add_argument("--job-log", type=Path, required=True, help="log file")
+    arguments = vars(parser.parse_args())
+    log, settings = arguments.pop("job_log"), json.loads(arguments.pop("settings"))
+    rank = int(os.environ.get("RANK", "0"))
+    with job_log(log if rank == 0 else log.with_suffix(f".rank{rank}.log")):
+        from s2h.models.settings import TrainingSettings
+        from s2h.training.trainer import Job, Trainer
+
+        Trainer(Job(settings=TrainingSettings.model_validate(settings), **arguments)).run()
+
+
+if __name__ == "__main__":
+    main()

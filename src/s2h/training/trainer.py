@@ -1,0 +1,252 @@
+"""One phase of training with DeepSpeed, from a laptop to many GPUs.
+
+Every random choice of a step is a function of the seed and the step, so a run that goes on from a checkpoint does
+what it would have done without the interruption.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import deepspeed
+import torch
+import torch.distributed as dist
+from torch import Tensor
+from torch.nn import functional
+
+from s2h.errors import ConfigError, TrainingError
+from s2h.files import whole_folder
+from s2h.logs import LOGGER, Progress
+from s2h.models.loading import load_model, load_processor
+from s2h.models.settings import TrainingSettings
+from s2h.training.batches import micro_batches, step_count, step_positions
+from s2h.training.collate import IGNORED, Collator
+from s2h.training.data import Mixture
+from s2h.training.inspection import inspect
+from s2h.training.schedule import rate
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Job:
+    """One phase of training.
+
+    Attributes:
+        title: what is trained, for a person to read.
+        base: model folder that the phase starts from.
+        mixture: Parquet file of its examples, in order.
+        output: model folder to write.
+        checkpoints: folder of the checkpoints from which an interrupted run goes on; removed at the end.
+        seed: seed of the run.
+        settings: how to train.
+    """
+
+    title: str
+    base: Path
+    mixture: Path
+    output: Path
+    checkpoints: Path
+    seed: int
+    settings: TrainingSettings
+
+
+class Trainer:
+    """Trains one phase; ``run`` is all there is to call."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.settings = job.settings
+        _start_processes()
+        self.rank, self.ranks = dist.get_rank(), dist.get_world_size()
+        self.device = torch.device(os.environ.get("LOCAL_RANK", "0") if torch.cuda.is_available() else "cpu")
+        self.processor = load_processor(job.base)
+        self.mixture = Mixture(job.mixture)
+        self.collator = Collator(self.processor, random_positions=job.settings.random_positions, seed=job.seed)
+        self.inspection = inspect(self.mixture, self.collator, self.settings)
+        self.steps = step_count(len(self.mixture), self.settings.batch_size)
+        self.engine = self._engine()
+        self.step = self._resume()
+        self.metrics = self._metrics_before(self.step)
+
+    def run(self) -> None:
+        """Train to the end of the mixture and write the model folder, whole or not at all."""
+        started, first = time.monotonic(), self.step
+        if self.rank == 0:
+            LOGGER.info("%d examples in %d steps, %d processes", len(self.mixture), self.steps, self.ranks)
+        progress = Progress(self.job.title, self.steps, done=first)
+        while self.step < self.steps:
+            metrics = self._train_step()
+            self.step += 1
+            self.metrics.append(metrics)
+            if self.rank == 0:
+                progress(self.step, f"loss {metrics['loss']:.3f}")
+            if self.step % self.settings.checkpoint_every == 0 and self.step < self.steps:
+                self._checkpoint()
+        self._save(seconds=time.monotonic() - started, resumed_at=first)
+
+    def _engine(self) -> Any:
+        dtype = torch.bfloat16 if self.settings.precision == "bf16" else torch.float32
+        # Scaled dot product attention is the fastest on a GPU; on a CPU the plain product is, for the tiny model.
+        attention = "sdpa" if self.device.type == "cuda" else "eager"
+        model = load_model(self.job.base, dtype=dtype, attention=attention)
+        if self.settings.gradient_checkpointing:
+            model.gradient_checkpointing_enable({"use_reentrant": False})
+        model.train()
+        optimizer = torch.optim.AdamW(
+            model.parameters(),
+            lr=self.settings.learning_rate,
+            betas=(0.9, self.settings.beta2),
+            weight_decay=self.settings.weight_decay,
+        )
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: rate(step, steps=self.steps, settings=self.settings)
+        )
+        engine, *_ = deepspeed.initialize(
+            model=model, optimizer=optimizer, lr_scheduler=scheduler, config=self._deepspeed_config()
+        )
+        return engine
+
+    def _deepspeed_config(self) -> dict[str, Any]:
+        """The file's settings, with what the study decides filled in."""
+        path = Path(self.settings.deepspeed)
+        try:
+            config: dict[str, Any] = json.loads(path.read_text())
+        except (OSError, json.JSONDecodeError) as error:
+            raise ConfigError(f"training.deepspeed names {path}, which cannot be read: {error}") from None
+        self.rounds = max(math.ceil(self.settings.batch_size / (self.ranks * self.settings.micro_batch_size)), 1)
+        return config | {
+            "train_micro_batch_size_per_gpu": self.settings.micro_batch_size,
+            "gradient_accumulation_steps": self.rounds,
+            "gradient_clipping": self.settings.max_grad_norm,
+            "bf16": {"enabled": self.settings.precision == "bf16"},
+            "steps_per_print": 2**31,
+        }
+
+    def _train_step(self) -> dict[str, float]:
+        """One optimizer step over all its micro-batches; the loss is the mean over the step's target tokens."""
+        began = time.monotonic()
+        batches = list(self._batches())
+        targets = torch.tensor([sum(int((b["labels"] != IGNORED).sum()) for b in batches)], device=self.device)
+        dist.all_reduce(targets)
+        total = torch.zeros(1, device=self.device)
+        for batch in batches:
+            loss = self._loss(batch) / targets
+            total += loss.detach()
+            # DeepSpeed takes the mean over processes and accumulation rounds; the loss is normalised already.
+            self.engine.backward((loss * self.ranks * self.rounds).squeeze())
+            self.engine.step()
+        dist.all_reduce(total)
+        if not torch.isfinite(total):
+            raise TrainingError(
+                f"the loss of step {self.step + 1} is {total.item()}: lower training.learning_rate "
+                f"(now {self.settings.learning_rate}) or look at the data of {self.job.mixture}."
+            )
+        return {
+            "step": self.step + 1,
+            "loss": total.item(),
+            "learning_rate": self.settings.learning_rate * rate(self.step, steps=self.steps, settings=self.settings),
+            "target_tokens": int(targets),
+            "seconds": round(time.monotonic() - began, 4),
+        }
+
+    def _batches(self) -> Iterator[dict[str, Tensor]]:
+        """This process's micro-batches of the step, always as many as ``rounds``."""
+        positions = step_positions(self.step, examples=len(self.mixture), batch_size=self.settings.batch_size)
+        lengths = [int(self.inspection.lengths[p]) for p in positions]
+        mine = micro_batches(lengths, ranks=self.ranks, micro_batch_size=self.settings.micro_batch_size)[self.rank]
+        mine += [[]] * (self.rounds - len(mine))
+        for group in mine:
+            # A process without examples computes the step's first one and learns nothing from it.
+            batch = self.collator([self.mixture[positions[i]] for i in group or [0]])
+            if not group:
+                batch["labels"].fill_(IGNORED)
+            yield {key: value.to(self.device) for key, value in batch.items()}
+
+    def _loss(self, batch: dict[str, Tensor]) -> Tensor:
+        """Cross entropy summed over the target tokens of a micro-batch."""
+        labels_BL = batch.pop("labels")
+        logits_BLV = self.engine(**batch, use_cache=False).logits
+        loss = functional.cross_entropy(
+            logits_BLV[:, :-1].flatten(0, 1).float(),
+            labels_BL[:, 1:].flatten(),
+            ignore_index=IGNORED,
+            reduction="sum",
+        )
+        # A parameter that this micro-batch does not use (the vision tower of a text batch) may be used in another
+        # process's. ZeRO adds up gradients in the order in which they come, so every parameter must have one.
+        unused = sum(p.sum() for p in self.engine.module.parameters() if p.requires_grad)
+        return loss + 0.0 * unused
+
+    def _checkpoint(self) -> None:
+        tag = f"step-{self.step:07d}"
+        self.engine.save_checkpoint(str(self.job.checkpoints), tag=tag, client_state={"metrics": self.metrics})
+        if self.rank == 0:
+            for old in self.job.checkpoints.glob("step-*"):
+                if old.name != tag:
+                    shutil.rmtree(old, ignore_errors=True)
+
+    def _resume(self) -> int:
+        """Go on from the last whole checkpoint, if there is one; returns the number of steps done."""
+        self._resumed: list[dict[str, float]] = []
+        latest = self.job.checkpoints / "latest"
+        if not latest.exists():
+            return 0
+        path, state = self.engine.load_checkpoint(str(self.job.checkpoints))
+        if path is None:
+            return 0
+        self._resumed = list(state["metrics"])
+        LOGGER.info("going on from %s", path)
+        return len(self._resumed)
+
+    def _metrics_before(self, step: int) -> list[dict[str, float]]:
+        return self._resumed[:step]
+
+    def _save(self, *, seconds: float, resumed_at: int) -> None:
+        """Write weights, processor, metrics and manifest; then the checkpoints are no longer needed."""
+        if self.rank == 0:
+            with whole_folder(self.job.output) as folder:
+                self.engine.module.save_pretrained(folder)
+                self.processor.save_pretrained(folder)
+                (folder / "metrics.jsonl").write_text("".join(json.dumps(m) + "\n" for m in self.metrics))
+                manifest = self._manifest(seconds=seconds, resumed_at=resumed_at)
+                (folder / "manifest.json").write_text(json.dumps(manifest, indent=2) + "\n")
+            shutil.rmtree(self.job.checkpoints, ignore_errors=True)
+        dist.barrier()
+
+    def _manifest(self, *, seconds: float, resumed_at: int) -> dict[str, Any]:
+        return {
+            "title": self.job.title,
+            "base": str(self.job.base),
+            "mixture": str(self.job.mixture),
+            "seed": self.job.seed,
+            "settings": self.settings.model_dump(),
+            "zero_stage": self.engine.zero_optimization_stage(),
+            "processes": self.ranks,
+            "parameters": sum(p.numel() for p in self.engine.module.parameters()),
+            "examples": len(self.mixture),
+            "steps": self.steps,
+            "tokens": int(self.inspection.lengths.sum()),
+            "target_tokens": self.inspection.response_tokens,
+            "seconds": round(seconds, 1),
+            "resumed_at_step": resumed_at,
+            "final_loss": self.metrics[-1]["loss"],
+            "versions": {"torch": torch.__version__, "deepspeed": deepspeed.__version__},
+        }
+
+
+def _start_processes() -> None:
+    """Join the other processes of the launcher; gloo on a CPU, NCCL on GPUs."""
+    if "RANK" not in os.environ:
+        raise TrainingError("training must be started by torchrun or deepspeed, which set RANK and WORLD_SIZE.")
+    if not torch.cuda.is_available():
+        # Shared-memory reductions need minutes of compiling once per machine and gain nothing on a small model.
+        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    deepspeed.init_distributed(dist_backend="nccl" if torch.cuda.is_available() else "gloo", verbose=False)
