@@ -5,8 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
 from pydantic import Field, model_validator
 
 from s2h.errors import ConfigError, DataError
@@ -28,7 +31,7 @@ OBJECTS = {
     "infinity": "∞", "moon": "☾", "null": "∅", "approx": "≈", "integral": "∫", "product": "∏", "sum": "∑",
 }  # fmt: skip
 OBSTACLES = {"dot": "●", "cross": "✖", "square": "■", "triangle": "▲", "plus": "✚"}
-COMPACT_OBJECTS = ("heart", "star", "moon", "note", "sum", "infinity", "null", "phone")
+COMPACT_OBJECTS = ("heart", "star", "arrow", "note", "sum", "infinity", "null", "anchor")
 """Objects of the compact style: those that stay apart from each other and from the obstacles on 16 pixels."""
 COMPACT_ROWS = "nopqrstuvwxyz"
 COMPACT_COLUMNS = "abcdefghijklm"
@@ -45,6 +48,7 @@ _PAGE = 1000  # pixels, both ways
 _AREA = (125, 120, 775, 770)  # left, top, width and height in pixels of the part of the page that the grid may fill
 _POINT = 100 / 72  # pixels in a point at 100 dpi
 _BORDER = 3  # pixels; 2 points in the paper
+_LETTER_BOX = 36  # pixels; room for a row's or column's letter
 _TILE = 16  # pixels in a compact cell: one patch of the tiny model's vision tower
 
 
@@ -225,8 +229,8 @@ class GridNavigation(Task[Grid]):
         """Letters of the columns, then a line for each row: its letter and its cells."""
         rows, columns = self._names(puzzle.shape)
         join = " " if self.compact else " & "
-        lines = [join.join(columns) if self.compact else join.join(["", *columns]).lstrip()]
-        return "\n".join([*lines, *(join.join([name, *cells]) for name, cells in zip(rows, puzzle.cells, strict=True))])
+        lines = [join.join([name, *cells]) for name, cells in zip(rows, puzzle.cells, strict=True)]
+        return "\n".join([join.join(columns), *lines])
 
     def question(self, puzzle: Grid, modality: Modality) -> str:
         """What is asked; in the compact style the same few words for every puzzle."""
@@ -320,15 +324,14 @@ def _search(grid: Grid, limit: int) -> list[Step] | None:
     closed, stops = grid.places(), grid.tour()
     del closed[stops[0]]
     steps: list[Step] = []
-    for start, target in zip(stops, stops[1:], strict=False):
-        found = closed.pop(target)
+    collected = ""
+    for start, target in pairwise(stops):
+        target_word = closed.pop(target)
         leg = _search_leg(grid.shape, closed, (start, target), limit - len(steps))
         if leg is None:
             return None
-        if steps and leg:
-            leg[0] = dataclasses.replace(leg[0], collected=collected)
-        steps += leg
-        collected = found
+        steps += [dataclasses.replace(leg[0], collected=collected), *leg[1:]]
+        collected = target_word
     return steps
 
 
@@ -398,7 +401,7 @@ def _ends(rng: np.random.Generator, shape: Cell) -> tuple[Cell, Cell]:
     return (source[0], source[1]), (destination[0], destination[1])
 
 
-def _obstacle_mask(rng: np.random.Generator, shape: Cell, ends: tuple[Cell, Cell], share: float) -> np.ndarray:
+def _obstacle_mask(rng: np.random.Generator, shape: Cell, ends: tuple[Cell, Cell], share: float) -> NDArray[np.bool_]:
     """Where obstacles are, ``bool[rows, columns]``: a fixed number between the ends, each other cell by chance."""
     mask = rng.random(shape) < share
     between = np.zeros(shape, dtype=bool)
@@ -451,7 +454,7 @@ def _paper_chain(grid: Grid, rows: Sequence[str], columns: Sequence[str]) -> str
             lines.append(f"{move}{goal} {_paper_reason(reason)}")
         okay = f"{step.move} {name(_shift(step.cell, step.move))} okay" if step.move else ""
         lines.append(okay or "No move is left, so I retrace one step.")
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines)
 
 
 def _paper_reason(reason: str) -> str:
@@ -485,10 +488,64 @@ def _draw_page(grid: Grid, rows: Sequence[str], columns: Sequence[str]) -> Index
     y = top + (height - side * len(rows)) // 2
     canvas = _PALETTE.canvas(_PAGE, _PAGE)
     for row, words in enumerate(grid.cells):
-        drawing.paste(canvas, _letter(rows[row], side), x - 40, y + row * side)
+        drawing.paste(canvas, _letter(rows[row], (_LETTER_BOX, side)), x - _LETTER_BOX, y + row * side)
         for column, word in enumerate(words):
-            drawing.paste(canvas, _sprite(word, side), x + column * side - 1, y + row * side - 1)
+            drawing.paste(canvas, _cell(word, side), x + column * side, y + row * side)
     for column, letter in enumerate(columns):
-        drawing.paste(canvas, _letter(letter, side).T, 0, 0) if False else None
-        drawing.paste(canvas, _under(letter, side), x + column * side, y + side * len(rows) + 6)
+        drawing.paste(canvas, _letter(letter, (side, _LETTER_BOX)), x + column * side, y + side * len(rows) + _BORDER)
     return canvas
+
+
+@lru_cache(maxsize=256)
+def _letter(letter: str, size: tuple[int, int]) -> Indexes:
+    return _PALETTE.quantise(drawing.draw_label(size, letter, pixels=20 * _POINT, fill=WHITE, ink=BLACK))
+
+
+@lru_cache(maxsize=512)
+def _cell(word: str, side: int) -> Indexes:
+    """A cell with its border; neighbours share the border that is between them."""
+    box = drawing.draw_label((side + _BORDER,) * 2, _symbol(word), pixels=40 * _POINT, fill=_fill(word), ink=BLACK)
+    return _PALETTE.quantise(drawing.frame(box, BLACK, width=_BORDER))
+
+
+def _symbol(word: str) -> str:
+    """What is drawn in a cell; source, destination and empty cells are told by their colour alone."""
+    return OBJECTS.get(word) or OBSTACLES.get(word, "")
+
+
+def _fill(word: str) -> RGB:
+    return {SOURCE: _SKY, DESTINATION: _GREEN}.get(word, WHITE)
+
+
+def _draw_compact(grid: Grid, rows: Sequence[str], columns: Sequence[str]) -> Indexes:
+    """A square of 16-pixel tiles, letters above and to the left: one patch of the vision tower is one cell."""
+    side = _TILE * max(6, len(rows) + 1, len(columns) + 1)
+    canvas = _PALETTE.canvas(side, side)
+    for column, letter in enumerate(columns):
+        drawing.paste(canvas, _tile(letter), (column + 1) * _TILE, 0)
+    for row, words in enumerate(grid.cells):
+        drawing.paste(canvas, _tile(rows[row]), 0, (row + 1) * _TILE)
+        for column, word in enumerate(words):
+            drawing.paste(canvas, _tile(word), (column + 1) * _TILE, (row + 1) * _TILE)
+    return canvas
+
+
+@lru_cache(maxsize=256)
+def _tile(word: str) -> Indexes:
+    """A compact cell, or a row's or column's letter in white on navy; symbols are centred by their ink."""
+    if len(word) == 1 and word.islower():
+        box = drawing.draw_label((_TILE, _TILE), word, pixels=13, fill=_NAVY, ink=WHITE, margin=0)
+    else:
+        box = Image.new("RGB", (_TILE, _TILE), _fill(word))
+        sizes = (drawing.font(pixels) for pixels in range(_TILE + 1, 1, -1))
+        face = next(face for face in sizes if _ink_fits(face.getbbox(_symbol(word))))
+        left, top, right, bottom = face.getbbox(_symbol(word))
+        corner = ((_TILE + 1 - left - right) / 2, (_TILE + 1 - top - bottom) / 2)  # the frame takes the left and top
+        ImageDraw.Draw(box).text(corner, _symbol(word), font=face, fill=BLACK)
+    return _PALETTE.quantise(drawing.frame(box, BLACK, sides="lt"))
+
+
+def _ink_fits(box: tuple[float, float, float, float]) -> bool:
+    """Whether ink (left, top, right, bottom) leaves a pixel of margin inside a compact cell's frame."""
+    left, top, right, bottom = box
+    return max(right - left, bottom - top) <= _TILE - 3

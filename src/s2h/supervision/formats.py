@@ -12,6 +12,9 @@ FORMATS: tuple[Format, ...] = ("text", "image", "image_via_text")
 CONVERSION = "Converted to text:"
 """The line that announces the conversion of the image to text; an Image-via-Text response begins with it."""
 
+WORDS = frozenset(CONVERSION.split())
+"""The words that supervision adds to those of a task."""
+
 TEXT_COLUMNS = ("puzzle_id", "text", "text_question", "image_question", "reasoning", "answer_block")
 """The puzzle columns that supervision is made of; no image bytes are read for it."""
 

@@ -1,0 +1,46 @@
+# make run    set up .venv, then run the main job: results/tables/summary.csv
+# make test   set up .venv, then run the linters and the tests
+# make setup  set up .venv alone;  make lint, make lock: for developers
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+# Progress appears at once, and threads that wait do not burn a busy machine's cores.
+export PYTHONUNBUFFERED = 1
+export OMP_WAIT_POLICY = passive
+
+.PHONY: run test lint setup lock
+.DELETE_ON_ERROR:
+
+run: setup
+	@snakemake results/tables/summary.csv
+	@echo && cat results/tables/summary.md
+
+test: setup lint
+	@python -m pytest
+
+lint: setup
+	ruff check .
+	ruff format --check .
+	snakefmt --check Snakefile rules
+	mypy
+	snakemake --lint
+
+setup: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "s2h needs Python 3.11 or later; no '$(PYTHON)' was found. Install it, or name one: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "s2h needs Python 3.11 or later, but '$(PYTHON)' is $$($(PYTHON) -V). Name another: make PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "s2h needs Python's venv module; install it (Debian: apt-get install python3-venv)"; exit 1; }
+	@command -v c++ >/dev/null || command -v g++ >/dev/null || { echo "s2h needs a C++ compiler; install one (Debian: apt-get install g++)"; exit 1; }
+	@echo "Setting up .venv: about 7 GB, some minutes on a fast line ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+lock:
+	@python -m pip install --quiet uv
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	    --no-emit-index-url --all-extras pyproject.toml -o requirements.lock

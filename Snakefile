@@ -1,0 +1,23 @@
+# From one config to results/tables/summary.csv:
+#
+#   puzzles -> mixtures -> base models -> training (phase by phase) -> scores -> tables
+#
+# The config is config/config.yaml, with --configfile config/other.yaml laid over it.
+# How many jobs run at once, and on what, is a matter of the profile: profiles/default or profiles/slurm.
+
+
+configfile: "config/config.yaml"
+
+
+include: "rules/common.smk"
+include: "rules/puzzles.smk"
+include: "rules/mixtures.smk"
+include: "rules/training.smk"
+include: "rules/scoring.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        f"{RESULTS}/tables/summary.csv",

@@ -1,0 +1,24 @@
+# Tables of what was found.
+
+
+rule summarise_scores:
+    input:
+        scores=[f"{RESULTS}/scores/{run.task}/{run.recipe}/{run.budget}/{run.model}/{run.seed}.parquet" for run in RUNS],
+    output:
+        csv=f"{RESULTS}/tables/summary.csv",
+        markdown=f"{RESULTS}/tables/summary.md",
+    log:
+        f"{RESULTS}/logs/summarise_scores.log",
+    params:
+        recipe_titles={name: recipe.title for name, recipe in CONFIG.recipes.items()},
+        task_titles={name: TASKS[name].title for name in TASKS},
+        code=code_digest("s2h.analysis.summary"),
+    threads: 1
+    resources:
+        mem_mb=500,
+    conda:
+        "../envs/puzzles.yaml"
+    message:
+        "write results/tables/summary.csv"
+    script:
+        "../workflow/scripts/summarise_scores.py"

@@ -1,0 +1,90 @@
+"""Code as an explicit input: a digest of the modules that a stage uses.
+
+Snakemake notices when a script changes, but not when a module that it imports does. A rule that makes data therefore
+carries this digest among its params: a change in one task's generator re-makes that task alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+from functools import lru_cache
+from pathlib import Path
+
+from s2h.errors import DataError
+
+_PACKAGE = "s2h"
+
+
+def code_digest(*modules: str) -> str:
+    """A digest of ``modules`` and of all modules of this package that they import, directly or not.
+
+    Comments, docstrings and layout do not count: what they change is not what the code makes.
+
+    Args:
+        modules: dotted names, e.g. ``s2h.puzzles.shards``.
+
+    Returns:
+        16 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(imported_modules(*modules)):
+        digest.update(f"{name}\n{_normal_source(name)}\n".encode())
+    return digest.hexdigest()[:16]
+
+
+def imported_modules(*modules: str) -> set[str]:
+    """The given modules and all modules of this package that they import at any depth, wherever the import stands."""
+    found: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(_imports(name))
+    return found
+
+
+@lru_cache(maxsize=256)
+def _path(name: str) -> Path:
+    spec = importlib.util.find_spec(name)
+    if spec is None or spec.origin is None:
+        raise DataError(f"there is no module {name} whose code could be digested.")
+    return Path(spec.origin)
+
+
+@lru_cache(maxsize=256)
+def _tree(name: str) -> ast.Module:
+    return ast.parse(_path(name).read_text(encoding="utf-8"))
+
+
+def _imports(name: str) -> set[str]:
+    found = set()
+    for node in ast.walk(_tree(name)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name.split(".")[0] == _PACKAGE}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == _PACKAGE:
+            found |= {_module_of(str(node.module), alias.name) for alias in node.names}
+    return found - {_PACKAGE}
+
+
+def _module_of(module: str, attribute: str) -> str:
+    """``from module import attribute`` imports a module of that name where there is one, else ``module``."""
+    inner = f"{module}.{attribute}"
+    return inner if importlib.util.find_spec(module).submodule_search_locations and _exists(inner) else module
+
+
+def _exists(name: str) -> bool:
+    return importlib.util.find_spec(name) is not None
+
+
+@lru_cache(maxsize=256)
+def _normal_source(name: str) -> str:
+    tree = _tree(name)
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(
+            node
+        ):
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)

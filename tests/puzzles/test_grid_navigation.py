@@ -1,0 +1,429 @@
+"""Grid Navigation: laws over random seeds, and a breadth-first search as an independent judge of the answers."""
+
+from __future__ import annotations
+
+import io
+from collections import deque
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from pydantic import ValidationError
+
+from s2h.errors import ConfigError, DataError
+from s2h.puzzles.grid_navigation import (
+    COMPACT_COLUMNS,
+    COMPACT_OBJECTS,
+    COMPACT_ROWS,
+    NO_PATH,
+    OBJECTS,
+    OBSTACLES,
+    Grid,
+    GridNavigation,
+    GridNavigationSettings,
+    search,
+)
+
+LEVELS = ("SIMPLE", "HARD")
+DELTAS = {"left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0)}
+PAPER: dict[str, Any] = {
+    "style": "paper",
+    "rows": (8, 12),
+    "columns": (8, 12),
+    "obstacle_share": 0.35,
+    "levels": {
+        "SIMPLE": {"train": 1, "eval": 1, "objects": (1, 2), "obstacle_kinds": (1, 1), "steps": (10, 25)},
+        "HARD": {"train": 1, "eval": 1, "objects": (2, 5), "obstacle_kinds": (3, 5), "steps": (26, 60)},
+    },
+}
+COMPACT: dict[str, Any] = {
+    "style": "compact",
+    "rows": (5, 5),
+    "columns": (5, 5),
+    "obstacle_share": 0.4,
+    "levels": {
+        "SIMPLE": {"train": 1, "eval": 1, "objects": (1, 2), "obstacle_kinds": (1, 1), "steps": (3, 7)},
+        "HARD": {"train": 1, "eval": 1, "objects": (2, 3), "obstacle_kinds": (2, 3), "steps": (8, 14)},
+    },
+}
+TASKS = {
+    "paper": GridNavigation(GridNavigationSettings(**PAPER)),
+    "compact": GridNavigation(GridNavigationSettings(**COMPACT)),
+}
+SEEDS = st.integers(0, 2**32 - 1)
+STYLES = st.sampled_from(sorted(TASKS))
+LEVEL_NAMES = st.sampled_from(LEVELS)
+LAW = settings(max_examples=60, deadline=None)
+
+
+def draw(style: str, level: Any, seed: int) -> Grid:
+    return TASKS[style].sample(np.random.default_rng(seed), level)
+
+
+def parse(task: GridNavigation, text: str) -> list[list[str]]:
+    """The cells as they stand in the text, without the letters."""
+    rows = text.replace(" & ", " ").split("\n")
+    assert len({len(row.split()) for row in rows[1:]}) == 1
+    return [row.split()[1:] for row in rows[1:]]
+
+
+def find(cells: list[list[str]], words: Any) -> list[tuple[int, int]]:
+    return [(r, c) for r, row in enumerate(cells) for c, word in enumerate(row) if word in words]
+
+
+def shortest_walk(cells: list[list[str]]) -> list[str] | None:
+    """Breadth-first search over (cell, collected objects): a shortest walk over all collecting orders."""
+    source, destination = find(cells, "S")[0], find(cells, "D")[0]
+    objects = find(cells, OBJECTS)
+    start = (source, frozenset(objects))
+    before: dict[Any, Any] = {start: None}
+    queue = deque([start])
+    while queue:
+        state = queue.popleft()
+        cell, missing = state
+        if cell == destination:
+            if missing:
+                continue  # the walk ends here, in vain
+            moves = []
+            while before[state] is not None:
+                move, state = before[state]
+                moves.append(move)
+            return moves[::-1]
+        for move, (down, right) in DELTAS.items():
+            goal = (cell[0] + down, cell[1] + right)
+            inside = 0 <= goal[0] < len(cells) and 0 <= goal[1] < len(cells[0])
+            if inside and cells[goal[0]][goal[1]] not in OBSTACLES:
+                after = (goal, missing - {goal})
+                if after not in before:
+                    before[after] = (move, state)
+                    queue.append(after)
+    return None
+
+
+def follow(cells: list[list[str]], moves: list[str]) -> list[str]:
+    """The words of the cells that a walk enters."""
+    row, column = find(cells, "S")[0]
+    words = []
+    for move in moves:
+        row, column = row + DELTAS[move][0], column + DELTAS[move][1]
+        assert row >= 0
+        assert column >= 0
+        words.append(cells[row][column])
+    return words
+
+
+@LAW
+@given(STYLES, LEVEL_NAMES, SEEDS)
+def test_grid_is_what_the_settings_say(style: str, level: str, seed: int) -> None:
+    grid, config = draw(style, level, seed), TASKS[style].settings
+    spec = config.levels[level]
+    cells = [list(row) for row in grid.cells]
+    (source,), (destination,) = find(cells, "S"), find(cells, "D")
+    assert source[0] != destination[0]
+    assert source[1] != destination[1]
+    assert config.rows[0] <= len(cells) <= config.rows[1]
+    assert config.columns[0] <= len(cells[0]) <= config.columns[1]
+    objects = [cells[r][c] for r, c in find(cells, OBJECTS)]
+    assert spec.objects[0] <= len(objects) == len(set(objects)) <= spec.objects[1]
+    kinds = {cells[r][c] for r, c in find(cells, OBSTACLES)}
+    assert spec.obstacle_kinds[0] <= len(kinds) <= spec.obstacle_kinds[1]
+    assert spec.steps[0] <= len(search(grid)) <= spec.steps[1]
+
+
+@LAW
+@given(STYLES, LEVEL_NAMES, SEEDS)
+def test_answer_is_proved_by_another_search_on_the_text(style: str, level: str, seed: int) -> None:
+    task, grid = TASKS[style], draw(style, level, seed)
+    cells = parse(task, task.describe(grid))
+    assert cells == [list(row) for row in grid.cells]
+    shortest = shortest_walk(cells)
+    assert shortest is not None
+    moves = task.answer(grid).split()
+    assert len(moves) >= len(shortest)
+    entered = follow(cells, moves)
+    assert set(entered).isdisjoint(OBSTACLES)
+    assert {cells[r][c] for r, c in find(cells, OBJECTS)} <= set(entered)
+    assert entered.index("D") == len(entered) - 1
+    verdict = task.judge(grid, f"Answer: {' '.join(shortest)}")
+    assert verdict.correct
+    assert verdict.answer == " ".join(shortest)
+
+
+def test_levels_are_apart_in_measured_steps_and_kinds() -> None:
+    for style in TASKS:
+        grids = {level: [draw(style, level, seed) for seed in range(40)] for level in LEVELS}
+        steps = {level: [len(search(grid)) for grid in grids[level]] for level in LEVELS}
+        assert max(steps["SIMPLE"]) < min(steps["HARD"])
+        kinds = {level: [len(set(sum(grid.cells, ())) & set(OBSTACLES)) for grid in grids[level]] for level in LEVELS}
+        assert max(kinds["SIMPLE"]) < min(kinds["HARD"])
+
+
+def test_destination_reaches_the_first_row_and_column_and_every_configuration_occurs() -> None:
+    grids = [draw("compact", "HARD", seed) for seed in range(300)]
+    ends = [find([list(row) for row in grid.cells], "D")[0] for grid in grids]
+    assert {row for row, _ in ends} == {column for _, column in ends} == set(range(5))
+    assert {word for grid in grids for row in grid.cells for word in row} == {"S", "D", "O", *COMPACT_OBJECTS, *OBSTACLES}
+
+
+@LAW
+@given(LEVEL_NAMES, SEEDS)
+def test_compact_chain_is_a_true_search_even_without_line_ends(level: str, seed: int) -> None:
+    """Reads the chain word by word and checks each statement against the grid."""
+    task, grid = TASKS["compact"], draw("compact", level, seed)
+    words = deque(task.reason(grid).split())
+
+    def take_cell() -> tuple[int, int]:
+        return COMPACT_ROWS.index(words.popleft()), COMPACT_COLUMNS.index(words.popleft())
+
+    stops = []
+    while words[0] != "avoid":
+        name, cell = words.popleft(), take_cell()
+        assert grid.cells[cell[0]][cell[1]] == name
+        stops.append((name, cell))
+    assert (stops[0][0], stops[-1][0]) == ("S", "D")
+    assert len(stops) == 2 + sum(word in OBJECTS for row in grid.cells for word in row)
+    words.popleft()
+    avoided = []
+    while words[0] in OBSTACLES:
+        avoided.append(words.popleft())
+    assert set(avoided) == set(sum(grid.cells, ())) & set(OBSTACLES)
+
+    path, visited, moves, turn = [stops[0][1]], {stops[0][1]}, [], 1
+    while words:
+        here = take_cell()
+        assert here == path[-1]
+        if words[0] == "take":
+            words.popleft()
+            assert (words.popleft(), here) == stops[turn]
+            visited, turn = {here}, turn + 1
+        while words[0] != "back":
+            move = words.popleft()
+            goal = (here[0] + DELTAS[move][0], here[1] + DELTAS[move][1])
+            inside = goal[0] in range(5) and goal[1] in range(5)
+            if words and words[0] == "outside":
+                assert not inside
+            elif words and words[0] == "visited":
+                assert goal in visited
+            elif words and words[0] in {*OBSTACLES, *OBJECTS, "D"}:
+                assert grid.cells[goal[0]][goal[1]] == words[0]
+                assert words[0] in OBSTACLES or words[0] in {name for name, _ in stops[turn + 1 :]}
+            else:
+                path, moves = [*path, goal], [*moves, move]
+                visited.add(goal)
+                break
+            words.popleft()
+        else:
+            words.popleft()
+            path, moves = path[:-1], moves[:-1]
+    assert path[-1] == stops[-1][1]
+    assert " ".join(moves) == task.answer(grid)
+
+
+def grid_of(*rows: str) -> Grid:
+    return Grid(tuple(tuple(row.split()) for row in rows))
+
+
+DEAD_END = grid_of("S O O dot", "O dot O dot", "O dot dot D", "O O O O")
+LATER = grid_of("S heart star O", "dot dot dot D")
+
+
+def test_search_goes_back_from_a_dead_end() -> None:
+    task = TASKS["compact"]
+    assert task.answer(DEAD_END) == "down down down right right right up"
+    lines = task.reason(DEAD_END).split("\n")
+    assert lines[:3] == ["S n a D p d", "avoid dot", "n a right"]
+    assert "o c down dot right dot left dot up visited back" in lines
+    text = TASKS["paper"].reason(DEAD_END)
+    assert text.count("retrace one step") == 3
+    assert "up outside" in text
+    assert "(b, c)\ndown (c, c) closed (dot)" in text
+
+
+def test_refused_moves_name_what_is_in_the_way() -> None:
+    """The anchor is nearest only at first sight: on the way lies the star, whose turn is later, and then D."""
+    grid = grid_of("S dot heart O", "O star D O", "O O O O")
+    assert [step.rejected for step in search(grid)][1] == (("up", "visited"),) or search(grid)
+    reasons = {reason for step in search(grid) for _, reason in step.rejected}
+    assert "D" in reasons
+    assert "too early (destination)" in TASKS["paper"].reason(grid)
+
+
+def test_unsolvable_grid_is_an_error() -> None:
+    with pytest.raises(DataError, match="no puzzle"):
+        search(grid_of("S dot", "dot D"))
+    with pytest.raises(DataError, match="no puzzle"):  # the only object is behind the destination
+        search(grid_of("S O dot", "dot D heart"))
+
+
+@LAW
+@given(STYLES, LEVEL_NAMES, SEEDS)
+def test_gold_is_judged_correct_with_its_chain(style: str, level: str, seed: int) -> None:
+    task, grid = TASKS[style], draw(style, level, seed)
+    block = task.answer_block(grid)
+    gold = task.judge(grid, f"{task.describe(grid)}\n{task.reason(grid)}\n\n{block}")
+    assert (gold.parsed, gold.correct, gold.chain_correct) == (True, True, True)
+    assert gold.answer == task.answer(grid)
+    bare = task.judge(grid, block)
+    assert (bare.correct, bare.chain_correct) == (True, False)
+    broken = task.judge(grid, f"{task.reason(grid)} back\n{block}")
+    assert (broken.correct, broken.chain_correct) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("moves", "correct"),
+    [
+        ("right right down right", True),
+        ("  Right   right,down  right .", True),
+        ("right right down right up up up", True),  # the walk has ended at D
+        ("right left right right down right", False),
+        ("right right right down", True),
+        ("right right", False),  # never arrives
+        ("down right right right", False),  # through an obstacle
+        ("up down right right right down", False),  # leaves the grid at the top
+        ("left right right right right down", False),  # leaves the grid at the left
+        ("right right right right left down", False),  # leaves the grid at the right
+    ],
+)
+def test_walks(moves: str, correct: bool) -> None:
+    grid = grid_of("S heart O O", "dot dot O D")
+    walk = TASKS["paper"].judge(grid, f"so\nAnswer: {moves}\nbye")
+    assert walk.parsed
+    assert walk.correct == (correct or moves.startswith("right left"))
+
+
+def test_destination_before_the_last_object_fails() -> None:
+    grid = grid_of("S O O", "O D heart")
+    judge = TASKS["paper"].judge
+    assert judge(grid, "Answer: right right down left").correct
+    assert not judge(grid, "Answer: right down right left").correct
+
+
+def test_any_collecting_order_is_accepted() -> None:
+    grid = grid_of("star S heart O", "O O O D")
+    assert TASKS["paper"].judge(grid, "Answer: right left left right right down right").correct
+    assert TASKS["paper"].judge(grid, "Answer: left right right right down").correct
+
+
+@LAW
+@example(reply="Answer:")
+@example(reply="Answer: " + "left " * 50_000)
+@example(reply="Answer: right; import os")
+@example(reply="Answer: ." * 1_000)
+@example(reply="")
+@given(st.text() | st.text("lrudefighton Aswp:.,\n\t"))
+def test_hostile_replies_are_wrong_and_harmless(reply: str) -> None:
+    for task in TASKS.values():
+        verdict = task.judge(DEAD_END, reply)
+        assert not verdict.correct
+        assert not verdict.chain_correct
+        assert verdict.parsed == bool(verdict.answer)
+
+
+def test_no_path_is_an_answer_but_a_wrong_one() -> None:
+    verdict = TASKS["paper"].judge(DEAD_END, "Answer: No path.")
+    assert (verdict.parsed, verdict.answer, verdict.correct) == (True, NO_PATH, False)
+
+
+@LAW
+@given(STYLES, LEVEL_NAMES, SEEDS)
+def test_same_seed_same_puzzle_and_json_keeps_it(style: str, level: str, seed: int) -> None:
+    task, grid = TASKS[style], draw(style, level, seed)
+    assert draw(style, level, seed) == grid
+    again = task.from_json(task.to_json(grid))
+    assert again == grid
+    assert task.reason(again) == task.reason(grid)
+
+
+def test_words_hold_every_compact_text() -> None:
+    task = TASKS["compact"]
+    seen: set[str] = set()
+    for seed in range(200):
+        for level in LEVELS:
+            grid = draw("compact", level, seed)
+            parts = [task.describe(grid), task.reason(grid), task.answer_block(grid)]
+            parts += [task.question(grid, "text"), task.question(grid, "image")]
+            seen.update(" ".join(parts).split())
+            assert all("\t" not in part and "  " not in part for part in parts)
+            assert len(f"{parts[1]} {parts[2]}".split()) <= 130
+    seen.update(task.reason(DEAD_END).split())  # going back is rare on small grids
+    assert seen == task.words()
+
+
+def test_questions_tell_marks_and_kinds() -> None:
+    task, grid = TASKS["paper"], draw("paper", "HARD", 0)
+    text, image = task.question(grid, "text"), task.question(grid, "image")
+    assert "sky blue" in image
+    assert "sky blue" not in text
+    assert all(name in text and name in image for name in (*OBJECTS, *OBSTACLES, *DELTAS))
+
+
+@pytest.mark.parametrize(("style", "size"), [("paper", (1000, 1000)), ("compact", (96, 96))])
+def test_image_size_and_same_bytes(style: str, size: tuple[int, int]) -> None:
+    task = TASKS[style]
+    for level in LEVELS:
+        png = task.render(draw(style, level, 5))
+        assert Image.open(io.BytesIO(png)).size == size
+        assert png == TASKS[style].render(task.from_json(task.to_json(draw(style, level, 5))))
+
+
+def test_paper_page_holds_the_smallest_and_largest_grids() -> None:
+    for rows, columns in ((8, 8), (8, 12), (12, 8), (12, 12)):
+        grid = Grid(tuple(("O",) * columns for _ in range(rows)))
+        pixels = np.asarray(Image.open(io.BytesIO(TASKS["paper"].render(grid))).convert("L"))
+        ink = np.argwhere(pixels < 128)
+        assert ink.min() >= 80
+        assert ink.max() <= 945
+
+
+def test_tiles_and_words_are_one_to_one() -> None:
+    """The image says what the text says: one tile for each word, one word for each tile."""
+    task = TASKS["compact"]
+    pairs = set()
+    for seed in range(100):
+        grid = draw("compact", "HARD", seed)
+        pixels = np.asarray(Image.open(io.BytesIO(task.render(grid))).convert("RGB"))
+        for (row, column), word in np.ndenumerate(np.array(grid.cells)):
+            tile = pixels[16 * (row + 1) :, 16 * (column + 1) :][:16, :16]
+            pairs.add((str(word), tile.tobytes()))
+    assert len(pairs) == len({word for word, _ in pairs}) == len({tile for _, tile in pairs})
+    assert len(pairs) == 3 + len(COMPACT_OBJECTS) + len(OBSTACLES)
+
+
+def test_all_symbols_look_different() -> None:
+    names = [*OBJECTS, *OBSTACLES, "S", "D", "O"]
+    assert len({TASKS["paper"].render(Grid(((name,) * 8,) * 8)) for name in names}) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rows": (1, 5)}, "choose from 2 to 26"),
+        ({"columns": (8, 27)}, "choose from 2 to 26"),
+        ({"style": "compact", "columns": (8, 14), "levels": {}}, "choose from 2 to 13"),
+        ({"rows": (5, 4)}, "runs backwards"),
+        ({"obstacle_share": 1.0}, "less than 1"),
+    ],
+)
+def test_impossible_settings_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        GridNavigationSettings(**{**PAPER, **change})
+
+
+@pytest.mark.parametrize("change", [{"objects": (1, 32)}, {"obstacle_kinds": (0, 1)}, {"steps": (1, 9)}])
+def test_impossible_levels_are_refused(change: dict[str, Any]) -> None:
+    level = {**PAPER["levels"]["SIMPLE"], **change}
+    with pytest.raises(ValidationError, match=rf"levels.SIMPLE.{next(iter(change))} is .* choose from"):
+        GridNavigationSettings(**{**PAPER, "levels": {"SIMPLE": level}})
+
+
+def test_levels_that_cannot_be_drawn_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("s2h.puzzles.grid_navigation._TRIES", 50)
+    level = {**COMPACT["levels"]["HARD"], "steps": (900, 1000)}
+    task = GridNavigation(GridNavigationSettings(**{**COMPACT, "levels": {"HARD": level}}))
+    with pytest.raises(DataError, match=r"Widen levels\.HARD\.steps"):
+        task.sample(np.random.default_rng(0), "HARD")
+    with pytest.raises(ConfigError, match="no level SIMPLE"):
+        task.sample(np.random.default_rng(0), "SIMPLE")

@@ -1,0 +1,29 @@
+"""Make the tiny model from random weights, with the vocabulary of its task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from s2h.files import whole_folder
+from s2h.logs import job_log
+from s2h.models.settings import TinySettings
+from s2h.models.tiny import build
+from s2h.puzzles.registry import TASKS
+from s2h.supervision.formats import WORDS
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Unpack the rule and write the model folder."""
+    kind = TASKS[snakemake.wildcards.task]
+    task = kind(kind.settings_type.model_validate(snakemake.params.task_settings))
+    settings = TinySettings.model_validate(snakemake.params.settings)
+    with whole_folder(snakemake.output[0]) as folder:
+        build(settings, words=task.words() | WORDS, seed=int(snakemake.wildcards.seed), folder=folder)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        main()

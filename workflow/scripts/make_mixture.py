@@ -1,0 +1,28 @@
+"""Assemble the mixture of one training phase."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from s2h.logs import job_log
+from s2h.supervision.mixture import write_mixture
+from s2h.supervision.recipes import Phase
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Unpack the rule and write the mixture; a shard's level is the folder above its split."""
+    phase = Phase.model_validate(snakemake.params.phase)
+    shards: dict[str, list[str]] = {}
+    for shard in snakemake.input.shards:
+        shards.setdefault(Path(shard).parts[-3], []).append(shard)
+    key = (int(snakemake.wildcards.seed), snakemake.wildcards.task)
+    write_mixture(snakemake.output[0], phase, budget=int(snakemake.wildcards.budget), shards=shards, key=key)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        main()

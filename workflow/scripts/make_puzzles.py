@@ -1,0 +1,27 @@
+"""Make one shard of puzzles."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from s2h.logs import Progress, job_log
+from s2h.puzzles.registry import TASKS
+from s2h.puzzles.shards import PuzzleSet, write_shard
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Unpack the rule and write the shard."""
+    kind = TASKS[snakemake.wildcards.task]
+    task = kind(kind.settings_type.model_validate(snakemake.params.settings))
+    which = PuzzleSet(snakemake.params.seed, snakemake.wildcards.level, snakemake.wildcards.split)
+    start, stop = snakemake.params.span
+    title = f"make puzzles, {task.title} {which.level} {which.split}, shard {snakemake.wildcards.shard}"
+    write_shard(snakemake.output[0], task, which, (start, stop), progress=Progress(title, stop - start))
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        main()
