@@ -101,7 +101,9 @@ class Config(Settings):
     def _check(self, run: Run) -> None:
         task, recipe = self.task(run.task), self.recipes[run.recipe]
         if self.models[run.model].source.kind == "tiny" and task.style != "compact":
-            raise ValueError(f"the model {run.model} reads the compact style only: set tasks.{run.task}.style to compact")
+            raise ValueError(
+                f"the model {run.model} reads the compact style only: set tasks.{run.task}.style to compact"
+            )
         for level, needed in puzzles_needed(recipe, run.budget).items():
             made = task.levels[level].train if level in task.levels else None
             if made is None:

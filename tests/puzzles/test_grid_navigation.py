@@ -63,7 +63,7 @@ def draw(style: str, level: Any, seed: int) -> Grid:
     return TASKS[style].sample(np.random.default_rng(seed), level)
 
 
-def parse(task: GridNavigation, text: str) -> list[list[str]]:
+def parse(text: str) -> list[list[str]]:
     """The cells as they stand in the text, without the letters."""
     rows = text.replace(" & ", " ").split("\n")
     assert len({len(row.split()) for row in rows[1:]}) == 1
@@ -137,7 +137,7 @@ def test_grid_is_what_the_settings_say(style: str, level: str, seed: int) -> Non
 @given(STYLES, LEVEL_NAMES, SEEDS)
 def test_answer_is_proved_by_another_search_on_the_text(style: str, level: str, seed: int) -> None:
     task, grid = TASKS[style], draw(style, level, seed)
-    cells = parse(task, task.describe(grid))
+    cells = parse(task.describe(grid))
     assert cells == [list(row) for row in grid.cells]
     shortest = shortest_walk(cells)
     assert shortest is not None
@@ -161,11 +161,17 @@ def test_levels_are_apart_in_measured_steps_and_kinds() -> None:
         assert max(kinds["SIMPLE"]) < min(kinds["HARD"])
 
 
-def test_destination_reaches_the_first_row_and_column_and_every_configuration_occurs() -> None:
+def test_destination_may_be_anywhere_and_every_symbol_occurs() -> None:
     grids = [draw("compact", "HARD", seed) for seed in range(300)]
     ends = [find([list(row) for row in grid.cells], "D")[0] for grid in grids]
     assert {row for row, _ in ends} == {column for _, column in ends} == set(range(5))
-    assert {word for grid in grids for row in grid.cells for word in row} == {"S", "D", "O", *COMPACT_OBJECTS, *OBSTACLES}
+    assert {word for grid in grids for row in grid.cells for word in row} == {
+        "S",
+        "D",
+        "O",
+        *COMPACT_OBJECTS,
+        *OBSTACLES,
+    }
 
 
 @LAW
@@ -227,7 +233,6 @@ def grid_of(*rows: str) -> Grid:
 
 
 DEAD_END = grid_of("S O O dot", "O dot O dot", "O dot dot D", "O O O O")
-LATER = grid_of("S heart star O", "dot dot dot D")
 
 
 def test_search_goes_back_from_a_dead_end() -> None:
@@ -235,7 +240,7 @@ def test_search_goes_back_from_a_dead_end() -> None:
     assert task.answer(DEAD_END) == "down down down right right right up"
     lines = task.reason(DEAD_END).split("\n")
     assert lines[:3] == ["S n a D p d", "avoid dot", "n a right"]
-    assert "o c down dot right dot left dot up visited back" in lines
+    assert "o c down dot right dot up visited left dot back" in lines
     text = TASKS["paper"].reason(DEAD_END)
     assert text.count("retrace one step") == 3
     assert "up outside" in text
@@ -243,12 +248,12 @@ def test_search_goes_back_from_a_dead_end() -> None:
 
 
 def test_refused_moves_name_what_is_in_the_way() -> None:
-    """The anchor is nearest only at first sight: on the way lies the star, whose turn is later, and then D."""
-    grid = grid_of("S dot heart O", "O star D O", "O O O O")
-    assert [step.rejected for step in search(grid)][1] == (("up", "visited"),) or search(grid)
-    reasons = {reason for step in search(grid) for _, reason in step.rejected}
-    assert "D" in reasons
-    assert "too early (destination)" in TASKS["paper"].reason(grid)
+    later = grid_of("S dot heart O", "O star O O", "O O O D")  # heart and star are equally near: heart is read first
+    assert search(later)[1].rejected == (("right", "star"), ("up", "visited"))
+    assert "right (b, b) too early (star)" in TASKS["paper"].reason(later)
+    behind = grid_of("S D heart", "O O O")
+    assert search(behind)[0].rejected == (("right", "D"), ("up", "outside"))
+    assert "right (a, b) too early (destination)" in TASKS["paper"].reason(behind)
 
 
 def test_unsolvable_grid_is_an_error() -> None:
@@ -278,7 +283,7 @@ def test_gold_is_judged_correct_with_its_chain(style: str, level: str, seed: int
         ("right right down right", True),
         ("  Right   right,down  right .", True),
         ("right right down right up up up", True),  # the walk has ended at D
-        ("right left right right down right", False),
+        ("right left right right down right", True),
         ("right right right down", True),
         ("right right", False),  # never arrives
         ("down right right right", False),  # through an obstacle
@@ -291,7 +296,7 @@ def test_walks(moves: str, correct: bool) -> None:
     grid = grid_of("S heart O O", "dot dot O D")
     walk = TASKS["paper"].judge(grid, f"so\nAnswer: {moves}\nbye")
     assert walk.parsed
-    assert walk.correct == (correct or moves.startswith("right left"))
+    assert walk.correct == correct
 
 
 def test_destination_before_the_last_object_fails() -> None:

@@ -111,6 +111,10 @@ def build(settings: TinySettings, *, words: Iterable[str], seed: int, folder: Pa
     processor = make_processor(settings, words)
     torch.manual_seed(seed)
     model = LlavaForConditionalGeneration(make_config(settings, processor.tokenizer))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim >= 2:
+                parameter.normal_(std=settings.initial_std)
     model.generation_config.eos_token_id = processor.tokenizer.eos_token_id
     model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
     model.save_pretrained(folder)

@@ -1,7 +1,7 @@
 """The panels of Visual Analogy: their objects, the relations between their value sets, and how they are drawn.
 
-All that is ever compared are sets of attribute values, a set a panel: the text shows these sets, the image shows objects
-that have them, and ``labels`` is the one judge of which (attribute, relation) three panels follow.
+All that is ever compared are sets of attribute values, a set a panel: the text shows these sets, the image shows
+objects that have them, and ``labels`` is the one judge of which (attribute, relation) three panels follow.
 
 Shapes: a picture or a sprite is ``uint8[height, width]`` of grey levels (0 black, 255 white); a mask is
 ``float64[height, width]`` from 0 to 1.
@@ -15,7 +15,7 @@ import math
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +39,10 @@ Attribute = Literal[
     "shape quantity",
     "shape position",
 ]
+LineKind = Literal[
+    "falling", "rising", "horizontal", "vertical", "diamond", "ring", "vee-up", "vee-down", "vee-left", "vee-right"
+]
+ShapeKind = Literal["circle", "rectangle", "triangle", "pentagon", "hexagon"]
 Label = tuple[Attribute, Relation]
 
 RELATIONS: tuple[Relation, ...] = ("AND", "OR", "XOR", "Progression")
@@ -74,10 +78,8 @@ HELD_OUT: dict[Relation, tuple[Attribute, Attribute]] = {
 """The two attributes on which each relation is met at HARD only (the paper's choice)."""
 SEEN: tuple[Label, ...] = tuple(label for label in COMBINATIONS if label[0] not in HELD_OUT[label[1]])
 
-LINE_KINDS = (
-    "falling", "rising", "horizontal", "vertical", "diamond", "ring", "vee-up", "vee-down", "vee-left", "vee-right",
-)  # fmt: skip
-SHAPE_KINDS = ("circle", "rectangle", "triangle", "pentagon", "hexagon")
+LINE_KINDS: tuple[LineKind, ...] = get_args(LineKind)
+SHAPE_KINDS: tuple[ShapeKind, ...] = get_args(ShapeKind)
 LATTICE = 3  # cells a side
 STEPS: dict[str, tuple[Cell, ...]] = {
     "horizontal": ((0, 1), (0, 2)),
@@ -122,6 +124,8 @@ class Panel:
         return frozenset(getattr(thing, FIELD[attribute]) for thing in self.things)
 
 
+Triple = tuple[Panel, Panel, Panel]
+
 SET_RELATIONS: Mapping[str, Callable[[Values, Values], Values]] = {
     "AND": operator.and_,
     "OR": operator.or_,
@@ -157,7 +161,7 @@ def progresses(attribute: Attribute, first: Values, second: Values, third: Value
     return bool(a < b < c or a > b > c)
 
 
-def holds(label: Label, panels: tuple[Panel, Panel, Panel]) -> bool:
+def holds(label: Label, panels: Triple) -> bool:
     """Whether three panels of one family follow ``label``."""
     attribute, relation = label
     first, second, third = (panel.values(attribute) for panel in panels)
@@ -167,10 +171,50 @@ def holds(label: Label, panels: tuple[Panel, Panel, Panel]) -> bool:
     return bool(needed) and third == needed
 
 
-def labels(panels: tuple[Panel, Panel, Panel]) -> list[Label]:
+def labels(panels: Triple) -> list[Label]:
     """All (attribute, relation) pairs that three panels of one family follow; exactly one in a sound puzzle."""
     family = panels[0].family
     return [label for label in COMBINATIONS if FAMILY[label[0]] == family and holds(label, panels)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Analogy:
+    """A puzzle is its panels alone: which relation they follow, and which option is right, are functions of them.
+
+    Attributes:
+        examples: two complete rows, each with exactly one label.
+        query: the first two panels of the third row.
+        options: candidates for its third panel, each with exactly one label.
+    """
+
+    examples: tuple[Triple, Triple]
+    query: tuple[Panel, Panel]
+    options: tuple[Panel, Panel, Panel, Panel]
+
+    @property
+    def example_labels(self) -> tuple[Label, ...]:
+        """What each example shows."""
+        return tuple(_label(example) for example in self.examples)
+
+    @property
+    def option_labels(self) -> tuple[Label, ...]:
+        """What the query shows when completed by each option."""
+        return tuple(_label((*self.query, option)) for option in self.options)
+
+    @property
+    def relation(self) -> Relation:
+        """The relation that both examples share."""
+        return _label(self.examples[0])[1]
+
+    @property
+    def solution(self) -> int:
+        """The number of the right option, from 1."""
+        return [relation for _, relation in self.option_labels].index(self.relation) + 1
+
+
+def _label(panels: Triple) -> Label:
+    (label,) = labels(panels)
+    return label
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -283,34 +327,16 @@ def _shape_sprite(look: Look, kind: str, colour: int, size: int) -> NDArray[np.u
     side = look.box * _FINE
     image = Image.new("L", (side, side), 255)
     pen, middle, radius = ImageDraw.Draw(image), side / 2, size * look.unit * _FINE / 2
-    for inset, fill in ((0.0, 0), (look.outline * _FINE, colour)) if look.outline else ((0.0, colour),):
-        if kind == "circle":
-            reach = radius - inset
-            pen.ellipse((middle - reach, middle - reach, middle + reach - 1, middle + reach - 1), fill=fill)
-        else:
-            points = _outline_points(look, kind, radius, middle)
-            pen.polygon(_inset(points, inset), fill=fill)
+    width = round(look.outline * _FINE)
+    edge = 0 if width else None
+    if kind == "circle":
+        box = (middle - radius, middle - radius, middle + radius - 1, middle + radius - 1)
+        pen.ellipse(box, fill=colour, outline=edge, width=width)
+    else:
+        # Pillow counts a polygon's right and lower borders as inside: half a pixel less keeps the shape symmetric.
+        points = _outline_points(look, kind, radius, middle - 0.5)
+        pen.polygon(points, fill=colour, outline=edge, width=max(width, 1))
     return np.asarray(image.reduce(_FINE))
-
-
-def _inset(points: list[tuple[float, float]], inset: float) -> list[tuple[float, float]]:
-    """A convex polygon, clockwise on the screen, with all its edges moved inwards by ``inset``."""
-    moved = []
-    for index, corner in enumerate(points):
-        before, after = points[index - 1], points[(index + 1) % len(points)]
-        moved.append(_moved_corner(before, corner, after, inset))
-    # Pillow counts a polygon's right and lower borders as inside: half a pixel less keeps the shape symmetric.
-    return [(x - 0.5, y - 0.5) for x, y in moved]
-
-
-def _moved_corner(
-    before: tuple[float, float], corner: tuple[float, float], after: tuple[float, float], inset: float
-) -> tuple[float, float]:
-    a, b, c = (np.array(point) for point in (before, corner, after))
-    incoming, outgoing = (b - a) / np.linalg.norm(b - a), (c - b) / np.linalg.norm(c - b)
-    sine = incoming[0] * outgoing[1] - incoming[1] * outgoing[0]
-    x, y = b + (outgoing - incoming) * inset / sine
-    return float(x), float(y)
 
 
 def _draw_panel(look: Look, panel: Panel) -> NDArray[np.uint8]:
@@ -329,9 +355,9 @@ def _draw_panel(look: Look, panel: Panel) -> NDArray[np.uint8]:
 
 def _framed(look: Look, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     grey, sides = look.frame
-    for side, edge in {"l": np.s_[:, 0], "t": np.s_[0], "r": np.s_[:, -1], "b": np.s_[-1]}.items():
-        if side in sides:
-            picture[edge] = grey
+    edges = {"l": picture[:, 0], "t": picture[0], "r": picture[:, -1], "b": picture[-1]}
+    for side in sides:
+        edges[side][:] = grey
     return picture
 
 
@@ -339,7 +365,7 @@ def _framed(look: Look, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _question_mark(look: Look) -> NDArray[np.uint8]:
     size = (look.panel, look.panel)
     label = drawing.draw_label(size, "?", pixels=look.mark, fill=WHITE, ink=BLACK, margin=0)
-    return np.asarray(label.convert("L"))
+    return _framed(look, np.array(label.convert("L")))
 
 
 def draw_page(look: Look, rows: Iterable[Iterable[Panel | None]]) -> bytes:
@@ -355,6 +381,9 @@ def draw_page(look: Look, rows: Iterable[Iterable[Panel | None]]) -> bytes:
         for left, panel in zip(lefts, panels, strict=True):
             sprite = _question_mark(look) if panel is None else _draw_panel(look, panel)
             drawing.paste(canvas, sprite, left, top)
+        right = lefts[-1] + look.panel
+        if "r" not in look.frame[1] and right < width:
+            canvas[top : top + look.panel, right] = look.frame[0]  # closes the row's last panel
     buffer = io.BytesIO()
     Image.fromarray(canvas).save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()

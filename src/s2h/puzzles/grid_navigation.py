@@ -38,7 +38,7 @@ COMPACT_COLUMNS = "abcdefghijklm"
 NO_PATH = "no path"
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
-_TRIES = 10_000  # candidates drawn for one puzzle; the rarest configuration of the shipped settings needs some dozens
+_TRIES = 10_000  # candidates drawn for one puzzle; some four on average, rarely over a hundred
 
 _SKY: RGB = (0x87, 0xCE, 0xEB)
 _GREEN: RGB = (0x00, 0x64, 0x00)
@@ -205,7 +205,8 @@ class GridNavigation(Task[Grid]):
         """Any grid, solvable or not.
 
         Differences from the paper: the destination may lie in the first row and column as well, and the objects are
-        put on distinct cells at once. As in the paper they may take the place of an obstacle.
+        put on distinct cells at once. As in the paper they may take the place of an obstacle. (``sample`` adds a third
+        difference: a grid shows exactly as many kinds of obstacles as were drawn.)
         """
         source, destination = _ends(rng, shape)
         words = np.full(shape, EMPTY, dtype=object)

@@ -197,7 +197,7 @@ def _sprite(text: str, size: tuple[int, int], kind: str, pixels: float, left: in
 def _draw_page(puzzle: Table) -> Indexes:
     """The paper's page: left-anchored table, centred from top to bottom, words for digits, no cell above the names."""
     rows, columns = len(puzzle.row_names), len(puzzle.column_names)
-    height = min(77, int((_PAGE[1] - 105) / rows))  # 77 px up to nine rows, 69 at ten, as measured in the paper's images
+    height = min(77, int((_PAGE[1] - 105) / rows))  # 77 px up to nine rows, 69 at ten, as in the paper
     label_width = _label_width(puzzle.row_names)
     width = (_RIGHT - label_width) // columns
     top = (_PAGE[1] - height * (rows + 1)) // 2

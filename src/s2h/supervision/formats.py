@@ -1,4 +1,4 @@
-"""The supervision formats: one puzzle seen as Text, Image or Image-via-Text, as polars expressions over puzzle columns."""
+"""The supervision formats: one puzzle seen as Text, Image or Image-via-Text, as polars expressions."""
 
 from __future__ import annotations
 

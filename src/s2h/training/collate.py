@@ -69,9 +69,7 @@ class Collator:
     def _sequences(self, prompts: list[Tensor], responses: list[Tensor]) -> dict[str, Tensor]:
         pad = torch.nn.utils.rnn.pad_sequence
         whole = [torch.cat(pair) for pair in zip(prompts, responses, strict=True)]
-        labels = [
-            torch.cat([torch.full_like(p, IGNORED), r]) for p, r in zip(prompts, responses, strict=True)
-        ]
+        labels = [torch.cat([torch.full_like(p, IGNORED), r]) for p, r in zip(prompts, responses, strict=True)]
         return {
             "input_ids": pad(whole, batch_first=True, padding_value=self.processor.tokenizer.pad_token_id),
             "attention_mask": pad([torch.ones_like(ids) for ids in whole], batch_first=True),

@@ -61,7 +61,9 @@ class Images:
             try:
                 self._files[shard] = pq.ParquetFile(shard, memory_map=True)
             except (OSError, pa.ArrowInvalid) as error:
-                raise DataError(f"the puzzle shard {shard} cannot be read ({error}); delete it and run again.") from None
+                raise DataError(
+                    f"the puzzle shard {shard} cannot be read ({error}); delete it and run again."
+                ) from None
         return self._files[shard]
 
     def _group(self, shard: str, group: int) -> pa.ChunkedArray:

@@ -182,7 +182,8 @@ class Trainer:
         # A parameter that this micro-batch does not use (the vision tower of a text batch) may be used in another
         # process's. ZeRO adds up gradients in the order in which they come, so every parameter must have one.
         unused = sum(p.sum() for p in self.engine.module.parameters() if p.requires_grad)
-        return loss + 0.0 * unused
+        total: Tensor = loss + 0.0 * unused
+        return total
 
     def _checkpoint(self) -> None:
         tag = f"step-{self.step:07d}"

@@ -1,0 +1,188 @@
+"""What every registered task owes, in both styles and at each of its levels."""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from PIL import Image
+from settings import COMPACT_SIZE, IMAGE_SIZES, task_settings
+
+from s2h.errors import ConfigError
+from s2h.puzzles.registry import TASKS
+from s2h.puzzles.task import Task
+from s2h.seeding import generator
+
+STYLES = ("paper", "compact")
+CASES = [(name, style, level) for name in TASKS for style in STYLES for level in task_settings(name, style)["levels"]]
+COMPACT_CASES = [case for case in CASES if case[1] == "compact"]
+HOSTILE = (
+    "",
+    " \t\r\n",
+    "Answer:",
+    "Answer: ",
+    "Answer: " * 5_000,
+    "Answer: " + "9" * 40_000,
+    "Answer: " + "up " * 13_000,
+    "(" * 40_000,
+    "Example 1: (" * 3_000 + "\nAnswer: 1",
+    "Answer: \x00\x01\x1b[31m\u202e\ud800",
+    "Answer: ٣",  # a digit to Python's int, but not one that any task writes
+    "Answer: ²",
+    "Answer: __import__('os').abort()",
+    "Answer: -1\nAnswer: nan",
+)
+
+
+@lru_cache
+def _task(name: str, style: str) -> Task[Any]:
+    kind = TASKS[name]
+    return kind(kind.settings_type.model_validate(task_settings(name, style)))
+
+
+def _sample(name: str, style: str, level: Any, index: int) -> Any:
+    return _task(name, style).sample(generator(5, "contract", name, level, index), level)
+
+
+@lru_cache
+def _puzzles(name: str, style: str, level: str) -> tuple[Any, ...]:
+    return tuple(_sample(name, style, level, index) for index in range(40))
+
+
+def _reply(task: Task[Any], puzzle: Any) -> str:
+    return task.reason(puzzle) + "\n\n" + task.answer_block(puzzle)
+
+
+@pytest.mark.parametrize(("name", "style", "level"), CASES)
+def test_the_oracle_reply_is_right_in_every_way(name: str, style: str, level: str) -> None:
+    task = _task(name, style)
+    for puzzle in _puzzles(name, style, level):
+        verdict = task.judge(puzzle, _reply(task, puzzle))
+        assert verdict.parsed
+        assert verdict.correct
+        assert verdict.chain_correct
+
+
+@pytest.mark.parametrize(("name", "style", "level"), CASES)
+def test_the_answer_alone_is_correct_but_has_no_chain(name: str, style: str, level: str) -> None:
+    task = _task(name, style)
+    for puzzle in _puzzles(name, style, level):
+        verdict = task.judge(puzzle, task.answer_block(puzzle))
+        assert verdict.parsed
+        assert verdict.correct
+        assert not verdict.chain_correct
+
+
+@pytest.mark.parametrize(("name", "style", "level"), CASES)
+def test_a_reply_for_another_puzzle_is_wrong(name: str, style: str, level: str) -> None:
+    task = _task(name, style)
+    puzzle, *others = _puzzles(name, style, level)
+    wrong = [other for other in others if task.answer(other) != task.answer(puzzle)]
+    assert wrong
+    for other in wrong:
+        verdict = task.judge(puzzle, _reply(task, other))
+        assert not verdict.correct
+        assert not verdict.chain_correct
+
+
+@pytest.mark.parametrize(("name", "style", "level"), CASES)
+def test_a_right_answer_after_another_chain_is_not_chain_correct(name: str, style: str, level: str) -> None:
+    task = _task(name, style)
+    puzzle, *others = _puzzles(name, style, level)
+    other = next(other for other in others if task.reason(other) != task.reason(puzzle))
+    verdict = task.judge(puzzle, task.reason(other) + "\n\n" + task.answer_block(puzzle))
+    assert not verdict.chain_correct
+
+
+@pytest.mark.parametrize("reply", HOSTILE, ids=lambda reply: ascii(reply[:24]))
+@pytest.mark.parametrize(("name", "style", "level"), CASES)
+def test_a_hostile_reply_is_wrong_and_does_no_harm(name: str, style: str, level: str, reply: str) -> None:
+    verdict = _task(name, style).judge(_puzzles(name, style, level)[0], reply)
+    assert not verdict.chain_correct
+    if not verdict.parsed:
+        assert not verdict.correct
+
+
+@pytest.mark.parametrize(("name", "style", "level"), CASES)
+@hypothesis_settings(max_examples=30, deadline=None)
+@given(noise=st.text(max_size=200), after_marker=st.booleans())
+def test_any_text_can_be_judged(name: str, style: str, level: str, noise: str, after_marker: bool) -> None:
+    reply = f"Answer: {noise}" if after_marker else noise
+    assert not _task(name, style).judge(_puzzles(name, style, level)[0], reply).chain_correct
+
+
+@pytest.mark.parametrize(("name", "style", "level"), CASES)
+def test_a_puzzle_survives_json(name: str, style: str, level: str) -> None:
+    task = _task(name, style)
+    for puzzle in _puzzles(name, style, level)[:3]:
+        again = task.from_json(task.to_json(puzzle))
+        assert again == puzzle
+        assert task.answer(again) == task.answer(puzzle)
+        assert task.describe(again) == task.describe(puzzle)
+        assert task.reason(again) == task.reason(puzzle)
+        assert task.render(again) == task.render(puzzle)
+
+
+@pytest.mark.parametrize(("name", "style", "level"), CASES)
+def test_the_same_seed_gives_the_same_bytes(name: str, style: str, level: str) -> None:
+    task = _task(name, style)
+    first, second = (_sample(name, style, level, 0) for _ in range(2))
+    assert task.to_json(first) == task.to_json(second)
+    assert task.render(first) == task.render(second)
+
+
+@pytest.mark.parametrize(("name", "style", "level"), CASES)
+def test_different_indexes_give_different_puzzles(name: str, style: str, level: str) -> None:
+    task = _task(name, style)
+    texts = [task.to_json(puzzle) for puzzle in _puzzles(name, style, level)]
+    assert texts[0] != texts[1]
+    assert len(set(texts)) >= 0.95 * len(texts)
+
+
+@pytest.mark.parametrize(("name", "style", "level"), CASES)
+def test_the_image_is_a_png_of_the_declared_size(name: str, style: str, level: str) -> None:
+    image = Image.open(io.BytesIO(_task(name, style).render(_puzzles(name, style, level)[0])))
+    image.load()
+    assert image.format == "PNG"
+    assert image.size == (COMPACT_SIZE if style == "compact" else IMAGE_SIZES[name])
+    assert len(set(image.convert("RGB").getdata())) > 2
+
+
+@pytest.mark.parametrize(("name", "style", "level"), COMPACT_CASES)
+def test_compact_words_are_a_closed_vocabulary(name: str, style: str, level: str) -> None:
+    task = _task(name, style)
+    known = task.words()
+    for index in range(200):
+        puzzle = _sample(name, style, level, index)
+        questions = [task.question(puzzle, "text"), task.question(puzzle, "image")]
+        text = " ".join([task.describe(puzzle), *questions, task.reason(puzzle), task.answer_block(puzzle)])
+        assert set(text.split()) <= known, sorted(set(text.split()) - known)
+        assert "\t" not in text
+
+
+@pytest.mark.parametrize(("name", "style", "level"), CASES)
+def test_text_and_questions_never_give_the_answer_away(name: str, style: str, level: str) -> None:
+    task = _task(name, style)
+    for puzzle in _puzzles(name, style, level):
+        block = task.answer_block(puzzle)
+        assert block.splitlines()[-1].startswith("Answer: ")
+        for modality in ("text", "image"):
+            assert block not in task.question(puzzle, modality)  # type: ignore[arg-type]
+        assert block not in task.describe(puzzle)
+
+
+@pytest.mark.parametrize(("name", "style"), [(name, style) for name in TASKS for style in STYLES])
+def test_an_unknown_level_is_refused(name: str, style: str) -> None:
+    with pytest.raises(ConfigError, match="EASY"):
+        _sample(name, style, "EASY", 0)
+
+
+@pytest.mark.parametrize("name", list(TASKS))
+def test_a_task_carries_its_registered_name(name: str) -> None:
+    assert TASKS[name].name == name
+    assert TASKS[name].title == name.replace("_", " ").title()
