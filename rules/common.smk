@@ -1,4 +1,5 @@
 # The config, checked before anything is planned, and the wildcards that it allows.
+import json
 import re
 import sys
 

@@ -9,17 +9,18 @@ def mixture_phase(wildcards):
 def mixture_shards(wildcards):
     """Train shards of every level that the phase draws on."""
     levels = sorted({part.level for part in mixture_phase(wildcards).parts})
-    return [path for level in levels for path in shard_paths(wildcards.task, level, "train")]
+    return {level: shard_paths(wildcards.task, level, "train") for level in levels}
 
 
 rule make_mixture:
     input:
-        shards=mixture_shards,
+        shards=lambda wildcards: sum(mixture_shards(wildcards).values(), []),
     output:
         f"{RESULTS}/mixtures/{{task}}/{{recipe}}/{{budget}}/{{seed}}/phase-{{phase}}.parquet",
     log:
         f"{RESULTS}/logs/make_mixture/{{task}}/{{recipe}}/{{budget}}/{{seed}}/phase-{{phase}}.log",
     params:
+        shards=mixture_shards,
         phase=lambda wildcards: mixture_phase(wildcards).model_dump(mode="json"),
         code=code_digest("s2h.supervision.mixture"),
     threads: 1

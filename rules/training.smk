@@ -21,6 +21,12 @@ def base_input(wildcards):
     return base_folder(wildcards) if made else []
 
 
+def processor_options(wildcards):
+    """What the processor of a model from outside is told in the first phase; later phases find it saved."""
+    outside = source(wildcards.model).kind == "pretrained" and int(wildcards.phase) == 1
+    return json.dumps(source(wildcards.model).processor_options if outside else {})
+
+
 def phases(wildcards):
     """How many phases the recipe has."""
     return len(CONFIG.recipes[wildcards.recipe].phases)
@@ -63,6 +69,7 @@ rule train_phase:
     params:
         base=base_folder,
         settings=lambda wildcards: CONFIG.models[wildcards.model].training.model_dump_json(),
+        processor=processor_options,
         checkpoints=f"{RESULTS}/checkpoints/{RUN}/phase-{{phase}}",
         processes=processes,
         title=lambda wildcards: f"train {wildcards.recipe}, phase {wildcards.phase} of {phases(wildcards)}",
@@ -79,4 +86,5 @@ rule train_phase:
         " torchrun --standalone --nproc_per_node={params.processes} -m s2h.training"
         " --title {params.title:q} --base {params.base:q} --mixture {input.mixture:q} --output {output:q}"
         " --checkpoints {params.checkpoints:q} --seed {wildcards.seed} --settings {params.settings:q}"
+        " --processor {params.processor:q}"
         " --job-log {log:q}.steps 2>&1 | tee {log:q} | awk '/^(\\[s2h\\]|s2h:)/ {{print; fflush()}}' >&2"

@@ -44,3 +44,8 @@ def test_neighbouring_seeds_and_indexes_share_no_draws() -> None:
 def test_any_key_of_words_and_numbers_makes_a_generator(seed: int, key: list[str | int]) -> None:
     assert isinstance(generator(seed, *key), np.random.Generator)
     assert _draws(seed, *key) == _draws(seed, *key)
+
+
+def test_streams_never_change() -> None:
+    """Puzzles that were published are functions of these numbers."""
+    assert _draws(1, *KEY) == [2599371352508180876, 663374478909026501, 4568912720491662074, 1751827903865731265]

@@ -72,11 +72,9 @@ def _imports(name: str) -> set[str]:
 def _module_of(module: str, attribute: str) -> str:
     """``from module import attribute`` imports a module of that name where there is one, else ``module``."""
     inner = f"{module}.{attribute}"
-    return inner if importlib.util.find_spec(module).submodule_search_locations and _exists(inner) else module
-
-
-def _exists(name: str) -> bool:
-    return importlib.util.find_spec(name) is not None
+    package = importlib.util.find_spec(module)
+    is_package = package is not None and package.submodule_search_locations is not None
+    return inner if is_package and importlib.util.find_spec(inner) is not None else module
 
 
 @lru_cache(maxsize=256)

@@ -17,6 +17,13 @@ COMPACT_SIZE = (96, 96)
 
 _COUNTS = {"train": 4, "eval": 2}
 
+_HELD_OUT = {
+    "XOR": ["shape size", "shape position"],
+    "OR": ["shape type", "shape position"],
+    "AND": ["line colour", "shape colour"],
+    "Progression": ["shape type", "line colour"],
+}
+
 _PAPER: dict[str, dict[str, Any]] = {
     "consecutive_table_readout": {
         "rows": [5, 5],
@@ -60,7 +67,11 @@ _PAPER: dict[str, dict[str, Any]] = {
             "HARD": {"objects": [2, 5], "obstacle_kinds": [3, 5], "steps": [26, 60]},
         },
     },
-    "visual_analogy": {"levels": {"SIMPLE": {}, "HARD": {}}},
+    "visual_analogy": {
+        "sizes": [20, 27, 34, 41],
+        "held_out": _HELD_OUT,
+        "levels": {"SIMPLE": {}, "HARD": {}},
+    },
 }
 
 _COMPACT: dict[str, dict[str, Any]] = {
@@ -100,13 +111,17 @@ _COMPACT: dict[str, dict[str, Any]] = {
     "grid_navigation": {
         "rows": [5, 5],
         "columns": [5, 5],
-        "obstacle_share": 0.3,
+        "obstacle_share": 0.4,
         "levels": {
-            "SIMPLE": {"objects": [1, 1], "obstacle_kinds": [1, 1], "steps": [3, 6]},
-            "HARD": {"objects": [2, 3], "obstacle_kinds": [2, 3], "steps": [7, 14]},
+            "SIMPLE": {"objects": [1, 2], "obstacle_kinds": [1, 1], "steps": [3, 7]},
+            "HARD": {"objects": [2, 3], "obstacle_kinds": [2, 3], "steps": [8, 14]},
         },
     },
-    "visual_analogy": {"levels": {"SIMPLE": {}, "HARD": {}}},
+    "visual_analogy": {
+        "sizes": [20, 27, 34, 41],
+        "held_out": _HELD_OUT,
+        "levels": {"SIMPLE": {}, "HARD": {}},
+    },
 }
 
 

@@ -95,7 +95,7 @@ def test_the_column_specification_tells_nothing_of_the_path() -> None:
     assert specifications == {"\\begin{tabular}{l" + "r" * 10 + "}"}
 
 
-@pytest.mark.parametrize("columns", range(1, 11))
+@pytest.mark.parametrize("columns", [5, 10, 12])
 def test_no_month_overflows_its_header_cell(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     drawn: list[tuple[str, float, int]] = []
 

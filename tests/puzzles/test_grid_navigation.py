@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 from collections import deque
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -197,7 +199,8 @@ def test_compact_chain_is_a_true_search_even_without_line_ends(level: str, seed:
         avoided.append(words.popleft())
     assert set(avoided) == set(sum(grid.cells, ())) & set(OBSTACLES)
 
-    path, visited, moves, turn = [stops[0][1]], {stops[0][1]}, [], 1
+    path, visited, turn = [stops[0][1]], {stops[0][1]}, 1
+    moves: list[str] = []
     while words:
         here = take_cell()
         assert here == path[-1]
@@ -226,6 +229,58 @@ def test_compact_chain_is_a_true_search_even_without_line_ends(level: str, seed:
             path, moves = path[:-1], moves[:-1]
     assert path[-1] == stops[-1][1]
     assert " ".join(moves) == task.answer(grid)
+
+
+@LAW
+@given(LEVEL_NAMES, SEEDS)
+def test_every_line_of_a_paper_chain_is_true(level: str, seed: int) -> None:
+    task, grid = TASKS["paper"], draw("paper", level, seed)
+    cells = {(r, c): word for r, row in enumerate(grid.cells) for c, word in enumerate(row)}
+    head, *blocks = re.split(r"\n(?=\()", task.reason(grid))
+    (source,), (destination,) = (
+        find([list(row) for row in grid.cells], "S"),
+        find([list(row) for row in grid.cells], "D"),
+    )
+    assert f"Source: {named(source)} Destination: {named(destination)}" in head
+    path, visited = [source], {source}
+    moves: list[str] = []
+    taken: list[str] = []
+    for block in blocks:
+        place, *tries = block.split("\n")
+        here = path[-1]
+        if place != named(here):
+            assert place == f"{named(here)} Collect {cells[here]}"
+            taken.append(f"{cells[here]} {named(here)}")
+            visited = {here}
+        for line in tries[:-1]:
+            assert line == refusal(cells, visited, here, line.split()[0])
+        move = tries[-1].split()[0]
+        if move == "No":
+            assert {line.split()[0] for line in tries[:-1]} == set(DELTAS)
+            path.pop()
+            moves.pop()
+        else:
+            path.append((here[0] + DELTAS[move][0], here[1] + DELTAS[move][1]))
+            assert tries[-1] == f"{move} {named(path[-1])} okay"
+            visited.add(path[-1])
+            moves.append(move)
+    assert f"Collect objects: {', '.join(taken)}\n" in head
+    assert (path[-1], " ".join(moves)) == (destination, task.answer(grid))
+
+
+def named(cell: tuple[int, int]) -> str:
+    return f"({chr(97 + cell[0])}, {chr(97 + cell[1])})"
+
+
+def refusal(cells: dict[tuple[int, int], str], visited: set[tuple[int, int]], here: tuple[int, int], move: str) -> str:
+    """The only true reason to refuse a move."""
+    goal = (here[0] + DELTAS[move][0], here[1] + DELTAS[move][1])
+    if goal not in cells:
+        return f"{move} outside"
+    if goal in visited:
+        return f"{move} {named(goal)} visited"
+    word = "destination" if cells[goal] == "D" else cells[goal]
+    return f"{move} {named(goal)} " + (f"closed ({word})" if word in OBSTACLES else f"too early ({word})")
 
 
 def grid_of(*rows: str) -> Grid:
@@ -299,6 +354,31 @@ def test_walks(moves: str, correct: bool) -> None:
     assert walk.correct == correct
 
 
+@pytest.mark.parametrize("dress", ["{}.", "**{}**", "  {}  ", "\n{}", "['{}']", "`{}`", "up\nAnswer: {}"])
+@pytest.mark.parametrize("join", [" ", "  ", ",", ", ", "; ", "', '"])
+def test_dress_of_an_answer_does_not_matter(dress: str, join: str) -> None:
+    task, moves = TASKS["paper"], TASKS["paper"].answer(DEAD_END).split()
+    verdict = task.judge(DEAD_END, f"Answer: {dress.format(join.join(moves))}")
+    assert (verdict.correct, verdict.answer) == (True, " ".join(moves))
+
+
+@LAW
+@given(st.lists(st.sampled_from(sorted(DELTAS)), min_size=1, max_size=20), st.integers(0, 20))
+def test_judging_agrees_with_another_walker(moves: list[str], seed: int) -> None:
+    task, grid = TASKS["compact"], draw("compact", "SIMPLE", seed)
+    cells = [["dot"] * 7, *(["dot", *row, "dot"] for row in grid.cells), ["dot"] * 7]  # a wall for what is outside
+    row, column = find(cells, "S")[0]
+    missing, alive = set(sum(grid.cells, ())) & set(OBJECTS), True
+    for move in moves:
+        row, column = row + DELTAS[move][0], column + DELTAS[move][1]
+        missing.discard(cells[row][column])
+        alive = cells[row][column] not in OBSTACLES
+        if not alive or cells[row][column] == "D":
+            break
+    expected = alive and cells[row][column] == "D" and not missing
+    assert task.judge(grid, f"Answer: {' '.join(moves)}").correct is expected
+
+
 def test_destination_before_the_last_object_fails() -> None:
     grid = grid_of("S O O", "O D heart")
     judge = TASKS["paper"].judge
@@ -316,6 +396,9 @@ def test_any_collecting_order_is_accepted() -> None:
 @example(reply="Answer:")
 @example(reply="Answer: " + "left " * 50_000)
 @example(reply="Answer: right; import os")
+@example(reply="Answer: \x00 \ud800")
+@example(reply="Answer: north")
+@example(reply="Answer: r d d")
 @example(reply="Answer: ." * 1_000)
 @example(reply="")
 @given(st.text() | st.text("lrudefighton Aswp:.,\n\t"))
@@ -395,6 +478,16 @@ def test_tiles_and_words_are_one_to_one() -> None:
             pairs.add((str(word), tile.tobytes()))
     assert len(pairs) == len({word for word, _ in pairs}) == len({tile for _, tile in pairs})
     assert len(pairs) == 3 + len(COMPACT_OBJECTS) + len(OBSTACLES)
+
+
+def test_compact_symbols_are_far_apart() -> None:
+    """Any two symbols differ clearly in at least 20 of a tile's 256 pixels, so that a small vision tower can tell."""
+    tiles = {}
+    for name in (*COMPACT_OBJECTS, *OBSTACLES):
+        png = TASKS["compact"].render(grid_of(f"S {name}", "O D"))
+        tiles[name] = np.asarray(Image.open(io.BytesIO(png)).convert("L"))[16:32, 32:48].astype(int)
+    for one, other in combinations(tiles, 2):
+        assert (abs(tiles[one] - tiles[other]) > 128).sum() >= 20, (one, other)
 
 
 def test_all_symbols_look_different() -> None:

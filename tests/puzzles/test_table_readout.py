@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from s2h.errors import DataError
+from s2h.puzzles import paths
 from s2h.puzzles.paths import AnyFamily, Family, is_clear, turns
 from s2h.puzzles.table_readout import TableReadout, TableReadoutSettings
 from s2h.puzzles.tables import Cell, Table
@@ -128,14 +129,14 @@ def test_turns_are_counted_by_direction() -> None:
     ids=["empty", "there and back", "beside itself", "ring"],
 )
 def test_paths_that_cells_alone_do_not_tell_are_not_clear(path: tuple[Cell, ...]) -> None:
-    assert is_clear(path) == (path == ()) or not is_clear(path)
+    assert not is_clear(path)
 
 
 def test_random_paths_have_one_turn_less_than_pieces_and_reach_far() -> None:
     for pieces in (1, 2, 3, 4):
-        paths = _paths(RANDOM | {"pieces": [pieces]}, (9, 9))
-        assert {turns(path) for path in paths} == {pieces - 1}
-        for path in paths:
+        drawn = _paths(RANDOM | {"pieces": [pieces]}, (9, 9))
+        assert {turns(path) for path in drawn} == {pieces - 1}
+        for path in drawn:
             rows, columns = abs(path[0][0] - path[-1][0]), abs(path[0][1] - path[-1][1])
             assert max(rows, columns) >= 4
             assert pieces == 1 or min(rows, columns) >= 4
@@ -157,15 +158,17 @@ def test_measured_turns_are_those_of_the_paper(settings: dict[str, Any], expecte
     assert {turns(path) for path in _paths(settings, (12, 10))} == expected
 
 
-def test_compositional_connectors_use_the_first_row_and_column() -> None:
-    paths = _paths(COMPOSED, (8, 8))
-    for axis in (0, 1):
-        ends = {cell[axis] for path in paths for cell in path}
-        assert ends == set(range(8))
-        crossings = [
-            path for path in paths if any(a[axis] == b[axis] == 0 for a, b in pairwise(path[10:]))
-        ]  # well after the start, which may lie there
-        assert crossings
+def _pieces(path: tuple[Cell, ...]) -> list[tuple[Cell, Cell]]:
+    """The corners of a path in pairs: from where to where each straight piece goes."""
+    corners = [b for a, b, c in zip(path, path[1:], path[2:], strict=False) if turns((a, b, c))]
+    return list(pairwise([path[0], *corners, path[-1]]))
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_compositional_connectors_use_the_first_row_and_column(axis: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths, "_trim", lambda rng, path, most: tuple(path))
+    pieces = [piece for path in _paths(COMPOSED, (9, 9)) for piece in _pieces(path)]
+    assert [a for a, b in pieces if a[axis] == 2 and b[axis] == 0]
 
 
 @pytest.mark.parametrize(("style", "level"), CASES)

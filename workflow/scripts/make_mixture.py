@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s2h.logs import job_log
@@ -14,13 +13,12 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Unpack the rule and write the mixture; a shard's level is the folder above its split."""
+    """Unpack the rule and write the mixture."""
     phase = Phase.model_validate(snakemake.params.phase)
-    shards: dict[str, list[str]] = {}
-    for shard in snakemake.input.shards:
-        shards.setdefault(Path(shard).parts[-3], []).append(shard)
     key = (int(snakemake.wildcards.seed), snakemake.wildcards.task)
-    write_mixture(snakemake.output[0], phase, budget=int(snakemake.wildcards.budget), shards=shards, key=key)
+    write_mixture(
+        snakemake.output[0], phase, budget=int(snakemake.wildcards.budget), shards=snakemake.params.shards, key=key
+    )
 
 
 if __name__ == "__main__":

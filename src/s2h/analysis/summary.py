@@ -155,6 +155,6 @@ def _caption(part: pl.DataFrame) -> str:
     n = " to ".join(f"{size:,}" for size in dict.fromkeys((sizes[0], sizes[-1])))
     return (
         f"Right answers in per cent with 95 % Wilson intervals, on n = {n} new puzzles for each level, given as text "
-        "and as images. Gaps are in points of per cent: SIMPLE→HARD is SIMPLE minus HARD, text→image is text minus image. "
-        f"{_ABSENT}: not scored."
+        "and as images. Gaps are in points of per cent: SIMPLE→HARD is SIMPLE minus HARD, text→image "
+        f"is text minus image. {_ABSENT}: not scored."
     )

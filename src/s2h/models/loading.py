@@ -11,10 +11,15 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 from s2h.errors import ModelError
 
 
-def load_processor(folder: str | Path) -> Any:
-    """The processor of a model folder; raises ModelError when it has none that shows images."""
+def load_processor(folder: str | Path, **options: Any) -> Any:
+    """The processor of a model folder; raises ModelError when it has none that shows images.
+
+    Args:
+        folder: what ``save_pretrained`` wrote, or a hub name.
+        options: what the processor is told, e.g. ``max_pixels``.
+    """
     try:
-        processor = AutoProcessor.from_pretrained(folder)
+        processor = AutoProcessor.from_pretrained(folder, **options)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"no processor can be loaded from {folder}: {error}") from None
     if not hasattr(processor, "tokenizer") or not hasattr(processor, "image_processor"):

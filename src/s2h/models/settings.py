@@ -64,6 +64,12 @@ class PretrainedSettings(Settings):
     max_pixels: int | None = Field(None, ge=1)
 
     @property
+    def processor_options(self) -> dict[str, int]:
+        """What the processor is told when it is loaded; the trained model's processor keeps it."""
+        pixels = {"min_pixels": self.min_pixels, "max_pixels": self.max_pixels}
+        return {name: value for name, value in pixels.items() if value is not None}
+
+    @property
     def is_local(self) -> bool:
         """Whether the name is a path."""
         return self.name.startswith(("/", "./", "../", "~"))

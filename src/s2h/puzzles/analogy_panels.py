@@ -1,389 +1,391 @@
-"""The panels of Visual Analogy: their objects, the relations between their value sets, and how they are drawn.
-
-All that is ever compared are sets of attribute values, a set a panel: the text shows these sets, the image shows
-objects that have them, and ``labels`` is the one judge of which (attribute, relation) three panels follow.
-
-Shapes: a picture or a sprite is ``uint8[height, width]`` of grey levels (0 black, 255 white); a mask is
-``float64[height, width]`` from 0 to 1.
-"""
+"""The panels of Visual Analogy: the objects that they show, the relations between their values, and their drawing."""
 
 from __future__ import annotations
 
 import dataclasses
-import io
 import math
-import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any, Literal, get_args
+from itertools import pairwise
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from s2h.errors import DataError
 from s2h.puzzles import drawing
-from s2h.puzzles.drawing import BLACK, WHITE
+from s2h.puzzles.drawing import BLACK, WHITE, Indexes
 
-Cell = tuple[int, int]
-"""(row, column) on the lattice, both from 0."""
-Values = frozenset[Any]
-"""The values of one attribute in one panel: names, whole numbers or cells."""
-Family = Literal["line", "shape"]
-Relation = Literal["AND", "OR", "XOR", "Progression"]
+Family = Literal["lines", "shapes"]
 Attribute = Literal[
-    "line type",
-    "line colour",
-    "shape type",
-    "shape colour",
-    "shape size",
-    "shape quantity",
-    "shape position",
+    "line type", "line colour", "shape type", "shape colour", "shape size", "shape quantity", "shape position"
 ]
-LineKind = Literal[
-    "falling", "rising", "horizontal", "vertical", "diamond", "ring", "vee-up", "vee-down", "vee-left", "vee-right"
-]
-ShapeKind = Literal["circle", "rectangle", "triangle", "pentagon", "hexagon"]
-Label = tuple[Attribute, Relation]
+Relation = Literal["AND", "OR", "XOR", "Progression"]
+Pair = tuple[Attribute, Relation]
+Values = frozenset[str | int]
+"""The values that a panel shows of one attribute; a set of one number for the quantity."""
 
-RELATIONS: tuple[Relation, ...] = ("AND", "OR", "XOR", "Progression")
+RELATIONS: tuple[Relation, ...] = get_args(Relation)
 ATTRIBUTES: dict[Family, tuple[Attribute, ...]] = {
-    "line": ("line type", "line colour"),
-    "shape": ("shape type", "shape colour", "shape size", "shape quantity", "shape position"),
+    "lines": ("line type", "line colour"),
+    "shapes": ("shape type", "shape colour", "shape size", "shape quantity", "shape position"),
 }
-FAMILY: dict[Attribute, Family] = {attribute: family for family, owned in ATTRIBUTES.items() for attribute in owned}
-FIELD: dict[Attribute, str] = {
-    "line type": "kind",
-    "line colour": "colour",
-    "shape type": "kind",
-    "shape colour": "colour",
-    "shape size": "size",
-    "shape quantity": "quantity",
-    "shape position": "cell",
-}
-"""The field of Thing that holds an attribute's value; the quantity belongs to the panel as a whole."""
-
-COMBINATIONS: tuple[Label, ...] = tuple(
+PAIRS: tuple[Pair, ...] = tuple(
     (attribute, relation)
-    for attribute in FAMILY
+    for attribute in get_args(Attribute)
     for relation in RELATIONS
-    if relation == "Progression" or attribute != "shape quantity"
+    if attribute != "shape quantity" or relation == "Progression"
 )
-"""All 25 pairs; sets of a single number would make every set relation on the quantity trivial."""
-HELD_OUT: dict[Relation, tuple[Attribute, Attribute]] = {
-    "XOR": ("shape size", "shape position"),
-    "OR": ("shape type", "shape position"),
-    "AND": ("line colour", "shape colour"),
-    "Progression": ("shape type", "line colour"),
-}
-"""The two attributes on which each relation is met at HARD only (the paper's choice)."""
-SEEN: tuple[Label, ...] = tuple(label for label in COMBINATIONS if label[0] not in HELD_OUT[label[1]])
+"""The 25 combinations of an attribute and a relation; set relations are not defined on a quantity."""
 
-LINE_KINDS: tuple[LineKind, ...] = get_args(LineKind)
-SHAPE_KINDS: tuple[ShapeKind, ...] = get_args(ShapeKind)
-LATTICE = 3  # cells a side
-STEPS: dict[str, tuple[Cell, ...]] = {
-    "horizontal": ((0, 1), (0, 2)),
-    "vertical": ((1, 0), (2, 0)),
-    "diagonal": ((1, 1), (1, 2), (2, 1), (2, 2)),
-}
-"""The wrap-around steps of a position progression, by direction."""
+LATTICE = 3
+"""Places of shapes along each side of a panel; a shape's cell is ``LATTICE * row + column``."""
+MOST_SHAPES = 5
+LINE_TYPES = (
+    "falling", "rising", "horizontal", "vertical", "diamond", "circle", "v-up", "v-down", "v-left", "v-right",
+)  # fmt: skip
+SHAPE_TYPES = ("circle", "rectangle", "triangle", "pentagon", "hexagon")
+LINE_COLOURS = (0, 90, 135, 189)
+SHAPE_COLOURS = (0, 90, 135, 189, 255)
+DIRECTIONS = (((0, 1), (0, 2)), ((1, 0), (2, 0)), ((1, 1), (1, 2), (2, 1), (2, 2)))
+"""Steps (rows, columns) on the lattice, which wraps around: horizontal, vertical, diagonal."""
+
+UNIT = 160
+"""Sizes are in units of 1/160 of a panel's side."""
+
+_FIELDS = {"type": "type", "colour": "colour", "size": "size", "position": "cell"}
 
 
-@dataclasses.dataclass(frozen=True, slots=True, order=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Thing:
     """A line or a shape.
 
     Attributes:
-        kind: one of LINE_KINDS or SHAPE_KINDS.
-        colour: grey level, 0 black to 255 white.
-        size: of a shape, diameter or side in units of the panel; 0 for a line.
-        cell: of a shape, its place on the lattice; None for a line.
+        type: one of ``LINE_TYPES`` or ``SHAPE_TYPES``.
+        colour: grey level, 0 is black and 255 white.
+        size: diameter or side in units of 1/160 panel; 0 for a line, which spans the panel.
+        cell: place of a shape on the lattice, in reading order from 0; -1 for a line.
     """
 
-    kind: str
+    type: str
     colour: int
     size: int = 0
-    cell: Cell | None = None
+    cell: int = -1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Panel:
-    """Lines only, no two of one kind, or shapes only, no two in one cell; in sorted order, never empty."""
+    """What one image of the puzzle shows.
 
+    Attributes:
+        family: whether it shows lines or shapes.
+        things: lines in the order of ``LINE_TYPES``, each type at most once; shapes in the order of their cells.
+    """
+
+    family: Family
     things: tuple[Thing, ...]
 
-    @property
-    def family(self) -> Family:
-        """Whether the panel holds lines or shapes."""
-        return "line" if self.things[0].cell is None else "shape"
-
     def values(self, attribute: Attribute) -> Values:
-        """The set of values that ``attribute`` takes in this panel."""
+        """The values of an attribute of this panel's family."""
         if attribute == "shape quantity":
             return frozenset({len(self.things)})
-        return frozenset(getattr(thing, FIELD[attribute]) for thing in self.things)
+        field = _FIELDS[attribute.split()[1]]
+        return frozenset(getattr(thing, field) for thing in self.things)
 
 
-Triple = tuple[Panel, Panel, Panel]
-
-SET_RELATIONS: Mapping[str, Callable[[Values, Values], Values]] = {
-    "AND": operator.and_,
-    "OR": operator.or_,
-    "XOR": operator.xor,
-}
+Row = tuple[Panel, Panel, Panel]
+Context = tuple[Panel, Panel]
+"""The first two panels of a row."""
 
 
-def shift(cells: Iterable[Cell], step: Cell) -> Values:
-    """The cells moved by ``step``, wrapping around the lattice."""
-    return frozenset(((row + step[0]) % LATTICE, (column + step[1]) % LATTICE) for row, column in cells)
+def family_of(attribute: Attribute) -> Family:
+    """The family whose panels have this attribute."""
+    return "lines" if attribute in ATTRIBUTES["lines"] else "shapes"
 
 
-def steps_between(first: Values, second: Values) -> list[Cell]:
-    """The steps that move ``first`` onto ``second``; none where nothing moves."""
-    if first == second:
-        return []
-    return [step for steps in STEPS.values() for step in steps if shift(first, step) == second]
+def fits(pair: Pair, row: Sequence[Values]) -> bool:
+    """Whether the values of three panels follow the relation of ``pair`` on its attribute.
 
-
-def progresses(attribute: Attribute, first: Values, second: Values, third: Values) -> bool:
-    """Whether three value sets form a progression; what that means depends on the attribute.
-
-    Types grow (each set strictly inside the next), positions move twice by one constant step, and the others are
-    single values that strictly rise or strictly fall, by any amounts.
+    AND, OR and XOR: the third set is the intersection, union or symmetric difference of the first two, and not empty.
+    Progression: types grow (each set lies strictly inside the next), positions move twice by one step, and of any other
+    attribute each panel has a single value, which strictly rises or strictly falls.
     """
-    if FIELD[attribute] == "kind":
+    attribute, relation = pair
+    first, second, third = row
+    if relation != "Progression":
+        return attribute != "shape quantity" and bool(third) and third == _combine(relation, first, second)
+    if attribute.endswith("type"):
         return first < second < third
-    if FIELD[attribute] == "cell":
-        return any(shift(second, step) == third for step in steps_between(first, second))
-    if not len(first) == len(second) == len(third) == 1:
+    if attribute == "shape position":
+        return any(_shift(first, step) == second and _shift(second, step) == third for step in _steps())
+    if any(len(values) != 1 for values in row):
         return False
-    (a,), (b,), (c,) = first, second, third
-    return bool(a < b < c or a > b > c)
+    a, b, c = (int(value) for values in row for value in values)
+    return a < b < c or a > b > c
 
 
-def holds(label: Label, panels: Triple) -> bool:
-    """Whether three panels of one family follow ``label``."""
-    attribute, relation = label
-    first, second, third = (panel.values(attribute) for panel in panels)
-    if relation == "Progression":
-        return progresses(attribute, first, second, third)
-    needed = SET_RELATIONS[relation](first, second)
-    return bool(needed) and third == needed
+def patterns(row: Sequence[Panel]) -> tuple[Pair, ...]:
+    """All combinations that three panels of one family follow."""
+    found: list[Pair] = []
+    for attribute in ATTRIBUTES[row[0].family]:
+        values = [panel.values(attribute) for panel in row]
+        found += [(attribute, relation) for relation in RELATIONS if fits((attribute, relation), values)]
+    return tuple(found)
 
 
-def labels(panels: Triple) -> list[Label]:
-    """All (attribute, relation) pairs that three panels of one family follow; exactly one in a sound puzzle."""
-    family = panels[0].family
-    return [label for label in COMBINATIONS if FAMILY[label[0]] == family and holds(label, panels)]
+def completions(pair: Pair, first: Values, second: Values, domain: Sequence[str | int]) -> list[Values]:
+    """The third panel's value sets that continue two panels by ``pair`` and by no other relation on its attribute.
+
+    Types grow by exactly one, as in the paper.
+    """
+    attribute, relation = pair
+    candidates: list[Values] = [frozenset({value}) for value in domain]
+    if relation != "Progression":
+        candidates = [_combine(relation, first, second)]
+    elif attribute.endswith("type"):
+        candidates = [second | values for values in candidates if not values <= second]
+    elif attribute == "shape position":
+        candidates = [_shift(second, step) for step in _steps() if _shift(first, step) == second][:1]
+    return [third for third in candidates if _followed(attribute, (first, second, third)) == [relation]]
+
+
+def _followed(attribute: Attribute, row: Sequence[Values]) -> list[Relation]:
+    return [relation for relation in RELATIONS if fits((attribute, relation), row)]
+
+
+def _combine(relation: Relation, first: Values, second: Values) -> Values:
+    both, either = first & second, first | second
+    return {"AND": both, "OR": either, "XOR": either - both}[relation]
+
+
+def _steps() -> Iterable[tuple[int, int]]:
+    return (step for steps in DIRECTIONS for step in steps)
+
+
+def _shift(cells: Values, step: tuple[int, int]) -> Values:
+    return frozenset(shifted(int(cell), step) for cell in cells)
+
+
+def shifted(cell: int, step: tuple[int, int]) -> int:
+    """The cell that lies a step (rows, columns) away on the lattice, which wraps around."""
+    row, column = divmod(cell, LATTICE)
+    return (row + step[0]) % LATTICE * LATTICE + (column + step[1]) % LATTICE
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Analogy:
-    """A puzzle is its panels alone: which relation they follow, and which option is right, are functions of them.
+    """Two complete rows of panels, a row without its last panel, and the panels to choose from.
 
     Attributes:
-        examples: two complete rows, each with exactly one label.
+        examples: rows whose three panels follow exactly one (attribute, relation).
         query: the first two panels of the third row.
-        options: candidates for its third panel, each with exactly one label.
+        options: each of them completes the query to exactly one (attribute, relation).
     """
 
-    examples: tuple[Triple, Triple]
-    query: tuple[Panel, Panel]
+    examples: tuple[Row, Row]
+    query: Context
     options: tuple[Panel, Panel, Panel, Panel]
-
-    @property
-    def example_labels(self) -> tuple[Label, ...]:
-        """What each example shows."""
-        return tuple(_label(example) for example in self.examples)
-
-    @property
-    def option_labels(self) -> tuple[Label, ...]:
-        """What the query shows when completed by each option."""
-        return tuple(_label((*self.query, option)) for option in self.options)
-
-    @property
-    def relation(self) -> Relation:
-        """The relation that both examples share."""
-        return _label(self.examples[0])[1]
-
-    @property
-    def solution(self) -> int:
-        """The number of the right option, from 1."""
-        return [relation for _, relation in self.option_labels].index(self.relation) + 1
-
-
-def _label(panels: Triple) -> Label:
-    (label,) = labels(panels)
-    return label
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Look:
-    """How panels are drawn in one style; all lengths in pixels.
+class Reading:
+    """What a puzzle shows once it is understood; every chain of thought is worded from this.
 
     Attributes:
-        page: (width, height) of the picture.
-        panel: side of a panel, its frame included.
-        unit: pixels in a unit of a shape's size.
-        line: width of a line.
-        outline: width of a shape's black outline; 0 for none.
-        ring: radius of a ring.
-        triangle: width of a triangle over its size.
-        centres: the lattice's coordinates inside a panel.
-        box: side of the square that holds a shape.
-        frame: (grey level, sides) of a panel's frame.
-        mark: font size of the question mark.
-        rows: (lefts, top) of the rows of panels; the last row holds the options.
+        examples: the (attribute, relation) of each example.
+        relation: the relation that the examples share.
+        options: the (attribute, relation) to which each option completes the query.
+        answer: number of the option that follows ``relation``, from 1.
     """
 
-    page: tuple[int, int]
+    examples: tuple[Pair, ...]
+    relation: Relation
+    options: tuple[Pair, ...]
+    answer: int
+
+
+@lru_cache(maxsize=256)
+def read(puzzle: Analogy) -> Reading:
+    """Work out what a puzzle shows, from its panels alone.
+
+    Raises:
+        DataError: a row follows no combination or several, the examples share no relation, or not exactly one option
+            follows it.
+    """
+    examples = [_only_pattern(row) for row in puzzle.examples]
+    options = [_only_pattern((*puzzle.query, option)) for option in puzzle.options]
+    relation = examples[0][1]
+    matching = [i for i, pair in enumerate(options, 1) if pair[1] == relation]
+    if examples[1][1] != relation or len(matching) != 1:
+        raise DataError(f"this is no analogy with one answer: its examples follow {examples}, its options {options}")
+    return Reading(tuple(examples), relation, tuple(options), matching[0])
+
+
+def _only_pattern(row: Sequence[Panel]) -> Pair:
+    found = patterns(row)
+    if len(found) != 1:
+        raise DataError(f"a row of an analogy follows one (attribute, relation), this one follows {found}: {row}")
+    return found[0]
+
+
+# Drawing. All pictures are grey, so that a palette index is simply a grey level.
+
+_GREYS = drawing.Palette(*(((g, g, g), (g + 11, g + 11, g + 11)) for g in (*range(0, 240, 12), 240, 244)))
+_OVERSAMPLE = 8  # each pixel is the mean of 8 x 8 finer ones, so that edges are smooth
+_CORNERS = {"pentagon": 5, "hexagon": 6}
+_STROKES: dict[str, tuple[tuple[float, float], ...]] = {
+    "falling": ((0, 0), (1, 1)),
+    "rising": ((0, 1), (1, 0)),
+    "horizontal": ((0, 0.5), (1, 0.5)),
+    "vertical": ((0.5, 0), (0.5, 1)),
+    "diamond": ((0.5, 0), (1, 0.5), (0.5, 1), (0, 0.5), (0.5, 0)),
+    "v-up": ((0, 0), (0.5, 1), (1, 0)),
+    "v-down": ((0, 1), (0.5, 0), (1, 1)),
+    "v-left": ((0, 0), (1, 0.5), (0, 1)),
+    "v-right": ((1, 0), (0, 0.5), (1, 1)),
+}
+"""Corners (x, y) of each line type in a panel of side 1; a V is named after the side to which it opens."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Page:
+    """Where panels stand and how they are drawn; lengths in pixels.
+
+    Attributes:
+        size: (width, height) of the page.
+        panel: side of a panel, with its frame.
+        rows: (left, top) of the nine panels of examples and query, in reading order.
+        options: (left, top) of the four options.
+        lattice: distance from a panel's edge to the middle of the first, second and third place of a shape.
+        line: width of a line.
+        outline: width of a shape's outline.
+        mark: font size of the question mark.
+    """
+
+    size: tuple[int, int]
     panel: int
-    unit: float
+    rows: tuple[tuple[int, int], ...]
+    options: tuple[tuple[int, int], ...]
+    lattice: tuple[float, float, float]
     line: float
     outline: float
-    ring: float
-    triangle: float
-    centres: tuple[float, float, float]
-    box: int
-    frame: tuple[int, str]
     mark: float
-    rows: tuple[tuple[tuple[int, ...], int], ...]
 
 
-_PAPER_COLUMNS, _PAPER_UNIT = (108, 306, 504), 189 / 160  # the paper draws panels of 160 units, then enlarges them
-PAPER = Look(
-    page=(800, 900),
+PAPER_PAGE = Page(
+    size=(800, 900),
     panel=189,
-    unit=_PAPER_UNIT,
-    line=4 * _PAPER_UNIT,
-    outline=2 * _PAPER_UNIT,
-    ring=32 * _PAPER_UNIT,
-    triangle=1.15,
-    centres=(0.2 * 189, 0.5 * 189, 0.8 * 189),
-    box=57,
-    frame=(0, "ltrb"),
-    mark=50 * 100 / 72,  # 50 points at 100 dpi
-    rows=((_PAPER_COLUMNS, 4), (_PAPER_COLUMNS, 205), (_PAPER_COLUMNS, 405), ((6, 206, 406, 606), 707)),
+    rows=tuple((x, y) for y in (4, 205, 405) for x in (108, 306, 504)),
+    options=tuple((x, 707) for x in (6, 206, 406, 606)),
+    lattice=(0.2 * 189, 0.5 * 189, 0.8 * 189),
+    line=4 * 189 / UNIT,
+    outline=2 * 189 / UNIT,
+    mark=50 * 100 / 72,
 )
-COMPACT = Look(
-    page=(96, 96),
+"""The paper's page, 8 x 9 inches at 100 dpi."""
+
+COMPACT_PAGE = Page(
+    size=(96, 96),
     panel=24,
-    unit=1,
+    rows=tuple((x, y) for y in (0, 24, 48) for x in (0, 24, 48)),
+    options=tuple((x, 72) for x in (0, 24, 48, 72)),
+    lattice=(5.5, 12.5, 19.5),  # middles of pixels, so that a shape is the same pixels wherever it stands
     line=2,
-    outline=0,  # an outline would leave a shape of three pixels no room for its colour
-    ring=6,
-    triangle=1,
-    centres=(4.5, 12.5, 20.5),  # middles of pixels, so that odd sizes are sharp
-    box=7,
-    frame=(215, "lt"),
-    mark=18,
-    rows=(((0, 24, 48), 0), ((0, 24, 48), 24), ((0, 24, 48), 48), ((0, 24, 48, 72), 72)),
+    outline=1,
+    mark=16,
 )
-_FINE = 8  # drawn this much larger, then averaged down: smooth edges
-_STROKES: dict[str, tuple[tuple[float, float], ...]] = {
-    "falling": ((-0.1, -0.1), (1.1, 1.1)),
-    "rising": ((-0.1, 1.1), (1.1, -0.1)),
-    "horizontal": ((-0.1, 0.5), (1.1, 0.5)),
-    "vertical": ((0.5, -0.1), (0.5, 1.1)),
-    "diamond": ((0.5, 0), (1, 0.5), (0.5, 1), (0, 0.5), (0.5, 0), (1, 0.5)),
-    "vee-up": ((-0.05, -0.1), (0.5, 1), (1.05, -0.1)),
-    "vee-down": ((-0.05, 1.1), (0.5, 0), (1.05, 1.1)),
-    "vee-left": ((-0.1, -0.05), (1, 0.5), (-0.1, 1.05)),
-    "vee-right": ((1.1, -0.05), (0, 0.5), (1.1, 1.05)),
-}
-"""Each line as points (x, y) in sides of a panel; a vee is named by the side to which it opens, and reaches across the
-whole panel, so that two vees can never be mistaken for two diagonals."""
-_CORNERS = {"triangle": 3, "pentagon": 5, "hexagon": 6}
+
+
+def draw_page(page: Page, rows: Sequence[Panel], options: Sequence[Panel]) -> bytes:
+    """The puzzle as a PNG file: eight panels, a question mark in the ninth place, and the options below."""
+    canvas = _GREYS.canvas(*page.size)
+    for panel, place in zip((*rows, *options), (*page.rows[:-1], *page.options), strict=True):
+        drawing.paste(canvas, _draw_panel(page, panel), *place)
+    drawing.paste(canvas, _question_mark(page), *page.rows[-1])
+    return _GREYS.png(canvas)
+
+
+def _draw_panel(page: Page, panel: Panel) -> Indexes:
+    canvas = _question_mark(page, text="").copy()
+    inside = canvas[1:-1, 1:-1]
+    if panel.family == "lines":
+        for line in panel.things:
+            cover = _stroke(page, line.type)
+            inside[:] = np.rint(inside + cover * (np.float32(line.colour) - inside)).astype(np.uint8)
+        return canvas
+    for shape in panel.things:
+        sprite = _shape(page, shape.type, shape.colour, shape.size)
+        row, column = divmod(shape.cell, LATTICE)
+        half = len(sprite) / 2
+        drawing.paste(canvas, sprite, int(page.lattice[column] - half), int(page.lattice[row] - half))
+    return canvas
+
+
+@lru_cache(maxsize=8)
+def _question_mark(page: Page, text: str = "?") -> Indexes:
+    """A framed panel with a question mark, or an empty one."""
+    box = drawing.draw_label((page.panel,) * 2, text, pixels=page.mark, fill=WHITE, ink=BLACK)
+    return _GREYS.quantise(drawing.frame(box, BLACK))
 
 
 @lru_cache(maxsize=64)
-def _line_mask(look: Look, kind: str) -> NDArray[np.float64]:
-    side = look.panel * _FINE
-    image = Image.new("L", (side, side), 0)
-    pen, width = ImageDraw.Draw(image), round(look.line * _FINE)
-    if kind == "ring":
-        middle, radius = side / 2, (look.ring + look.line / 2) * _FINE
-        box = (middle - radius, middle - radius, middle + radius, middle + radius)
-        pen.ellipse(box, outline=255, width=width)
+def _stroke(page: Page, line_type: str) -> NDArray[np.float32]:
+    """How much of each pixel inside the frame a line covers, from 0 to 1."""
+    side = (page.panel - 2) * _OVERSAMPLE
+    width = round(page.line * _OVERSAMPLE)
+    fine = Image.new("L", (side, side), 0)
+    draw = ImageDraw.Draw(fine)
+    if line_type == "circle":
+        radius = 0.2 * side + width / 2
+        draw.ellipse(_square((side / 2, side / 2), radius), outline=255, width=width)
     else:
-        points = [(x * side, y * side) for x, y in _STROKES[kind]]
-        pen.line(points, fill=255, width=width, joint="curve")
-    return np.asarray(image.reduce(_FINE), dtype=np.float64) / 255
+        points = [(x * (side - 1), y * (side - 1)) for x, y in _STROKES[line_type]]
+        for pair in pairwise(points):
+            draw.line(pair, fill=255, width=width)
+        for point in points:  # round ends close the corners
+            draw.ellipse(_square(point, width / 2), fill=255)
+    return np.asarray(fine.reduce(_OVERSAMPLE), dtype=np.float32) / np.float32(255)
 
 
-def _outline_points(look: Look, kind: str, radius: float, middle: float) -> list[tuple[float, float]]:
-    """The corners of a regular polygon, point up; the triangle and the rectangle fill the size's square instead."""
-    if kind == "rectangle":
-        return [(middle + x * radius, middle + y * radius) for x, y in ((-1, -1), (1, -1), (1, 1), (-1, 1))]
-    if kind == "triangle":
-        half = look.triangle * radius
-        return [(middle, middle - radius), (middle + half, middle + radius), (middle - half, middle + radius)]
-    turns = [2 * math.pi * corner / _CORNERS[kind] for corner in range(_CORNERS[kind])]
-    return [(middle + radius * math.sin(turn), middle - radius * math.cos(turn)) for turn in turns]
-
-
-@lru_cache(maxsize=1024)
-def _shape_sprite(look: Look, kind: str, colour: int, size: int) -> NDArray[np.uint8]:
-    side = look.box * _FINE
-    image = Image.new("L", (side, side), 255)
-    pen, middle, radius = ImageDraw.Draw(image), side / 2, size * look.unit * _FINE / 2
-    width = round(look.outline * _FINE)
-    edge = 0 if width else None
-    if kind == "circle":
-        box = (middle - radius, middle - radius, middle + radius - 1, middle + radius - 1)
-        pen.ellipse(box, fill=colour, outline=edge, width=width)
-    else:
-        # Pillow counts a polygon's right and lower borders as inside: half a pixel less keeps the shape symmetric.
-        points = _outline_points(look, kind, radius, middle - 0.5)
-        pen.polygon(points, fill=colour, outline=edge, width=max(width, 1))
-    return np.asarray(image.reduce(_FINE))
-
-
-def _draw_panel(look: Look, panel: Panel) -> NDArray[np.uint8]:
-    canvas = np.full((look.panel, look.panel), 255, dtype=np.float64)
-    for thing in panel.things:
-        if thing.cell is None:
-            mask = _line_mask(look, thing.kind)
-            canvas += mask * (thing.colour - canvas)
+@lru_cache(maxsize=256)
+def _shape(page: Page, shape_type: str, colour: int, size: int) -> Indexes:
+    """A shape in the middle of a white square, at most as large as the distance between two places."""
+    diameter = round(size * page.panel / UNIT)
+    side = diameter
+    if shape_type == "triangle":  # wider than high; an even surplus keeps the middle where it is in the other shapes
+        side += min(2 * math.ceil(0.075 * diameter), (int(page.lattice[1] - page.lattice[0]) - diameter) // 2 * 2)
+    fine = Image.new("L", (side * _OVERSAMPLE,) * 2, 255)
+    draw = ImageDraw.Draw(fine)
+    outline = page.outline * _OVERSAMPLE
+    for inset, fill in ((0.0, 0), (outline, colour)):
+        if shape_type == "circle":
+            middle = (fine.width - 1) / 2
+            draw.ellipse(_square((middle, middle), (diameter * _OVERSAMPLE - 1) / 2 - inset), fill=fill)
         else:
-            row, column = thing.cell
-            top, left = (round(look.centres[at] - look.box / 2) for at in (row, column))
-            sprite = _shape_sprite(look, thing.kind, thing.colour, thing.size)
-            canvas[top : top + look.box, left : left + look.box] = sprite
-    return _framed(look, canvas.round().astype(np.uint8))
+            draw.polygon(_polygon(shape_type, fine.width, diameter * _OVERSAMPLE, inset), fill=fill)
+    return np.asarray(fine.reduce(_OVERSAMPLE), dtype=np.uint8)
 
 
-def _framed(look: Look, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    grey, sides = look.frame
-    edges = {"l": picture[:, 0], "t": picture[0], "r": picture[:, -1], "b": picture[-1]}
-    for side in sides:
-        edges[side][:] = grey
-    return picture
+def _polygon(shape_type: str, side: int, diameter: float, inset: float) -> list[tuple[float, float]]:
+    """Corners of a polygon in the middle of a square sprite; each of its edges moved inwards by ``inset``."""
+    middle = (side - 1) / 2
+    radius = (diameter - 1) / 2  # so that the outermost points are pixels of the sprite
+    if shape_type == "triangle":
+        wide = min(1.15 * diameter, side - 1) / 2
+        slope = math.hypot(wide, diameter)  # length of a slanted side
+        rise = inset * slope / wide  # how far the tip sinks when the slanted sides move inwards
+        base = (diameter - rise - inset) * wide / diameter
+        bottom = middle + radius - inset
+        return [(middle, middle - radius + rise), (middle + base, bottom), (middle - base, bottom)]
+    if shape_type == "rectangle":
+        low, high = middle - radius + inset, middle + radius - inset
+        return [(low, low), (high, low), (high, high), (low, high)]
+    corners = _CORNERS[shape_type]
+    reach = radius - inset / math.cos(math.pi / corners)
+    angles = [2 * math.pi * i / corners - math.pi / 2 for i in range(corners)]
+    return [(middle + reach * math.cos(angle), middle + reach * math.sin(angle)) for angle in angles]
 
 
-@lru_cache(maxsize=2)
-def _question_mark(look: Look) -> NDArray[np.uint8]:
-    size = (look.panel, look.panel)
-    label = drawing.draw_label(size, "?", pixels=look.mark, fill=WHITE, ink=BLACK, margin=0)
-    return _framed(look, np.array(label.convert("L")))
-
-
-def draw_page(look: Look, rows: Iterable[Iterable[Panel | None]]) -> bytes:
-    """A page of panels as a PNG file in grey.
-
-    Args:
-        look: the style.
-        rows: three rows of three panels and one of four options, from left to right; None is the missing panel.
-    """
-    width, height = look.page
-    canvas = np.full((height, width), 255, dtype=np.uint8)
-    for (lefts, top), panels in zip(look.rows, rows, strict=True):
-        for left, panel in zip(lefts, panels, strict=True):
-            sprite = _question_mark(look) if panel is None else _draw_panel(look, panel)
-            drawing.paste(canvas, sprite, left, top)
-        right = lefts[-1] + look.panel
-        if "r" not in look.frame[1] and right < width:
-            canvas[top : top + look.panel, right] = look.frame[0]  # closes the row's last panel
-    buffer = io.BytesIO()
-    Image.fromarray(canvas).save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()
+def _square(middle: tuple[float, float], radius: float) -> tuple[float, float, float, float]:
+    return middle[0] - radius, middle[1] - radius, middle[0] + radius, middle[1] + radius

@@ -55,9 +55,11 @@ class Palette:
     def quantise(self, picture: Image.Image) -> Indexes:
         """An RGB picture as the nearest palette entries."""
         rgb = np.asarray(picture.convert("RGB"), dtype=np.int64)
-        colours, inverse = np.unique(rgb.reshape(-1, 3), axis=0, return_inverse=True)
-        nearest = np.array([self.index((int(r), int(g), int(b))) for r, g, b in colours], dtype=np.uint8)
-        return nearest[inverse.reshape(-1)].reshape(rgb.shape[:2])
+        packed, inverse = np.unique(rgb @ [1 << 16, 1 << 8, 1], return_inverse=True)
+        colours = packed[:, None] >> [16, 8, 0] & 255
+        nearest = np.abs(colours[:, None] - self.colours[None]).sum(axis=2).argmin(axis=1).astype(np.uint8)
+        indexes: Indexes = nearest[inverse].reshape(rgb.shape[:2])
+        return indexes
 
     def canvas(self, width: int, height: int, fill: RGB = WHITE) -> Indexes:
         """An empty picture."""

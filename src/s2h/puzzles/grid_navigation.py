@@ -37,6 +37,7 @@ COMPACT_ROWS = "nopqrstuvwxyz"
 COMPACT_COLUMNS = "abcdefghijklm"
 NO_PATH = "no path"
 
+_NOISE = str.maketrans(dict.fromkeys(",.;*`'\"()[]", " "))  # what models write around moves and between them
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _TRIES = 10_000  # candidates drawn for one puzzle; some four on average, rarely over a hundred
 
@@ -251,9 +252,9 @@ class GridNavigation(Task[Grid]):
         """Any walk is correct that stays inside, enters no obstacle and has all objects when it reaches D.
 
         The walk ends at its first visit of the destination; what follows is ignored. Differences from the paper: a
-        walk that leaves the grid is always wrong, and surplus spaces, commas, capitals or a full stop are harmless.
+        walk that leaves the grid is always wrong, and surplus spaces, capitals and punctuation are harmless.
         """
-        moves = (final_answer(reply) or "").lower().removesuffix(".").replace(",", " ").split()
+        moves = (final_answer(reply) or "").lower().translate(_NOISE).split()
         if " ".join(moves) == NO_PATH:
             return Verdict(True, NO_PATH, False, False)
         if not moves or not set(moves) <= MOVES.keys():

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from s2h.errors import ConfigError, DataError
 from s2h.puzzles.paths import AnyFamily, is_clear, turns
-from s2h.puzzles.tables import COMPACT_COLUMNS, COMPACT_ROWS, MONTHS, PRODUCTS, Table, TableSettings, TableTask
+from s2h.puzzles.tables import Table, TableSettings, TableTask
 from s2h.puzzles.task import Level, LevelSettings, Span
 
 _TRIES = 10_000  # draws for one puzzle; the shipped settings accept a tenth or more of the draws of every family
@@ -38,21 +38,6 @@ class TableReadoutSettings(TableSettings):
     """Settings of Table Readout; the paper's tables have 7-12 rows and 7-10 columns."""
 
     levels: dict[Level, PathLevel]
-
-    @model_validator(mode="after")
-    def _names_suffice(self) -> TableReadoutSettings:
-        compact = self.style == "compact"
-        limits = {
-            "rows": (self.rows, len(COMPACT_ROWS if compact else PRODUCTS)),
-            "columns": (self.columns, len(COMPACT_COLUMNS if compact else MONTHS)),
-        }
-        for key, (span, most) in limits.items():
-            if not 1 <= span[0] <= span[1] <= most:
-                raise ValueError(
-                    f"{key} is {list(span)}, but the {self.style} style names at most {most} {key}: "
-                    f"choose numbers from 1 to {most}"
-                )
-        return self
 
     @model_validator(mode="after")
     def _families_fit(self) -> TableReadoutSettings:
@@ -92,7 +77,10 @@ class TableReadout(TableTask):
     settings_type = TableReadoutSettings
 
     def sample(self, rng: np.random.Generator, level: Level) -> Table:
-        """A path of one of the level's families, by share, in a table of uniformly drawn size."""
+        """A path of one of the level's families, by share; table size and path are drawn together until both fit.
+
+        Sizes are uniform before rejection. Where long paths are wanted, small tables therefore become rarer.
+        """
         if level not in self.settings.levels:
             raise ConfigError(f"{self.title} has no level {level}: its levels are {', '.join(self.settings.levels)}.")
         chosen: PathLevel = self.settings.levels[level]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import re
 from functools import lru_cache
+from typing import Self
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from s2h.puzzles import drawing
 from s2h.puzzles.drawing import BLACK, RGB, WHITE, Indexes
@@ -77,6 +78,20 @@ class TableSettings(TaskSettings):
     rows: Span = Field(description="range of the number of rows")
     columns: Span = Field(description="range of the number of columns")
 
+    @model_validator(mode="after")
+    def _names_suffice(self) -> Self:
+        compact = self.style == "compact"
+        for side, span, names in (
+            ("rows", self.rows, COMPACT_ROWS if compact else PRODUCTS),
+            ("columns", self.columns, COMPACT_COLUMNS if compact else MONTHS),
+        ):
+            if not 1 <= span[0] <= span[1] <= len(names):
+                raise ValueError(
+                    f"{side} is {list(span)}, but the {self.style} style names at most {len(names)} {side}: "
+                    f"choose numbers from 1 to {len(names)}"
+                )
+        return self
+
 
 class TableTask(Task[Table]):
     """A task on tables; a subclass says how the path runs."""
@@ -134,10 +149,10 @@ class TableTask(Task[Table]):
         return Verdict(bool(answer), answer, correct, chain)
 
     def words(self) -> frozenset[str]:
-        most = 9 * self.settings.rows[1] * self.settings.columns[1]
-        cells = {f"*{digit}" for digit in range(10)}
-        numbers = {str(n) for n in range(most + 1)}
-        return frozenset({*COMPACT_ROWS, *COMPACT_COLUMNS, *cells, *numbers, "from", "to", "=", "Answer:"})
+        rows, columns = COMPACT_ROWS[: self.settings.rows[1]], COMPACT_COLUMNS[: self.settings.columns[1]]
+        cells = {f"{column}:{star}{digit}" for column in columns for star in ("", "*") for digit in range(10)}
+        numbers = {str(n) for n in range(9 * len(rows) * len(columns) + 1)}
+        return frozenset({*rows, *columns, *cells, *numbers, "from", "to", "=", "Answer:"})
 
 
 def _latex(puzzle: Table) -> str:
@@ -157,12 +172,17 @@ def _latex(puzzle: Table) -> str:
 
 
 def _compact_text(puzzle: Table) -> str:
-    """Raster order, one word a cell, a star before highlighted digits: what the image shows, patch by patch."""
+    """Raster order, as the image shows it: a line a row, a word a cell with its column, a star before the digit.
+
+    With the column in a header alone, the tiny model added up the right values in the wrong places; a word that says
+    its column made the places right in the same time.
+    """
     path = set(puzzle.path)
-    lines = [" ".join(puzzle.column_names)]
+    lines = []
     for row, name in enumerate(puzzle.row_names):
-        cells = [f"*{v}" if (row, column) in path else str(v) for column, v in enumerate(puzzle.values[row])]
-        lines.append(" ".join([name, *cells]))
+        stars = ["*" if (row, column) in path else "" for column in range(len(puzzle.column_names))]
+        cells = zip(puzzle.column_names, stars, puzzle.values[row], strict=True)
+        lines.append(" ".join([name, *(f"{column}:{star}{value}" for column, star, value in cells)]))
     return "\n".join(lines)
 
 

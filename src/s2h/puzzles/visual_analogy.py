@@ -1,310 +1,87 @@
-"""Visual Analogy: find the relation that two examples share, and the option that continues the query by it."""
+"""Visual Analogy: find the relation that two examples share, and the option that completes the query by it."""
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, TypeVar
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
 from pydantic import Field, model_validator
 
 from s2h.errors import ConfigError, DataError
-from s2h.puzzles import analogy_texts as texts
+from s2h.puzzles import analogy_panels as panels
 from s2h.puzzles.analogy_panels import (
-    COMBINATIONS,
-    COMPACT,
-    FAMILY,
-    FIELD,
-    HELD_OUT,
-    LATTICE,
-    PAPER,
-    SEEN,
-    SET_RELATIONS,
-    STEPS,
+    ATTRIBUTES,
+    PAIRS,
+    RELATIONS,
     Analogy,
     Attribute,
-    Family,
-    Label,
-    LineKind,
+    Context,
+    Pair,
     Panel,
-    ShapeKind,
+    Relation,
+    Row,
     Thing,
-    Triple,
     Values,
-    draw_page,
-    labels,
-    shift,
-    steps_between,
+    read,
 )
 from s2h.puzzles.task import Level, LevelSettings, Modality, Task, TaskSettings, Verdict, final_answer
 
-T = TypeVar("T")
+OPTIONS = 4
+_TRIES = 10_000  # contexts drawn for one row; the shipped settings need two or three on average
+_PANEL_TRIES = 8  # third panels drawn for one context; each is free of accidental patterns about every second time
+_MOST_LINES = 3  # lines of a panel whose target is their colour
+_MOST_LINE_TYPES = 6  # lines of a panel whose target is their type
 
-_OPTIONS = 4
-_TRIES = 10_000  # draws of an example or a query; about two suffice on average
-_PANEL_TRIES = 10  # draws of one third panel, as in the paper
-_LARGEST = {"paper": 41, "compact": 7}  # the largest size at which shapes of neighbouring cells do not touch
-
-
-class AnalogyLevel(LevelSettings):
-    """A level of Visual Analogy.
-
-    Attributes:
-        held_out: False (the paper's SIMPLE): both examples show the query's own (attribute, relation), one of the 17
-            seen combinations. True (the paper's HARD): the query's combination is one of the 8 held-out ones, and the
-            examples show its relation on the relation's two held-out attributes.
-    """
-
-    held_out: bool = Field(description="whether examples and query use the 8 held-out combinations (the paper's HARD)")
+_COMPACT_COLOURS = {0: "black", 90: "dark", 135: "grey", 189: "light", 255: "white"}
+_COMPACT_SIZES = ("small", "medium", "large", "huge")
+_COMPACT_CELLS = ("nw", "north", "ne", "west", "mid", "east", "sw", "south", "se")
 
 
 class VisualAnalogySettings(TaskSettings):
     """Settings of Visual Analogy.
 
     Attributes:
-        line_types: names of the lines (the paper: all 10).
-        line_colours: grey levels of lines, 0 black to 255 white (the paper: 0, 90, 135, 189).
-        shape_types: names of the shapes (the paper: all 5).
-        shape_colours: grey levels of shapes (the paper: 0, 90, 135, 189, 255).
-        shape_sizes: diameters in units of the panel, which has 160 in the paper's style and 24, its pixels, in the
-            compact one (the paper: 20, 27, 34, 41).
-        most_shapes: largest number of shapes in a panel (the paper: 5).
+        sizes: sizes of shapes, rising, in units of 1/160 of a panel's side (the paper: 20, 27, 34, 41).
+        held_out: for each relation the two attributes on which only HARD puzzles use it (the paper: XOR on shape size
+            and shape position, OR on shape type and shape position, AND on line colour and shape colour, Progression
+            on shape type and line colour).
     """
 
-    levels: dict[Level, AnalogyLevel]
-    line_types: tuple[LineKind, ...] = Field(description="names of the lines")
-    line_colours: tuple[int, ...] = Field(description="grey levels of lines, 0 to 255")
-    shape_types: tuple[ShapeKind, ...] = Field(description="names of the shapes")
-    shape_colours: tuple[int, ...] = Field(description="grey levels of shapes, 0 to 255")
-    shape_sizes: tuple[int, ...] = Field(description="diameters in units of the panel (paper: 160, compact: 24)")
-    most_shapes: int = Field(ge=4, le=8, description="largest number of shapes in a panel")
-
-    @model_validator(mode="after")
-    def _values_suffice(self) -> VisualAnalogySettings:
-        least = {"line_types": 6, "line_colours": 4, "shape_types": 3, "shape_colours": 3, "shape_sizes": 3}
-        for name, count in least.items():
-            found = getattr(self, name)
-            if len(set(found)) != len(found) or len(found) < count:
-                raise ValueError(
-                    f"{name} is {list(found)}, but the relations need at least {count} values, all different: "
-                    "add values or take the repeated ones out"
-                )
-        return self
-
-    @model_validator(mode="after")
-    def _values_show(self) -> VisualAnalogySettings:
-        # A line has no outline, and neither has a compact shape: white ones would be invisible.
-        palest = 255 if self.style == "paper" else 215
-        for name, low, high in (
-            ("line_colours", 0, 215),
-            ("shape_colours", 0, palest),
-            ("shape_sizes", 1, _LARGEST[self.style]),
-        ):
-            wrong = [value for value in getattr(self, name) if not low <= value <= high]
-            if wrong:
-                raise ValueError(
-                    f"{name} holds {wrong}, but in the {self.style} style only {low} to {high} can be told apart from "
-                    "the page and from neighbouring cells: choose values in that range"
-                )
-        return self
-
-    def domains(self, family: Family) -> dict[str, tuple[Any, ...]]:
-        """All values of each field of a Thing, for lines or for shapes."""
-        if family == "line":
-            return {"kind": self.line_types, "colour": tuple(sorted(self.line_colours))}
-        cells = tuple((row, column) for row in range(LATTICE) for column in range(LATTICE))
-        return {
-            "kind": self.shape_types,
-            "colour": tuple(sorted(self.shape_colours)),
-            "size": tuple(sorted(self.shape_sizes)),
-            "cell": cells,
-        }
-
-    def domain(self, attribute: Attribute) -> tuple[Any, ...]:
-        """All values of an attribute; numbers in rising order."""
-        if attribute == "shape quantity":
-            return tuple(range(1, self.most_shapes + 1))
-        return self.domains(FAMILY[attribute])[FIELD[attribute]]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Sampler:
-    """Draws panels; one panel is always a list of values of the attribute that matters, a value an object."""
-
-    rng: np.random.Generator
-    settings: VisualAnalogySettings
-
-    def between(self, low: int, high: int) -> int:
-        return int(self.rng.integers(low, high + 1))
-
-    def one(self, values: Sequence[T]) -> T:
-        return values[int(self.rng.integers(len(values)))]
-
-    def shuffled(self, values: Sequence[T]) -> list[T]:
-        return [values[i] for i in self.rng.permutation(len(values))]
-
-    def panel(self, attribute: Attribute, values: Sequence[Any]) -> Panel:
-        """Objects with these values of ``attribute``; each other field goes without one value of its domain, drawn
-        anew for every panel, so that panels differ."""
-        family = FAMILY[attribute]
-        unique = "kind" if family == "line" else "cell"
-        columns: dict[str, Sequence[Any]] = {}
-        for field, domain in self.settings.domains(family).items():
-            if field == FIELD[attribute]:
-                columns[field] = values
-                continue
-            kept = self.shuffled(domain)[1:]
-            columns[field] = kept[: len(values)] if field == unique else [self.one(kept) for _ in values]
-        rows = zip(*columns.values(), strict=True)
-        return Panel(tuple(sorted(Thing(**dict(zip(columns, row, strict=True))) for row in rows)))
-
-    def context(self, label: Label) -> tuple[Panel, Panel] | None:
-        """The first two panels of a row that can show ``label``."""
-        attribute, relation = label
-        draw = {"kind": self._growing, "cell": self._moving}.get(FIELD[attribute], self._ordered)
-        first, second = (draw if relation == "Progression" else self._overlapping)(attribute)
-        panels = self.panel(attribute, first), self.panel(attribute, second)
-        if label == ("line colour", "Progression"):
-            shared = panels[0].values("line type") & panels[1].values("line type")
-            return panels if shared else None
-        return panels
-
-    def _overlapping(self, attribute: Attribute) -> tuple[list[Any], list[Any]]:
-        """A common value, a contrasting one in the first panel, and in the second perhaps another."""
-        domain = self.settings.domain(attribute)
-        common, contrast, *rest = self.shuffled(domain)
-        distinct = attribute in ("line type", "shape position")
-        first, second = [common, contrast], [common]
-        if FAMILY[attribute] == "shape" or self.between(0, 1):
-            second.append(self.one(rest if distinct else [common, *rest]))
-        if FAMILY[attribute] == "line" and self.between(0, 1):
-            first.append(self.one(rest if distinct else domain))
-        return first, second
-
-    def _growing(self, attribute: Attribute) -> tuple[list[Any], list[Any]]:
-        """Types of which the second panel has all of the first, and more, but not all that exist."""
-        kinds = self.shuffled(self.settings.domain(attribute))
-        if FAMILY[attribute] == "line":
-            count = self.between(1, 2)
-            return kinds[:count], kinds[: count + 1]
-        few = self.between(1, min(3, len(kinds) - 2))
-        many = self.between(few + 1, min(4, len(kinds) - 1))
-        first, second = kinds[:few], kinds[:many]
-        return self._filled(first, self.between(few, 3)), self._filled(second, self.between(many, 4))
-
-    def _moving(self, _: Attribute) -> tuple[list[Any], list[Any]]:
-        """One to three cells and the same cells one step on; each direction equally likely.
-
-        The paper's generator makes diagonal steps in 96 % of cases, by accident.
-        """
-        step = self.one(STEPS[self.one(tuple(STEPS))])
-        count = self.between(1, 3)
-        while True:  # at most 3 of the 84 triples of cells stay in place under a step
-            cells = self.shuffled(self.settings.domain("shape position"))[:count]
-            if shift(cells, step) != frozenset(cells):
-                return cells, sorted(shift(cells, step))
-
-    def _ordered(self, attribute: Attribute) -> tuple[list[Any], list[Any]]:
-        """One value a panel, rising or falling, with room for a third."""
-        scale = self.settings.domain(attribute)[:: self.one((1, -1))]
-        start = self.between(0, len(scale) - 3)
-        first, second = scale[start], scale[self.between(start + 1, len(scale) - 2)]
-        if attribute == "shape quantity":
-            return [first] * first, [second] * second
-        low, high = (2, 3) if FAMILY[attribute] == "line" else (1, self.settings.most_shapes)
-        return [first] * self.between(low, high), [second] * self.between(low, high)
-
-    def _filled(self, values: Sequence[T], count: int) -> list[T]:
-        return [*values, *(self.one(values) for _ in range(count - len(values)))]
-
-    def complete(self, label: Label, first: Panel, second: Panel) -> Panel | None:
-        """A third panel with which the row shows ``label`` and nothing else; None where that seems impossible."""
-        attribute, _ = label
-        needed = self._needed(label, first.values(attribute), second.values(attribute))
-        if not needed or (FAMILY[attribute] == "shape" and len(needed) > self.settings.most_shapes):
-            return None
-        for _ in range(_PANEL_TRIES):
-            # Drawing again until one label is left replaces the paper's ban of single values, which let 1.5 % slip.
-            panel = self.panel(attribute, self._spread(label, needed))
-            if labels((first, second, panel)) == [label]:
-                return panel
-        return None
-
-    def _needed(self, label: Label, first: Values, second: Values) -> list[Any]:
-        """The values that the third panel must have, all of them; empty where the label cannot be shown."""
-        attribute, relation = label
-        if relation != "Progression":
-            values = {name: combine(first, second) for name, combine in SET_RELATIONS.items()}
-            ambiguous = list(values.values()).count(values[relation]) > 1
-            return [] if ambiguous else sorted(values[relation])
-        if FIELD[attribute] == "kind":
-            fresh = sorted(set(self.settings.domain(attribute)) - second)
-            return [*sorted(second), self.one(fresh)] if first < second and fresh else []
-        if FIELD[attribute] == "cell":
-            steps = steps_between(first, second)
-            return sorted(shift(second, steps[0])) if steps else []
-        return self._beyond(attribute, first, second)
-
-    def _beyond(self, attribute: Attribute, first: Values, second: Values) -> list[Any]:
-        if len(first) != 1 or len(second) != 1 or first == second:
-            return []
-        (a,), (b,) = first, second
-        further = [value for value in self.settings.domain(attribute) if (value - b) * (b - a) > 0]
-        return [self.one(further)] if further else []
-
-    def _spread(self, label: Label, needed: list[Any]) -> list[Any]:
-        """The needed values, one an object, and fillers that repeat them."""
-        attribute, _ = label
-        if attribute == "shape quantity":
-            return needed * int(needed[0])
-        if attribute in ("line type", "shape position") or label == ("line colour", "Progression"):
-            return needed
-        # As many shapes as needed values are allowed, which the paper's generator never makes.
-        most = len(needed) + 1 if attribute == "line colour" else self.settings.most_shapes
-        return self._filled(needed, self.between(len(needed), most))
-
-    def example(self, label: Label) -> Triple | None:
-        """A complete row that shows ``label``."""
-        context = self.context(label)
-        third = context and self.complete(label, *context)
-        return (*context, third) if context and third else None
-
-    def query(self, label: Label, pool: Sequence[Label]) -> tuple[tuple[Panel, Panel], list[Panel]] | None:
-        """Two panels and four options in random order, of which one shows the label's relation.
-
-        Args:
-            label: what the right option shows.
-            pool: what wrong options may show; those with the label's relation are left out.
-        """
-        example = self.example(label)
-        if example is None:
-            return None
-        first, second, right = example
-        options = [right]
-        for other in self.shuffled([o for o in pool if FAMILY[o[0]] == FAMILY[label[0]] and o[1] != label[1]]):
-            wrong = self.complete(other, first, second)
-            options += [wrong] if wrong else []
-            if len(options) == _OPTIONS:
-                return (first, second), self.shuffled(options)
-        return None
-
-
-def _until(draw: Callable[[], T | None], what: str) -> T:
-    for _ in range(_TRIES):
-        found = draw()
-        if found is not None:
-            return found
-    raise DataError(
-        f"No {what} was found in {_TRIES} draws: the settings of Visual Analogy leave too few values; "
-        "give its lines and shapes more types, colours or sizes."
+    sizes: tuple[int, ...] = Field(description="sizes of shapes, rising, in units of 1/160 of a panel's side")
+    held_out: dict[Relation, tuple[Attribute, Attribute]] = Field(
+        description="for each relation the two attributes on which only HARD puzzles use it"
     )
+    levels: dict[Literal["SIMPLE", "HARD"], LevelSettings]
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> VisualAnalogySettings:
+        largest = 47  # shapes stand 48 units apart
+        most = len(_COMPACT_SIZES) if self.style == "compact" else largest
+        rising = list(self.sizes) == sorted(set(self.sizes))
+        if not (rising and 3 <= len(self.sizes) <= most and self.sizes[0] >= 10 and self.sizes[-1] <= largest):
+            raise ValueError(
+                f"sizes is {list(self.sizes)}: give 3 to {most} rising sizes from 10 to {largest}; a progression "
+                "takes three"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _relations_held_out(self) -> VisualAnalogySettings:
+        for relation in RELATIONS:
+            attributes = self.held_out.get(relation, ())
+            if len(set(attributes)) != 2 or any((attribute, relation) not in PAIRS for attribute in attributes):
+                raise ValueError(
+                    f"held_out.{relation} is {list(attributes)}: give two different attributes on which {relation} is "
+                    f"defined, of {', '.join(attribute for attribute, other in PAIRS if other == relation)}"
+                )
+        return self
 
 
 class VisualAnalogy(Task[Analogy]):
-    """Three rows of three panels, the last one missing, and four options."""
+    """An analogy between rows of panels, with four options for the panel that is missing."""
 
     name = "visual_analogy"
     title = "Visual Analogy"
@@ -313,51 +90,352 @@ class VisualAnalogy(Task[Analogy]):
 
     @property
     def compact(self) -> bool:
-        """Whether puzzles are small images and single words."""
+        """Whether panels are small images and single words."""
         return bool(self.settings.style == "compact")
 
+    @cached_property
+    def held_out(self) -> tuple[Pair, ...]:
+        """The combinations of HARD puzzles, in the order of ``PAIRS``."""
+        return tuple(pair for pair in PAIRS if pair[0] in self.settings.held_out[pair[1]])
+
+    @cached_property
+    def domains(self) -> dict[Attribute, tuple[str | int, ...]]:
+        """The values of each attribute, in the order in which texts name them."""
+        return {
+            "line type": panels.LINE_TYPES,
+            "line colour": panels.LINE_COLOURS,
+            "shape type": panels.SHAPE_TYPES,
+            "shape colour": panels.SHAPE_COLOURS,
+            "shape size": self.settings.sizes,
+            "shape quantity": tuple(range(1, panels.MOST_SHAPES + 1)),
+            "shape position": tuple(range(panels.LATTICE**2)),
+        }
+
     def sample(self, rng: np.random.Generator, level: Level) -> Analogy:
-        """A puzzle whose query combination is uniform among those of the level."""
+        """Draw the query's combination, uniform in its level, then rows that follow it.
+
+        SIMPLE: both examples follow the query's combination. HARD: the examples follow its relation on the two
+        attributes that are held out for it, in random order. Wrong options follow other relations; at SIMPLE only in
+        combinations that are not held out.
+        """
         if level not in self.settings.levels:
             raise ConfigError(f"{self.title} has no level {level}: its levels are {', '.join(self.settings.levels)}.")
-        sampler = _Sampler(rng, self.settings)
-        held_out = self.settings.levels[level].held_out
-        target = sampler.one([label for label in COMBINATIONS if (label not in SEEN) == held_out])
-        relation = target[1]
-        shown = [(a, relation) for a in sampler.shuffled(HELD_OUT[relation])] if held_out else [target, target]
-        pool = COMBINATIONS if held_out else SEEN
-        first, second = (_until(partial(sampler.example, label), f"example of {label}") for label in shown)
-        query, options = _until(partial(sampler.query, target, pool), f"query for {target}")
-        return Analogy((first, second), query, (options[0], options[1], options[2], options[3]))
+        simple = tuple(pair for pair in PAIRS if pair not in self.held_out)
+        targets = simple if level == "SIMPLE" else self.held_out
+        target = targets[rng.integers(len(targets))]
+        attributes = (target[0],) * 2
+        if level == "HARD":
+            both = self.settings.held_out[target[1]]
+            attributes = both if rng.integers(2) else (both[1], both[0])
+        first, second = (self._example(rng, (attribute, target[1])) for attribute in attributes)
+        query, options = self._query(rng, target, simple if level == "SIMPLE" else PAIRS)
+        return Analogy((first, second), query, options)
+
+    def _example(self, rng: np.random.Generator, pair: Pair) -> Row:
+        for _ in range(_TRIES):
+            context = self._context(rng, pair)
+            third = self._third(rng, context, pair)
+            if third is not None:
+                return (*context, third)
+        raise DataError(_exhausted(f"examples of {pair}"))
+
+    def _query(
+        self, rng: np.random.Generator, target: Pair, pairs: Sequence[Pair]
+    ) -> tuple[Context, tuple[Panel, Panel, Panel, Panel]]:
+        """A context and four shuffled options: one for ``target``, the others for pairs of other relations.
+
+        As every option completes the query to one combination only, exactly one follows the target's relation.
+        """
+        others = [pair for pair in pairs if pair[1] != target[1] and pair[0] in _siblings(target[0])]
+        for _ in range(_TRIES):
+            context = self._context(rng, target)
+            options: list[Panel] = []
+            for pair in (target, *(others[i] for i in rng.permutation(len(others)))):
+                option = self._third(rng, context, pair)
+                if option is not None:
+                    options.append(option)
+                if len(options) == OPTIONS or (option is None and pair == target):
+                    break
+            if len(options) == OPTIONS:
+                a, b, c, d = (options[i] for i in rng.permutation(OPTIONS))
+                return context, (a, b, c, d)
+        raise DataError(_exhausted(f"queries of {target}"))
+
+    def _context(self, rng: np.random.Generator, pair: Pair) -> Context:
+        """Two panels that a third can continue by ``pair``.
+
+        For AND, OR and XOR shape panels hold two shapes, as in the paper.
+        """
+        attribute, relation = pair
+        least, most = 1, _MOST_LINES if attribute == "line colour" else panels.MOST_SHAPES
+        if relation != "Progression":
+            values = self._overlapping(rng, attribute)
+            least, most = (1, most) if attribute == "line colour" else (2, 2)
+        elif attribute.endswith("type"):
+            values = self._growing(rng, attribute)
+            most = 4
+        elif attribute == "shape position":
+            values = self._moving(rng)
+        else:
+            values = self._monotone(rng, attribute)
+            least = 2 if attribute == "line colour" else 1  # two lines more often share a type with the next panel
+        first, second = (self._panel(rng, attribute, wanted, (least, most)) for wanted in values)
+        return first, second
+
+    def _third(self, rng: np.random.Generator, context: Context, pair: Pair) -> Panel | None:
+        """A panel that completes a context to ``pair`` and to nothing else; None when there is none or none was drawn.
+
+        Differences from the paper: as many shapes as values are allowed too, and a panel that continues a progression
+        of line colours may have as many lines as the others, so that counts tell nothing.
+        """
+        first, second = (panel.values(pair[0]) for panel in context)
+        wanted = panels.completions(pair, first, second, self.domains[pair[0]])
+        wanted = [values for values in wanted if len(values) <= _room(pair[0])]
+        most = _MOST_LINES if pair[0] == "line colour" else panels.MOST_SHAPES
+        for _ in range(_PANEL_TRIES if wanted else 0):
+            panel = self._panel(rng, pair[0], wanted[rng.integers(len(wanted))], (1, most))
+            if panels.patterns((*context, panel)) == (pair,):
+                return panel
+        return None
+
+    def _overlapping(self, rng: np.random.Generator, attribute: Attribute) -> tuple[Values, Values]:
+        """A common value, one that only the first panel has, and one that the first panel may have or not."""
+        domain = self.domains[attribute]
+        lines = attribute.startswith("line")
+        common, contrast, extra, *_ = (domain[i] for i in rng.permutation(len(domain)))
+        rest = [value for value in domain if value != contrast and (attribute != "shape position" or value != common)]
+        other = rest[rng.integers(len(rest))]
+        first = [common, contrast, *([extra] if lines and rng.integers(2) else [])]
+        second = [common, *([other] if not lines or rng.integers(2) else [])]
+        return frozenset(first), frozenset(second)
+
+    def _growing(self, rng: np.random.Generator, attribute: Attribute) -> tuple[Values, Values]:
+        """Types of the first panel, and the same with more, so that at least one is left to add."""
+        names = [self.domains[attribute][i] for i in rng.permutation(len(self.domains[attribute]))]
+        lines = attribute == "line type"
+        first = int(rng.integers(1, 3 if lines else 4))
+        second = first + 1 if lines else int(rng.integers(first + 1, len(names)))
+        return frozenset(names[:first]), frozenset(names[:second])
+
+    def _monotone(self, rng: np.random.Generator, attribute: Attribute) -> tuple[Values, Values]:
+        """Single values of a rising or falling progression of which at least one step is left."""
+        domain = self.domains[attribute]
+        rising = sorted(int(i) for i in rng.permutation(len(domain))[:3])
+        first, second, _ = rising if rng.integers(2) else rising[::-1]
+        return frozenset([domain[first]]), frozenset([domain[second]])
+
+    def _moving(self, rng: np.random.Generator) -> tuple[Values, Values]:
+        """One to three cells and their shift; unlike in the paper all directions are equally frequent."""
+        cells = [int(cell) for cell in rng.permutation(panels.LATTICE**2)[: rng.integers(1, 4)]]
+        steps = panels.DIRECTIONS[rng.integers(len(panels.DIRECTIONS))]
+        step = steps[rng.integers(len(steps))]
+        return frozenset(cells), frozenset(panels.shifted(cell, step) for cell in cells)
+
+    def _panel(self, rng: np.random.Generator, attribute: Attribute, wanted: Values, span: tuple[int, int]) -> Panel:
+        """A panel with exactly the ``wanted`` values of one attribute, and any of the others.
+
+        Args:
+            rng: the source of chance.
+            attribute: the target.
+            wanted: its values.
+            span: range of the number of things, where the values leave it open.
+        """
+        values = [value for value in self.domains[attribute] if value in wanted]
+        count = int(rng.integers(max(span[0], len(values)), max(span[1], len(values)) + 1))
+        if attribute in ("line type", "shape position"):
+            count = len(values)
+        elif attribute == "shape quantity":
+            count = int(values[0])
+        drawn = {
+            name: _spread(rng, values, count) if name == attribute else self._any(rng, name, count)
+            for name in _siblings(attribute)
+            if name != "shape quantity"
+        }
+        if attribute in ATTRIBUTES["lines"]:
+            lines = [Thing(str(t), int(c)) for t, c in zip(drawn["line type"], drawn["line colour"], strict=True)]
+            return Panel("lines", tuple(sorted(lines, key=lambda line: panels.LINE_TYPES.index(line.type))))
+        columns = (drawn[name] for name in ("shape type", "shape colour", "shape size", "shape position"))
+        shapes = [Thing(str(t), int(c), int(s), int(p)) for t, c, s, p in zip(*columns, strict=True)]
+        return Panel("shapes", tuple(sorted(shapes, key=lambda shape: shape.cell)))
+
+    def _any(self, rng: np.random.Generator, attribute: Attribute, count: int) -> list[str | int]:
+        """Values of an attribute that is not the target; as in the paper one value is left out for variety."""
+        domain = self.domains[attribute]
+        order = [domain[i] for i in rng.permutation(len(domain))[1:]]
+        if attribute in ("line type", "shape position"):
+            return order[:count]
+        return [order[i] for i in rng.integers(len(order), size=count)]
 
     def answer(self, puzzle: Analogy) -> str:
-        return str(puzzle.solution)
+        """The number of the option that follows the examples' relation."""
+        return str(read(puzzle).answer)
 
     def answer_block(self, puzzle: Analogy) -> str:
-        """The label of each example and option, and whether the option is consistent; then the answer."""
-        lines = texts.compact_verdicts(puzzle) if self.compact else [*texts.paper_verdicts(puzzle), ""]
-        return "\n".join([*lines, f"Answer: {self.answer(puzzle)}"])
+        """The combination of each example and option, whether the option is consistent, and the answer."""
+        found = read(puzzle)
+        lines = [f"Example {i}{self._pair(pair)}" for i, pair in enumerate(found.examples, 1)]
+        for i, pair in enumerate(found.options, 1):
+            verdict = (
+                "consistent" if pair[1] == found.relation else "inconsistent" if self.compact else "not consistent"
+            )
+            lines.append(f"Option {i}{self._pair(pair)}{'' if self.compact else ','} {verdict}")
+        return "\n".join([*lines, "", f"Answer: {found.answer}"])
 
     def describe(self, puzzle: Analogy) -> str:
-        return texts.compact_text(puzzle) if self.compact else texts.paper_text(puzzle)
+        """Each panel as its value sets, in a fixed order; they are not tied to single objects, as in the paper."""
+        panel = self._compact_panel if self.compact else self._paper_panel
+        lines = []
+        for title, row in (
+            ("Example 1", puzzle.examples[0]),
+            ("Example 2", puzzle.examples[1]),
+            ("Query", puzzle.query),
+        ):
+            lines.append(title)
+            lines += [panel("panel" if self.compact else f"Panel {i}:", shown) for i, shown in enumerate(row, 1)]
+        lines += [] if self.compact else ["Options"]
+        lines += [panel(f"Option {i}{'' if self.compact else ':'}", shown) for i, shown in enumerate(puzzle.options, 1)]
+        return "\n".join(lines)
 
     def question(self, puzzle: Analogy, modality: Modality) -> str:
-        return texts.COMPACT_QUESTION if self.compact else texts.paper_question(modality)
+        """What is asked; in the compact style the same few words for every puzzle."""
+        return "which Option completes Query" if self.compact else _paper_question(modality)
 
     def reason(self, puzzle: Analogy) -> str:
-        return texts.compact_chain(puzzle) if self.compact else texts.paper_chain(puzzle)
+        """The chain of thought: values of the examples, their relation, and what each option makes of the query."""
+        return (self._compact_chain if self.compact else self._paper_chain)(puzzle)
 
     def render(self, puzzle: Analogy) -> bytes:
-        return draw_page(COMPACT if self.compact else PAPER, (*puzzle.examples, (*puzzle.query, None), puzzle.options))
+        """Examples, query and options, from top to bottom; options are numbered from left to right."""
+        page = panels.COMPACT_PAGE if self.compact else panels.PAPER_PAGE
+        return panels.draw_page(page, (*puzzle.examples[0], *puzzle.examples[1], *puzzle.query), puzzle.options)
 
     def judge(self, puzzle: Analogy, reply: str) -> Verdict:
-        """The paper scores the whole block alone; here the option is scored separately from the chain."""
-        found = re.fullmatch(r"([1-4])\s?\.?", final_answer(reply) or "")
+        """The option number alone decides; unlike in the paper the labels count for the chain only."""
+        found = re.fullmatch(r"(?:[Oo]ption )?\(?([1-4])\)?\.?", " ".join((final_answer(reply) or "").split()))
         answer = found.group(1) if found else ""
         correct = answer == self.answer(puzzle)
-        gold = (self.reason(puzzle) + " " + self.answer_block(puzzle)).split()
-        chain = correct and reply.split()[-len(gold) :] == gold
-        return Verdict(bool(answer), answer, correct, chain)
+        gold = f"{self.reason(puzzle)} {self.answer_block(puzzle)}".split()
+        return Verdict(bool(answer), answer, correct, correct and reply.split()[-len(gold) :] == gold)
 
     def words(self) -> frozenset[str]:
-        return texts.compact_words({attribute: self.settings.domain(attribute) for attribute in FAMILY})
+        """Every word of the compact style."""
+        values = {
+            word for attribute in self.domains for word in self._names(attribute, frozenset(self.domains[attribute]))
+        }
+        labels = {attribute.replace(" ", "-") for attribute in self.domains} | {*RELATIONS}
+        text = {"Example", "Query", "Option", "panel", "lines", "shapes", "which", "completes"}
+        return frozenset({*values, *labels, *text, "relation", "consistent", "inconsistent", "Answer:"})
+
+    def _names(self, attribute: Attribute, values: Values) -> list[str]:
+        """The values as words, in the order of their domain."""
+        domain = self.domains[attribute]
+        places = [i for i, value in enumerate(domain) if value in values]
+        if self.compact:
+            if attribute.endswith("colour"):
+                return [_COMPACT_COLOURS[int(domain[i])] for i in places]
+            words = {"shape size": _COMPACT_SIZES, "shape position": _COMPACT_CELLS}.get(attribute)
+            return [words[i] if words else str(domain[i]) for i in places]
+        if attribute == "shape position":
+            return [f"({i // panels.LATTICE}, {i % panels.LATTICE})" for i in places]
+        return [str(domain[i]) for i in places]
+
+    def _pair(self, pair: Pair) -> str:
+        return f" {pair[0].replace(' ', '-')} {pair[1]}" if self.compact else f": ({pair[0]}, {pair[1]})"
+
+    def _compact_panel(self, head: str, panel: Panel) -> str:
+        """The family, then the values; no word means two attributes, so that none needs its name."""
+        order = sorted(ATTRIBUTES[panel.family], key=lambda attribute: attribute != "shape quantity")
+        words = [word for attribute in order for word in self._names(attribute, panel.values(attribute))]
+        return " ".join([head, panel.family, *words])
+
+    def _paper_panel(self, head: str, panel: Panel) -> str:
+        parts = [
+            f"{attribute.split()[1]}s {', '.join(self._names(attribute, panel.values(attribute)))}"
+            for attribute in ATTRIBUTES[panel.family]
+            if attribute != "shape quantity"
+        ]
+        count = len(panel.things)
+        what = "lines" if panel.family == "lines" else f"{count} shape{'s' if count > 1 else ''}"
+        return f"{head} {what}; {'; '.join(parts)}"
+
+    def _compact_chain(self, puzzle: Analogy) -> str:
+        """A line a row: where its pattern lies, the values there, panel by panel, and the relation between them."""
+        found = read(puzzle)
+        rows: list[tuple[str, Pair, Sequence[Panel]]] = []
+        for i, (pair, example) in enumerate(zip(found.examples, puzzle.examples, strict=True), 1):
+            rows.append((f"Example {i}", pair, example))
+        for i, (pair, option) in enumerate(zip(found.options, puzzle.options, strict=True), 1):
+            rows.append((f"Option {i}", pair, (*puzzle.query, option)))
+        lines = []
+        for head, (attribute, relation), row in rows:
+            values = [word for panel in row for word in ("panel", *self._names(attribute, panel.values(attribute)))]
+            lines.append(" ".join([head, attribute.replace(" ", "-"), *values, relation]))
+        lines.insert(len(puzzle.examples), f"relation {found.relation}")
+        return "\n".join(lines)
+
+    def _paper_chain(self, puzzle: Analogy) -> str:
+        found = read(puzzle)
+        lines = ["I compare the panels of each example, attribute by attribute."]
+        for i, (pair, row) in enumerate(zip(found.examples, puzzle.examples, strict=True), 1):
+            lines.append(f"Example {i} shows {row[0].family}.")
+            for attribute in ATTRIBUTES[row[0].family]:
+                verdict = f"this fits {pair[1]}" if attribute == pair[0] else "no pattern"
+                lines.append(f"- {self._value_sets(attribute, row)}: {verdict}.")
+        (one, _), (two, _) = found.examples
+        lines.append(f"The pattern is in the {one} in example 1 and in the {two} in example 2.")
+        lines.append(f"The relation that they share is {found.relation}.")
+        lines.append(f"The query shows {puzzle.query[0].family}.")
+        lines += [f"- {self._value_sets(name, puzzle.query)}." for name in ATTRIBUTES[puzzle.query[0].family]]
+        for i, ((attribute, relation), option) in enumerate(zip(found.options, puzzle.options, strict=True), 1):
+            verdict = "the relation sought" if relation == found.relation else f"not {found.relation}"
+            lines.append(f"With option {i} ({self._value_sets(attribute, [option])}) it fits {relation}, {verdict}.")
+        lines.append(f"Only option {found.answer} is consistent with {found.relation}.")
+        return "\n".join(lines)
+
+    def _value_sets(self, attribute: Attribute, row: Iterable[Panel]) -> str:
+        sets = (", ".join(self._names(attribute, panel.values(attribute))) for panel in row)
+        return f"{attribute} {', '.join(f'{{{values}}}' for values in sets)}"
+
+
+def _siblings(attribute: Attribute) -> tuple[Attribute, ...]:
+    return ATTRIBUTES[panels.family_of(attribute)]
+
+
+def _room(attribute: Attribute) -> int:
+    """The most values of an attribute that one panel shows."""
+    return _MOST_LINE_TYPES if attribute == "line type" else panels.MOST_SHAPES
+
+
+def _spread(rng: np.random.Generator, values: Sequence[str | int], count: int) -> list[str | int]:
+    """``count`` of the values in random order, each of them at least once."""
+    more = [values[i] for i in rng.integers(len(values), size=max(0, count - len(values)))]
+    drawn = [*values, *more]
+    return [drawn[i] for i in rng.permutation(count)]
+
+
+def _exhausted(what: str) -> str:
+    return (
+        f"Visual Analogy: no {what} among {_TRIES} draws. Hold out other combinations in held_out, so that more wrong "
+        "options are left, or give more sizes."
+    )
+
+
+def _paper_question(modality: Modality) -> str:
+    where = "The text describes three rows of panels, and four options. "
+    if modality == "image":
+        where = (
+            "The image shows three rows of three panels and, below them, four options, numbered 1 to 4 from left to "
+            "right. "
+        )
+    attributes = ", ".join(attribute for family in ATTRIBUTES.values() for attribute in family)
+    return (
+        f"{where}The first two rows are complete examples. The third row is the query: its last panel is missing. In "
+        "every row the values of one attribute follow a relation from panel to panel. The relation is the same in all "
+        f"rows, the attribute need not be. Attributes: {attributes}. Relations: {', '.join(RELATIONS)}. AND, OR, XOR "
+        "make the third panel's set of values from the sets of the first two. In a Progression values strictly "
+        "increase or strictly decrease, by any amounts; types are added; positions keep moving by the same step and "
+        "re-enter on the opposite side. Choose the option that completes the query by the relation of the examples. "
+        "For each example write what you found as 'Example i: (attribute, relation)'. For each option write what it "
+        "makes of the query as 'Option i: (attribute, relation), consistent' or 'Option i: (attribute, relation), not "
+        "consistent'. Write the last line as 'Answer: ' followed by the number of the option."
+    )

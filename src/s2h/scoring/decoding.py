@@ -91,7 +91,7 @@ class Decoder:
                 yield chosen[start : start + self.settings.batch_size]
 
     def encode(self, prompts: Sequence[Prompt]) -> dict[str, Tensor]:
-        """The model's inputs, input_ids ``int64[B, L]`` and others, for prompts of one kind: all with an image or none."""
+        """Model inputs (input_ids ``int64[B, L]`` and others) for prompts that all have an image or all have none."""
         texts = [prompt_text(self.processor, p.text, with_image=p.image is not None) for p in prompts]
         images = [Image.open(p.image).convert("RGB") for p in prompts if p.image is not None]
         return dict(self.processor(text=texts, images=images or None, padding=True, return_tensors="pt"))

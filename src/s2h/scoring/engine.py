@@ -20,7 +20,7 @@ import json
 import os
 import pickle
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -42,6 +42,8 @@ MODEL_NAME = "s2h"
 
 Message = list[dict[str, str]]
 """One question as VLMEvalKit words it: parts with ``type`` (image or text) and ``value`` (a path or the text)."""
+
+_MODALITIES: tuple[Modality, ...] = ("text", "image")
 
 Respond = Callable[[Sequence[Message]], list[Reply]]
 """A model, as this module needs it: questions in, replies out in the same order."""
@@ -113,15 +115,6 @@ SCHEMA = pa.schema(
 )
 
 
-class Request(NamedTuple):
-    """A set to score, and the Parquet file for its scores; sets that name the same file share it."""
-
-    level: Level
-    modality: Modality
-    shards: Sequence[str]
-    output: str | Path
-
-
 class Judged(NamedTuple):
     """A reply after its way through VLMEvalKit, and its verdict."""
 
@@ -133,39 +126,40 @@ def score(
     model_folder: str | Path,
     *,
     task: Task[Any],
-    sets: Sequence[tuple[Level, Modality, Sequence[str], str | Path]],
+    shards: Mapping[Level, Sequence[str]],
+    output: str | Path,
     settings: ScoringSettings,
     work_dir: str | Path,
     identity: dict[str, Any],
 ) -> None:
-    """Score a model on evaluation sets and write one Score for each puzzle and modality.
+    """Score a model on every level, as text and as image, and write one Score for each puzzle and modality.
+
+    All sets are scored in one process, as importing VLMEvalKit takes longer than many a set.
 
     Args:
         model_folder: what ``save_pretrained`` wrote, model and processor.
-        task: the task of all sets.
-        sets: level, modality, puzzle shards and output file of each, as in ``Request``.
+        task: the task that the model was trained on.
+        shards: evaluation shards of each level, in order.
+        output: Parquet file of the scores: levels in the order of ``shards``, text before image.
         settings: how to decode.
         work_dir: folder for VLMEvalKit's files; what it held before is removed, so that nothing is ever reused.
-        identity: ``recipe``, ``budget``, ``model`` and ``seed`` of the run.
+        identity: ``recipe``, ``budget``, ``model`` and ``seed`` of the run; numbers may be written as text.
 
     Raises:
         DataError: a shard is not what it should be, or predictions were lost on their way.
         ModelError: the model cannot be loaded.
     """
-    requests = [Request(*each) for each in sets]
-    eval_sets = [read_set(task.name, each.level, each.modality, each.shards) for each in requests]
+    eval_sets = [
+        read_set(task.name, level, modality, paths) for level, paths in shards.items() for modality in _MODALITIES
+    ]
     decoder = load_decoder(model_folder, settings)
     progress = Progress(f"score {identity['recipe']} on {task.name}", sum(len(each.rows) for each in eval_sets))
-    found: dict[Path, list[Score]] = {}
-    done = 0
+    scores: list[Score] = []
     with _fresh_work(Path(work_dir)) as work:
-        for request, eval_set in zip(requests, eval_sets, strict=True):
-            respond = _responder(decoder, progress, done)
-            scores = score_set(eval_set, task=task, respond=respond, work=work, identity=identity)
-            found.setdefault(Path(request.output), []).extend(scores)
-            done += len(scores)
-    for output, scores in found.items():
-        _write(output, scores)
+        for eval_set in eval_sets:
+            respond = _responder(decoder, progress, len(scores))
+            scores += score_set(eval_set, task=task, respond=respond, work=work, identity=identity)
+    _write(output, scores)
 
 
 def _responder(decoder: Decoder, progress: Progress, done: int) -> Respond:
@@ -182,16 +176,20 @@ def score_set(
         judged = _through_vlmeval(dataset, model, replies, work)
     right = sum(each.verdict.correct for each in judged)
     LOGGER.info("%s: %d of %d right", eval_set.name, right, len(judged))
-    common = {**identity, "task": eval_set.task, "level": eval_set.level, "modality": eval_set.modality}
+    run = {"recipe": identity["recipe"], "model": identity["model"]}
+    run |= {name: int(identity[name]) for name in ("budget", "seed")}
     return [
         Score(
             puzzle_id=row.puzzle_id,
+            task=eval_set.task,
+            level=eval_set.level,
+            modality=eval_set.modality,
             question=row.question,
             prediction=each.prediction,
             gold=row.answer,
             tokens=reply.tokens,
             seconds=reply.seconds,
-            **common,
+            **run,
             **dataclasses.asdict(each.verdict),
         )
         for row, reply, each in zip(eval_set.rows, replies, judged, strict=True)
@@ -223,7 +221,7 @@ def read_predictions(path: str | Path, indexes: Sequence[str]) -> list[str]:
             each index once.
     """
     try:
-        table = pl.read_csv(path, separator="\t", infer_schema=False)
+        table = pl.read_csv(path, separator="\t", infer_schema=False, glob=False)
         found = [_unquoted(cell) for cell in table["prediction"]]
     except (OSError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
         raise DataError(f"VLMEvalKit left no predictions that can be read in {path} ({error}): score again.") from None
@@ -324,15 +322,16 @@ def _environment(work: Path) -> Iterator[None]:
     """
     data = work / "data"
     data.mkdir(parents=True, exist_ok=True)
-    before = dict(os.environ)
-    for name in ("SKIP_ERR", "SPLIT_THINK", "RANK", "WORLD_SIZE", "LOCAL_RANK"):
-        os.environ.pop(name, None)
+    names = ("LMUData", "PRED_FORMAT", "SKIP_ERR", "SPLIT_THINK", "RANK", "WORLD_SIZE", "LOCAL_RANK")
+    before = {name: os.environ.pop(name, None) for name in names}
     os.environ.update(LMUData=str(data.resolve()), PRED_FORMAT="tsv")
     try:
         yield
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
 
 
 @contextmanager
@@ -344,7 +343,7 @@ def _fresh_work(work: Path) -> Iterator[Path]:
     shutil.rmtree(work / "images", ignore_errors=True)
 
 
-def _write(output: Path, scores: Sequence[Score]) -> None:
+def _write(output: str | Path, scores: Sequence[Score]) -> None:
     table = pa.Table.from_pylist([dataclasses.asdict(each) for each in scores], schema=SCHEMA)
     with whole_file(output) as temporary:
         pq.write_table(table, temporary, compression="zstd")

@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
+import signal
+import sys
 from pathlib import Path
 
 from s2h.logs import job_log
 
 
+def end_with_launcher() -> None:
+    """Let the kernel end this process when its launcher dies, even by kill -9 (Linux; elsewhere nothing happens).
+
+    Otherwise the orphan would train on and write over the run that takes its place.
+    """
+    if sys.platform == "linux":
+        set_parent_death_signal = 1  # PR_SET_PDEATHSIG in linux/prctl.h
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+
+
 def main() -> None:
     """Read the job that the workflow wrote and train it; the first process logs."""
+    end_with_launcher()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--title", required=True, help="what is trained, for a person to read")
     parser.add_argument("--base", type=Path, required=True, help="model folder to start from")
@@ -20,6 +34,7 @@ def main() -> None:
     parser.add_argument("--checkpoints", type=Path, required=True, help="folder of the checkpoints of this run")
     parser.add_argument("--seed", type=int, required=True, help="seed of the run")
     parser.add_argument("--settings", required=True, help="training settings as JSON")
+    parser.add_argument("--processor", type=json.loads, default={}, help="options for the processor, as JSON")
     parser.add_argument("--job-log", type=Path, required=True, help="log file")
     arguments = vars(parser.parse_args())
     log, settings = arguments.pop("job_log"), json.loads(arguments.pop("settings"))

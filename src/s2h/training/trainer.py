@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from s2h.errors import ConfigError, TrainingError
-from s2h.files import whole_folder
+from s2h.files import whole_file, whole_folder
 from s2h.logs import LOGGER, Progress
 from s2h.models.loading import load_model, load_processor
 from s2h.models.settings import TrainingSettings
@@ -46,6 +46,7 @@ class Job:
         checkpoints: folder of the checkpoints from which an interrupted run goes on; removed at the end.
         seed: seed of the run.
         settings: how to train.
+        processor: options for the processor of ``base``.
     """
 
     title: str
@@ -55,6 +56,7 @@ class Job:
     checkpoints: Path
     seed: int
     settings: TrainingSettings
+    processor: dict[str, Any]
 
 
 class Trainer:
@@ -66,14 +68,14 @@ class Trainer:
         _start_processes()
         self.rank, self.ranks = dist.get_rank(), dist.get_world_size()
         self.device = torch.device(os.environ.get("LOCAL_RANK", "0") if torch.cuda.is_available() else "cpu")
-        self.processor = load_processor(job.base)
+        self.processor = load_processor(job.base, **job.processor)
         self.mixture = Mixture(job.mixture)
         self.collator = Collator(self.processor, random_positions=job.settings.random_positions, seed=job.seed)
         self.inspection = inspect(self.mixture, self.collator, self.settings)
         self.steps = step_count(len(self.mixture), self.settings.batch_size)
         self.engine = self._engine()
-        self.step = self._resume()
-        self.metrics = self._metrics_before(self.step)
+        self.metrics = self._resume()
+        self.step = len(self.metrics)
 
     def run(self) -> None:
         """Train to the end of the mixture and write the model folder, whole or not at all."""
@@ -186,28 +188,33 @@ class Trainer:
         return total
 
     def _checkpoint(self) -> None:
+        """Write a checkpoint; it counts from the moment at which all processes have written their part."""
         tag = f"step-{self.step:07d}"
-        self.engine.save_checkpoint(str(self.job.checkpoints), tag=tag, client_state={"metrics": self.metrics})
+        state = {"metrics": self.metrics}
+        self.engine.save_checkpoint(str(self.job.checkpoints), tag=tag, client_state=state, save_latest=False)
+        dist.barrier()
         if self.rank == 0:
+            with whole_file(self._last_checkpoint) as temporary:
+                temporary.write_text(tag)
             for old in self.job.checkpoints.glob("step-*"):
                 if old.name != tag:
                     shutil.rmtree(old, ignore_errors=True)
 
-    def _resume(self) -> int:
-        """Go on from the last whole checkpoint, if there is one; returns the number of steps done."""
-        self._resumed: list[dict[str, float]] = []
-        latest = self.job.checkpoints / "latest"
-        if not latest.exists():
-            return 0
-        path, state = self.engine.load_checkpoint(str(self.job.checkpoints))
-        if path is None:
-            return 0
-        self._resumed = list(state["metrics"])
-        LOGGER.info("going on from %s", path)
-        return len(self._resumed)
+    @property
+    def _last_checkpoint(self) -> Path:
+        """A file that names the last whole checkpoint."""
+        return self.job.checkpoints / "last"
 
-    def _metrics_before(self, step: int) -> list[dict[str, float]]:
-        return self._resumed[:step]
+    def _resume(self) -> list[dict[str, float]]:
+        """Go on from the last whole checkpoint, if there is one; returns the metrics of the steps done."""
+        if not self._last_checkpoint.exists():
+            return []
+        tag = self._last_checkpoint.read_text()
+        path, state = self.engine.load_checkpoint(str(self.job.checkpoints), tag=tag)
+        if path is None:
+            raise TrainingError(f"the checkpoint {self.job.checkpoints}/{tag} is broken: delete that folder.")
+        LOGGER.info("going on from %s", path)
+        return list(state["metrics"])
 
     def _save(self, *, seconds: float, resumed_at: int) -> None:
         """Write weights, processor, metrics and manifest; then the checkpoints are no longer needed."""

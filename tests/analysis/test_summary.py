@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import csv
+import itertools
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from s2h.analysis.summary import summarise, write_summary
+from s2h.errors import DataError
+
+RIGHT = {("SIMPLE", "text"): 20, ("SIMPLE", "image"): 19, ("HARD", "text"): 15, ("HARD", "image"): 2}
+TITLES = {"text_only": "Text", "mix": "Mix", "align_mix": "Align-Mix"}
+TASKS = {"table_readout": "Table Readout"}
+
+
+def _scores(path: Path, *, recipe="mix", budget=30000, seed=0, task="table_readout", right=RIGHT, n=20) -> Path:
+    rows = [
+        {
+            "puzzle_id": f"{task}-{level}-{i}",
+            "task": task,
+            "recipe": recipe,
+            "budget": budget,
+            "model": "tiny",
+            "seed": seed,
+            "level": level,
+            "modality": modality,
+            "correct": i < successes,
+            "chain_correct": i < successes // 2,
+        }
+        for (level, modality), successes in right.items()
+        for i in range(n)
+    ]
+    pl.DataFrame(rows).sample(fraction=1, shuffle=True, seed=0).write_parquet(path)
+    return path
+
+
+def _write(files, folder: Path) -> tuple[list[dict[str, str]], str]:
+    paths = folder / "tables" / "summary.csv", folder / "tables" / "summary.md"
+    write_summary(files, csv_path=paths[0], markdown_path=paths[1], recipe_titles=TITLES, task_titles=TASKS)
+    return list(csv.DictReader(paths[0].open())), paths[1].read_text(encoding="utf-8")
+
+
+def test_counts_shares_and_intervals(tmp_path):
+    frame = summarise([_scores(tmp_path / "a.parquet")])
+    expected = ["task", "recipe", "budget", "model", "seed", "level", "modality", "n", "correct"]
+    assert frame.columns == [*expected, "accuracy", "ci_low", "ci_high", "chain_accuracy"]
+    hard = frame.filter(pl.col("level") == "HARD", pl.col("modality") == "text").row(0, named=True)
+    assert (hard["n"], hard["correct"], hard["accuracy"], hard["chain_accuracy"]) == (20, 15, 0.75, 0.35)
+    assert (hard["ci_low"], hard["ci_high"]) == pytest.approx((0.5313, 0.8881), abs=1e-4)
+
+
+def test_rows_are_in_order_whatever_the_order_of_the_files(tmp_path):
+    right = {(level, modality): 1 for level in ("HARD", "MEDIUM", "SIMPLE") for modality in ("image", "text")}
+    files = [_scores(tmp_path / f"{r}.parquet", recipe=r, right=right) for r in TITLES]
+    frame = summarise(files)
+    assert frame.equals(summarise(files[::-1]))
+    cells = list(itertools.product(("SIMPLE", "MEDIUM", "HARD"), ("text", "image")))
+    assert list(frame.filter(pl.col("recipe") == "mix").select("level", "modality").iter_rows()) == cells
+
+
+def test_csv_has_four_decimals(tmp_path):
+    rows, _ = _write([_scores(tmp_path / "a.parquet")], tmp_path)
+    assert [row["accuracy"] for row in rows] == ["1.0000", "0.9500", "0.7500", "0.1000"]
+    assert rows[0]["n"] == "20"
+
+
+def test_page_has_a_table_a_row_and_the_gaps(tmp_path):
+    files = [
+        _scores(tmp_path / "mix.parquet"),
+        _scores(tmp_path / "text.parquet", recipe="text_only", right={("SIMPLE", "text"): 10}),
+        _scores(tmp_path / "other.parquet", recipe="my_own"),
+        _scores(tmp_path / "large.parquet", budget=60000, n=40),
+    ]
+    _, page = _write(files, tmp_path)
+    assert page.count("## Table Readout\n") == 1
+    assert page.index("### tiny, budget 30,000, seed 0") < page.index("### tiny, budget 60,000, seed 0")
+    table = [line for line in page.split("### tiny, budget 60")[0].splitlines() if line.startswith("|")]
+    head = "| Recipe | SIMPLE text | SIMPLE image | HARD text | HARD image | SIMPLE→HARD text | SIMPLE→HARD image |"
+    assert table[0] == f"{head} text→image SIMPLE | text→image HARD |"
+    mix = "100 [84, 100] | 95 [76, 99] | 75 [53, 89] | 10 [3, 30] | 25 | 85 | 5 | 65 |"
+    assert table[2] == "| Text | 50 [30, 70] | – | – | – | – | – | – | – |"
+    assert table[3:] == [f"| Mix | {mix}", f"| my_own | {mix}"]
+    assert "n = 20 new puzzles" in page
+    assert "n = 40 new puzzles" in page
+
+
+def test_columns_and_gaps_that_were_not_scored_are_left_out(tmp_path):
+    _, page = _write([_scores(tmp_path / "a.parquet", right={("SIMPLE", "text"): 5, ("MEDIUM", "text"): 5})], tmp_path)
+    assert "| Recipe | SIMPLE text | MEDIUM text |\n" in page
+
+
+def test_bad_inputs_are_refused(tmp_path):
+    path = _scores(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match="more than once"):
+        summarise([path, path])
+    with pytest.raises(DataError, match="no scores"):
+        summarise([])
+    (tmp_path / "torn.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match=r"torn\.parquet"):
+        summarise([tmp_path / "torn.parquet"])

@@ -1,0 +1,48 @@
+"""What several tests need: a small task, its puzzles and the tiny model, all real."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from s2h.puzzles.consecutive_table_readout import ConsecutiveTableReadout, ConsecutiveTableReadoutSettings
+from s2h.puzzles.shards import PuzzleSet, write_shard
+
+
+@pytest.fixture(scope="session")
+def readout() -> ConsecutiveTableReadout:
+    """Consecutive Table Readout in the compact style."""
+    levels = {
+        "SIMPLE": {"path_length": (1, 5), "train": 0, "eval": 0},
+        "HARD": {"path_length": (6, 9), "train": 0, "eval": 0},
+    }
+    values = {"style": "compact", "rows": (3, 3), "columns": (5, 5), "levels": levels}
+    return ConsecutiveTableReadout(ConsecutiveTableReadoutSettings.model_validate(values))
+
+
+@pytest.fixture(scope="session")
+def readout_shards(readout: ConsecutiveTableReadout, tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """Forty puzzles of each level, in two shards."""
+    folder = tmp_path_factory.mktemp("puzzles")
+    shards: dict[str, list[str]] = {}
+    for level in ("SIMPLE", "HARD"):
+        for shard in range(2):
+            path = folder / f"{level}-{shard}.parquet"
+            which = PuzzleSet(0, level, "train")  # type: ignore[arg-type]
+            write_shard(path, readout, which, (20 * shard, 20 * shard + 20), progress=lambda done: None)
+            shards.setdefault(level, []).append(str(path))
+    return shards
+
+
+@pytest.fixture(scope="session")
+def tiny_model(readout: ConsecutiveTableReadout, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A very small model with the vocabulary of ``readout``, from random weights."""
+    from s2h.models.settings import TinySettings
+    from s2h.models.tiny import build
+    from s2h.supervision.formats import WORDS
+
+    folder = tmp_path_factory.mktemp("tiny")
+    settings = TinySettings(vision_width=32, text_width=32, text_layers=1, feed_forward=64)
+    build(settings, words=readout.words() | WORDS, seed=0, folder=folder)
+    return folder

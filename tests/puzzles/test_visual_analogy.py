@@ -1,0 +1,352 @@
+"""Laws of Visual Analogy; labels are checked against an oracle that is written in another way."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from PIL import Image
+from pydantic import ValidationError
+
+from s2h.errors import ConfigError, DataError
+from s2h.puzzles import analogy_panels as panels
+from s2h.puzzles.analogy_panels import ATTRIBUTES, PAIRS, Analogy, Attribute, Panel, Relation, Thing
+from s2h.puzzles.visual_analogy import VisualAnalogy, VisualAnalogySettings
+
+HELD_OUT = {
+    "AND": ["line colour", "shape colour"],
+    "OR": ["shape type", "shape position"],
+    "XOR": ["shape size", "shape position"],
+    "Progression": ["shape type", "line colour"],
+}
+SIZES = {"paper": [20, 27, 34, 41], "compact": [33, 40, 47]}
+LEVELS = ("SIMPLE", "HARD")
+STYLES = ("paper", "compact")
+both_levels = pytest.mark.parametrize("level", LEVELS)
+both_styles = pytest.mark.parametrize("style", STYLES)
+
+
+def settings(style: str, **changes: Any) -> VisualAnalogySettings:
+    levels = {level: {"train": 10, "eval": 2} for level in LEVELS}
+    fields = {"style": style, "sizes": SIZES[style], "held_out": HELD_OUT, "levels": levels} | changes
+    return VisualAnalogySettings.model_validate(fields)
+
+
+@cache
+def task(style: str = "paper") -> VisualAnalogy:
+    return VisualAnalogy(settings(style))
+
+
+def draw(seed: int, level: Any, style: str = "paper") -> Analogy:
+    return task(style).sample(np.random.default_rng([7, seed]), level)
+
+
+@cache
+def many(level: str, style: str = "paper") -> tuple[Analogy, ...]:
+    return tuple(draw(seed, level, style) for seed in range(120))
+
+
+def rows(puzzle: Analogy) -> list[tuple[Panel, ...]]:
+    return [*puzzle.examples, *((*puzzle.query, option) for option in puzzle.options)]
+
+
+# The oracle: it looks at one value at a time (is it in the first, second, third panel?) instead of combining sets.
+
+TRUTH = {"AND": lambda a, b: a and b, "OR": lambda a, b: a or b, "XOR": lambda a, b: a != b}
+
+
+def shown(panel: Panel, attribute: str) -> list[Any]:
+    field = attribute.split()[1]
+    return [getattr(thing, "cell" if field == "position" else field) for thing in panel.things]
+
+
+def oracle(row: Sequence[Panel]) -> set[tuple[str, str]]:
+    found = set()
+    for attribute in ATTRIBUTES[row[0].family]:
+        if attribute == "shape quantity":
+            counts = [len(panel.things) for panel in row]
+            if counts in (sorted(set(counts)), sorted(set(counts), reverse=True)):
+                found.add((attribute, "Progression"))
+            continue
+        a, b, c = (shown(panel, attribute) for panel in row)
+        for relation, truth in TRUTH.items():
+            if c and all(truth(v in a, v in b) == (v in c) for v in {*a, *b, *c}):
+                found.add((attribute, relation))
+        if progresses(attribute, a, b, c):
+            found.add((attribute, "Progression"))
+    return found
+
+
+def progresses(attribute: str, *lists: list[Any]) -> bool:
+    if attribute.endswith("type"):
+        return all(set(x) <= set(y) and len(set(x)) < len(set(y)) for x, y in itertools.pairwise(lists))
+    if attribute == "shape position":
+        grids = [np.isin(np.arange(9).reshape(3, 3), cells) for cells in lists]
+        steps = itertools.product(range(3), repeat=2)
+        return any(
+            any(step) and all((np.roll(x, step, (0, 1)) == y).all() for x, y in itertools.pairwise(grids))
+            for step in steps
+        )
+    if any(len(set(values)) > 1 for values in lists):
+        return False
+    steps = [int(np.sign(y[0] - x[0])) for x, y in itertools.pairwise(lists)]
+    return steps in ([1, 1], [-1, -1])
+
+
+def test_there_are_25_combinations() -> None:
+    assert len(PAIRS) == len(set(PAIRS)) == 25
+    assert len(task().held_out) == 8
+
+
+@both_styles
+@both_levels
+def test_every_row_shows_exactly_one_pattern(level: str, style: str) -> None:
+    for puzzle in many(level, style):
+        labels = []
+        for row in rows(puzzle):
+            assert oracle(row) == set(panels.patterns(row))
+            (label,) = oracle(row)
+            labels.append(label)
+        (relation,) = {label[1] for label in labels[:2]}
+        right = [i for i, label in enumerate(labels[2:], 1) if label[1] == relation]
+        assert [task(style).answer(puzzle)] == [str(i) for i in right]
+
+
+@both_styles
+@both_levels
+def test_levels_differ_in_their_combinations(level: str, style: str) -> None:
+    held_out = set(task(style).held_out)
+    for puzzle in many(level, style):
+        labels = [panels.patterns(row)[0] for row in rows(puzzle)]
+        query = labels[1 + int(task(style).answer(puzzle))]
+        if level == "SIMPLE":
+            assert labels[0] == labels[1] == query
+            assert not held_out & set(labels)
+        else:
+            assert {label[0] for label in labels[:2]} == set(HELD_OUT[query[1]])
+            assert query in labels[:2]
+            assert {*labels[:2]} <= held_out
+
+
+@both_levels
+def test_combinations_answers_and_directions_are_spread(level: str) -> None:
+    puzzles = many(level)
+    targets = Counter(panels.patterns((*p.query, p.options[int(task().answer(p)) - 1]))[0] for p in puzzles)
+    assert len(targets) == (17 if level == "SIMPLE" else 8)
+    answers = Counter(task().answer(p) for p in puzzles)
+    assert set(answers) == set("1234")
+    assert max(answers.values()) < 50
+
+
+def test_position_moves_in_all_directions_equally_often() -> None:
+    rng = np.random.default_rng(3)
+    found: Counter[int] = Counter()
+    for _ in range(150):
+        first, second, _third = (
+            panel.values("shape position") for panel in task()._example(rng, ("shape position", "Progression"))
+        )
+        moves = [
+            any({panels.shifted(int(c), step) for c in first} == second for step in steps)
+            for steps in panels.DIRECTIONS
+        ]
+        found[moves.index(True)] += 1
+    assert all(30 <= found[direction] <= 70 for direction in range(3))
+
+
+def test_counts_of_shapes_may_equal_the_number_of_values() -> None:
+    rows_of_or = [p.examples[0] for p in many("SIMPLE") if panels.patterns(p.examples[0]) == (("shape colour", "OR"),)]
+    surplus = {len(row[2].things) - len(row[2].values("shape colour")) for row in rows_of_or}
+    assert 0 in surplus
+    assert max(surplus) > 0
+
+
+@both_styles
+@both_levels
+def test_panels_are_well_formed(level: str, style: str) -> None:
+    domains = task(style).domains
+    for panel in {panel for puzzle in many(level, style) for row in rows(puzzle) for panel in row}:
+        assert panel.things
+        for attribute in ATTRIBUTES[panel.family]:
+            assert panel.values(attribute) <= set(domains[attribute])
+        keys = [thing.type if panel.family == "lines" else thing.cell for thing in panel.things]
+        assert len(set(keys)) == len(keys)
+        if panel.family == "shapes":
+            assert keys == sorted(keys)
+            assert len(keys) <= panels.MOST_SHAPES
+
+
+values = st.frozensets(st.integers(0, 8), min_size=1, max_size=4)
+
+
+@given(values, values, st.sampled_from(PAIRS))
+def test_completions_fit(first: frozenset[int], second: frozenset[int], pair: tuple[Attribute, Relation]) -> None:
+    for third in panels.completions(pair, first, second, range(9)):
+        followed = [other for other in PAIRS if other[0] == pair[0] and panels.fits(other, (first, second, third))]
+        assert followed == [pair]
+
+
+@hypothesis_settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from(LEVELS), st.sampled_from(STYLES))
+def test_same_seed_same_puzzle_and_bytes(seed: int, level: str, style: str) -> None:
+    one, two = draw(seed, level, style), draw(seed, level, style)
+    assert one == two
+    assert task(style).render(one) == task(style).render(two)
+    assert task(style).from_json(task(style).to_json(one)) == one
+
+
+def test_puzzles_do_not_depend_on_the_hash_seed() -> None:
+    code = (
+        "import json, sys, numpy as np; from s2h.puzzles.visual_analogy import *; "
+        "t = VisualAnalogy(VisualAnalogySettings.model_validate_json(sys.argv[1])); "
+        "ps = [t.sample(np.random.default_rng([7, i]), l) for i in range(10) for l in ('SIMPLE', 'HARD')]; "
+        "print(json.dumps([[t.to_json(p), t.describe(p), t.reason(p), t.answer_block(p)] for p in ps]))"
+    )
+    found = []
+    for seed in ("1", "2"):
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        command = [sys.executable, "-c", code, settings("paper").model_dump_json()]
+        done = subprocess.run(command, env=environment, capture_output=True, check=True, text=True)
+        found.append(json.loads(done.stdout))
+    assert found[0] == found[1]
+
+
+@both_styles
+@both_levels
+def test_gold_reply_is_right(level: str, style: str) -> None:
+    for puzzle in many(level, style)[:50]:
+        one = task(style)
+        gold = f"{one.reason(puzzle)}\n\n{one.answer_block(puzzle)}"
+        verdict = one.judge(puzzle, gold)
+        assert (verdict.parsed, verdict.correct, verdict.chain_correct) == (True, True, True)
+        assert verdict.answer == one.answer(puzzle)
+        spaced = one.judge(puzzle, f"Converted to text:\n{one.describe(puzzle)}\n\n{gold.replace(' ', '  ')} \n")
+        assert spaced.chain_correct
+        assert gold.rstrip().split("\n")[-1] == f"Answer: {one.answer(puzzle)}"
+
+
+def test_labels_count_for_the_chain_only() -> None:
+    puzzle = many("HARD")[0]
+    right = task().answer(puzzle)
+    gold = f"{task().reason(puzzle)}\n\n{task().answer_block(puzzle)}"
+    changed = task().judge(puzzle, gold.replace("Option 1: (", "Option 1: (the "))
+    assert changed.correct
+    assert not changed.chain_correct
+    for reply in (f"Answer: {right}", f"Answer:  {right}.", f"Answer: Option {right}", f"Answer:\n({right})"):
+        assert task().judge(puzzle, reply).correct
+    for wrong in {"1", "2", "3", "4"} - {right}:
+        verdict = task().judge(puzzle, gold.replace(f"Answer: {right}", f"Answer: {wrong}"))
+        assert (verdict.parsed, verdict.answer, verdict.correct, verdict.chain_correct) == (True, wrong, False, False)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    ["", "Answer:", "Answer: 0", "Answer: 5", "Answer: 12", "Answer: one", "Answer: ²", "Answer: ١",
+     "Answer: __import__", "Answer: 1 2", "\x00", "Answer: " + "9" * 100_000, "Answer: 1" + " " * 100_000 + "x",
+     "Answer:" * 50_000],
+)  # fmt: skip
+def test_hostile_replies_are_not_parsed(reply: str) -> None:
+    verdict = task().judge(many("SIMPLE")[0], reply)
+    assert (verdict.parsed, verdict.answer, verdict.correct, verdict.chain_correct) == (False, "", False, False)
+
+
+@given(st.text())
+def test_any_reply_is_judged(reply: str) -> None:
+    task().judge(many("SIMPLE")[0], reply)
+    task().judge(many("SIMPLE")[0], f"Answer: {reply}")
+
+
+@both_levels
+def test_compact_vocabulary_is_closed_and_used(level: str) -> None:
+    one, used = task("compact"), set()
+    for puzzle in many(level, "compact"):
+        for text in (one.describe(puzzle), one.question(puzzle, "text"), one.reason(puzzle), one.answer_block(puzzle)):
+            used |= set(text.split())
+            assert not {"\t", "  "} & {text[i : i + n] for n in (1, 2) for i in range(len(text))}
+    assert used <= one.words()
+    assert len(one.words() - used) < 5
+
+
+@both_levels
+def test_compact_chains_are_short(level: str) -> None:
+    lengths = [len(task("compact").reason(p).split()) for p in many(level, "compact")]
+    assert np.mean(lengths) < 90
+    assert max(lengths) < 120
+
+
+@pytest.mark.parametrize(("style", "size"), [("paper", (800, 900)), ("compact", (96, 96))])
+def test_image_size(style: str, size: tuple[int, int]) -> None:
+    image = Image.open(io.BytesIO(task(style).render(many("HARD", style)[0])))
+    assert image.size == size
+
+
+@both_styles
+def test_every_object_is_drawn_differently(style: str) -> None:
+    page = panels.COMPACT_PAGE if style == "compact" else panels.PAPER_PAGE
+    shapes = itertools.product(panels.SHAPE_TYPES, panels.SHAPE_COLOURS, SIZES[style], range(9))
+    lines = itertools.product(panels.LINE_TYPES, panels.LINE_COLOURS)
+    drawn = [panels._draw_panel(page, Panel("shapes", (Thing(*shape),))).tobytes() for shape in shapes]
+    drawn += [panels._draw_panel(page, Panel("lines", (Thing(*line),))).tobytes() for line in lines]
+    assert len(set(drawn)) == len(drawn)
+
+
+@both_styles
+def test_shapes_keep_their_grey_level(style: str) -> None:
+    page = panels.COMPACT_PAGE if style == "compact" else panels.PAPER_PAGE
+    for colour, size in itertools.product(panels.SHAPE_COLOURS, SIZES[style]):
+        for kind in panels.SHAPE_TYPES:
+            sprite = panels._shape(page, kind, colour, size)
+            assert colour in sprite, f"a {kind} of size {size} hides its grey level {colour}"
+
+
+@both_styles
+def test_text_has_a_line_for_each_panel(style: str) -> None:
+    puzzle = many("SIMPLE", style)[0]
+    one = task(style)
+    lines = one.describe(puzzle).split("\n")
+    shown_panels = [line for line in lines if " shape" in line or " lines" in line]
+    assert len(shown_panels) == 12
+    for other in many("SIMPLE", style)[1:]:
+        assert one.describe(other) != one.describe(puzzle)
+    assert one.question(puzzle, "image")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sizes": [20, 27]}, "3 to"),
+        ({"sizes": [27, 20, 34]}, "rising"),
+        ({"sizes": [20, 30, 60]}, "from 10 to 47"),
+        ({"held_out": HELD_OUT | {"AND": ["shape quantity", "shape size"]}}, "held_out.AND"),
+        ({"held_out": HELD_OUT | {"OR": ["shape size", "shape size"]}}, "held_out.OR"),
+        ({"held_out": {"AND": HELD_OUT["AND"]}}, "held_out.OR"),
+        ({"levels": {"MEDIUM": {"train": 1, "eval": 1}}}, "MEDIUM"),
+    ],
+)
+def test_impossible_settings_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        settings("paper", **changes)
+
+
+def test_unknown_level() -> None:
+    with pytest.raises(ConfigError, match="MEDIUM"):
+        draw(0, "MEDIUM")
+
+
+def test_a_puzzle_without_one_answer_is_refused() -> None:
+    puzzle = many("SIMPLE")[0]
+    broken = Analogy(puzzle.examples, puzzle.query, (puzzle.options[0],) * 4)
+    with pytest.raises(DataError, match="no analogy"):
+        task().answer(broken)

@@ -1,0 +1,32 @@
+"""The configs that are shipped, read as Snakemake reads them."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from s2h.config import Config, load_config
+
+ROOT = Path(__file__).parents[1]
+
+
+def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    """Lay one config over another: dicts are merged, all else is replaced."""
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def config_values(*overlays: str) -> dict[str, Any]:
+    """The values of config.yaml with the named overlays laid over it."""
+    values: dict[str, Any] = {}
+    for name in ("config", *overlays):
+        values = merge(values, yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text()))
+    return values
+
+
+def default_config(*overlays: str) -> Config:
+    """The checked config."""
+    return load_config(config_values(*overlays))
