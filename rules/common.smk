@@ -45,3 +45,15 @@ def shard_paths(task, level, split):
         f"{RESULTS}/puzzles/{task}/{level}/{split}/shard-{shard:05d}.parquet"
         for shard in range(shard_count(puzzles, CONFIG.shard_size))
     ]
+
+
+def task_settings(task, levels=None):
+    """A task's settings with the given levels (all by default), and no sizes: they do not change what a puzzle is."""
+    settings = CONFIG.task(task).model_dump(mode="json")
+    kept = {level: settings["levels"][level] | dict.fromkeys(SPLITS, 0) for level in levels or settings["levels"]}
+    return settings | {"levels": kept}
+
+
+def all_levels(wildcards):
+    """The task's settings with all its levels."""
+    return task_settings(wildcards.task)

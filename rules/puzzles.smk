@@ -2,10 +2,8 @@
 
 
 def puzzle_settings(wildcards):
-    """What decides a puzzle: the task's settings, with this level alone and without the sizes of the sets."""
-    settings = CONFIG.task(wildcards.task).model_dump(mode="json")
-    level = {key: value for key, value in settings["levels"][wildcards.level].items() if key not in SPLITS}
-    return settings | {"levels": {wildcards.level: level | dict.fromkeys(SPLITS, 0)}}
+    """What decides a puzzle: the task's settings with its level alone."""
+    return task_settings(wildcards.task, [wildcards.level])
 
 
 def puzzle_span(wildcards):

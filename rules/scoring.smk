@@ -32,7 +32,7 @@ rule score_model:
         f"{RESULTS}/logs/score_model/{RUN}.log",
     params:
         shards=lambda wildcards: {level: shard_paths(wildcards.task, level, "eval") for level in scored_levels(wildcards)},
-        task_settings=lambda wildcards: CONFIG.task(wildcards.task).model_dump(mode="json"),
+        task_settings=all_levels,
         settings=lambda wildcards: CONFIG.models[wildcards.model].scoring.model_dump(mode="json"),
         work=f"{RESULTS}/scores/{RUN}.work",
         code=scoring_code,

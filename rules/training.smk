@@ -44,7 +44,7 @@ rule build_base_model:
         f"{RESULTS}/logs/build_base_model/{{task}}/{{model}}/{{seed}}.log",
     params:
         settings=lambda wildcards: source(wildcards.model).model_dump(mode="json"),
-        task_settings=lambda wildcards: CONFIG.task(wildcards.task).model_dump(mode="json", exclude={"levels"}),
+        task_settings=all_levels,
     threads: 1
     resources:
         mem_mb=2000,

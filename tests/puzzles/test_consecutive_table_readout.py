@@ -50,9 +50,9 @@ def _starred(text: str, style: str) -> dict[tuple[int, int], int]:
         rows = [line.removesuffix(" \\\\").split(" & ")[1:] for line in body]
         marked = {(r, c): word for r, row in enumerate(rows) for c, word in enumerate(row) if word.endswith(" *")}
     else:
-        rows = [line.split()[1:] for line in text.splitlines()[1:]]
-        marked = {(r, c): word for r, row in enumerate(rows) for c, word in enumerate(row) if word.startswith("*")}
-    return {cell: int(word.strip(" *")) for cell, word in marked.items()}
+        rows = [line.split()[1:] for line in text.splitlines()]
+        marked = {(r, c): word for r, row in enumerate(rows) for c, word in enumerate(row) if "*" in word}
+    return {cell: int(word.rpartition(":")[2].strip(" *")) for cell, word in marked.items()}
 
 
 @pytest.mark.parametrize(("style", "level"), LEVELS)
@@ -124,6 +124,13 @@ def test_the_image_highlights_exactly_the_path() -> None:
         assert {(int(r) - 1, int(c) - 1) for r, c in np.argwhere(yellow)} == set(puzzle.path)
 
 
+def test_compact_words_name_their_row_and_column() -> None:
+    puzzle = _many("compact", "HARD", 1)[0]
+    for name, line, values in zip(puzzle.row_names, COMPACT.describe(puzzle).splitlines(), puzzle.values, strict=True):
+        cells = [f"{column}:{value}" for column, value in zip(puzzle.column_names, values, strict=True)]
+        assert line.replace("*", "").split() == [name, *cells]
+
+
 def test_images_depend_on_every_value_and_on_the_path() -> None:
     puzzle = _many("paper", "SIMPLE", 1)[0]
     shifted = tuple(tuple((v + 1) % 10 for v in row) for row in puzzle.values)
@@ -193,6 +200,12 @@ def test_impossible_lengths_are_refused(span: list[int]) -> None:
     level = {"train": 1, "eval": 1, "path_length": span}
     with pytest.raises(ValidationError, match=r"levels\.SIMPLE\.path_length is .* 50 cells"):
         ConsecutiveTableReadoutSettings.model_validate(_settings("paper", levels={"SIMPLE": level}))
+
+
+@pytest.mark.parametrize(("style", "columns", "most"), [("paper", [10, 13], 12), ("compact", [5, 14], 13)])
+def test_every_column_needs_a_name(style: str, columns: list[int], most: int) -> None:
+    with pytest.raises(ValidationError, match=f"names at most {most} columns"):
+        ConsecutiveTableReadoutSettings.model_validate(_settings(style, columns=columns))
 
 
 def test_a_misspelled_key_gets_its_near_match() -> None:

@@ -1,7 +1,5 @@
 """Make the tiny model from random weights, with the vocabulary of its task."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from s2h.files import whole_folder

@@ -1,7 +1,5 @@
 """Assemble the mixture of one training phase."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from s2h.logs import job_log

@@ -1,7 +1,5 @@
 """Make one shard of puzzles."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from s2h.logs import Progress, job_log

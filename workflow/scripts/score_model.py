@@ -1,7 +1,5 @@
 """Score a trained model on every level, as text and as image."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from s2h.scoring.engine import score

@@ -1,7 +1,5 @@
 """Write the summary table, for machines and for people."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING
 
 from s2h.analysis.summary import write_summary
