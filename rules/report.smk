@@ -3,21 +3,24 @@
 
 rule summarise_scores:
     input:
-        scores=[f"{RESULTS}/scores/{run.task}/{run.recipe}/{run.budget}/{run.model}/{run.seed}.parquet" for run in RUNS],
+        scores=[
+            f"{RESULTS}/scores/{run.task}/{run.recipe}/{run.budget}/{run.model}/{run.seed}.parquet"
+            for run in RUNS
+        ],
     output:
         csv=f"{RESULTS}/tables/summary.csv",
         markdown=f"{RESULTS}/tables/summary.md",
     log:
         f"{RESULTS}/logs/summarise_scores.log",
+    conda:
+        "../envs/puzzles.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
     params:
         recipe_titles={name: recipe.title for name, recipe in CONFIG.recipes.items()},
         task_titles={name: TASKS[name].title for name in TASKS},
         code=code_digest("s2h.analysis.summary"),
-    threads: 1
-    resources:
-        mem_mb=500,
-    conda:
-        "../envs/puzzles.yaml"
     message:
         "write results/tables/summary.csv"
     script:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +141,13 @@ def load_config(values: dict[str, Any]) -> Config:
 
 
 def _explain(error: Any) -> str:
-    place = ".".join(str(part) for part in error["loc"] if part not in ("tiny", "pretrained"))
+    loc = [str(part) for part in error["loc"]]
+    # Below "source" pydantic names the kind that it chose, which is not a key of the file.
+    place = ".".join(part for at, part in enumerate(loc) if at == 0 or loc[at - 1] != "source")
     message = error["msg"].removeprefix("Value error, ")
     found = "" if error["type"] in ("value_error", "missing") else f" (found: {error['input']!r})"
     return f"config: {place + ': ' if place else ''}{message}{found}"
+
+
+if __name__ == "__main__":
+    print(json.dumps(Config.model_json_schema(), indent=2))

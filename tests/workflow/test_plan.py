@@ -1,0 +1,185 @@
+"""What Snakemake plans: nothing twice, only what changed, and a clear word for a user's mistake.
+
+One real run of a small study is made first; each test changes one thing and reads Snakemake's own plan (a dry run).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+import yaml
+
+from s2h.puzzles.record import SCHEMA
+from tests.shipped import ROOT, config_values, merge
+
+TASKS = ("consecutive_table_readout", "grid_navigation")
+COPIED = ("Snakefile", "rules", "workflow", "config", "profiles", "envs", "src", "pyproject.toml")
+RUNS = [{"tasks": list(TASKS), "recipes": ["align_mix_plus"], "budgets": [48], "models": ["tiny"], "seeds": [0]}]
+
+
+def snakemake(study: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(study / "src"), "CUDA_VISIBLE_DEVICES": ""}
+    command = ["snakemake", "--configfile", "config/small.yaml", *words]
+    return subprocess.run(command, cwd=study, env=environment, capture_output=True, text=True, check=False)
+
+
+def plan(study: Path, *words: str) -> Counter[str]:
+    """Jobs of a dry run by rule and, where it has one, task; ``all`` left out."""
+    run = snakemake(study, "-n", "--nolock", *words)
+    assert run.returncode == 0, run.stdout + run.stderr
+    found: Counter[str] = Counter()
+    for line in re.findall(r"^Job \d+: (.+)$", run.stdout + run.stderr, re.MULTILINE):
+        rule = " ".join(line.split()[:2]).rstrip(":")
+        task = next((t for t in TASKS if t in line), "")
+        found[f"{rule} {task}".strip()] += 1
+    return found
+
+
+def configure(study: Path, change: dict[str, object]) -> None:
+    values = merge(merge(config_values("smoke"), {"runs": RUNS}), change)
+    (study / "config/small.yaml").write_text(yaml.safe_dump(values))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project with a small study that has run to its end."""
+    study = tmp_path_factory.mktemp("study")
+    for name in COPIED:
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy2)(source, study / name)
+    configure(study, {})
+    run = snakemake(study, "results/tables/summary.csv")
+    assert run.returncode == 0, run.stderr[-4000:]
+    return study
+
+
+@pytest.fixture
+def study(finished: Path) -> Iterator[Path]:
+    """The finished study; what a test changes in it is put back."""
+    yield finished
+    for folder in ("src", "config"):
+        shutil.copytree(ROOT / folder, finished / folder, dirs_exist_ok=True)
+    configure(finished, {})
+
+
+def test_the_table_and_every_intermediate_are_there(finished: Path) -> None:
+    table = pl.read_csv(finished / "results/tables/summary.csv")
+    assert set(table.columns) >= {
+        "task", "recipe", "model", "seed", "level", "modality", "n", "accuracy", "ci_low", "ci_high",
+    }  # fmt: skip
+    sets = table.group_by("task").len().sort("task").rows()
+    assert sets == [("consecutive_table_readout", 6), ("grid_navigation", 4)]
+    assert (table["ci_low"] <= table["accuracy"]).all()
+    shard = finished / "results/puzzles/grid_navigation/HARD/eval/shard-00000.parquet"
+    assert pl.read_parquet_schema(shard).keys() == set(SCHEMA.names)
+    run = "consecutive_table_readout/align_mix_plus/48/tiny/0"
+    assert (finished / f"results/models/{run}/phase-2/model.safetensors").is_file()
+    assert (finished / f"results/scores/{run}.parquet").is_file()
+    assert (finished / "results/mixtures/grid_navigation/align_mix_plus/48/0/phase-1.parquet").is_file()
+
+
+def test_the_second_phase_starts_from_the_first_ones_weights(finished: Path) -> None:
+    manifest = finished / "results/models/grid_navigation/align_mix_plus/48/tiny/0/phase-2/manifest.json"
+    assert yaml.safe_load(manifest.read_text())["base"].endswith("align_mix_plus/48/tiny/0/phase-1")
+
+
+def test_a_second_run_does_nothing(study: Path) -> None:
+    run = snakemake(study, "results/tables/summary.csv")
+    assert run.returncode == 0
+    assert "Nothing to be done" in run.stdout + run.stderr
+
+
+def test_a_change_in_one_tasks_code_remakes_that_task_alone(study: Path) -> None:
+    module = study / "src/s2h/puzzles/grid_navigation.py"
+    module.write_text(module.read_text() + "\n\nCHANGED = True\n")
+    planned = plan(study)
+    assert planned["make puzzles grid_navigation"] == 6
+    assert planned["train align_mix_plus grid_navigation"] == 2
+    assert not any("consecutive_table_readout" in job for job in planned)
+
+
+def test_a_comment_remakes_nothing(study: Path) -> None:
+    module = study / "src/s2h/puzzles/grid_navigation.py"
+    module.write_text("# a comment\n" + module.read_text())
+    assert not plan(study)
+
+
+def test_an_evaluation_size_trains_nothing(study: Path) -> None:
+    configure(study, {"tasks": {"grid_navigation": {"levels": {"HARD": {"eval": 9}}}}})
+    assert plan(study) == {"make puzzles grid_navigation": 1, "score align_mix_plus grid_navigation": 1, "write results/tables/summary.csv": 1}
+
+
+def test_a_larger_training_set_leaves_full_shards_alone(study: Path) -> None:
+    configure(study, {"tasks": {"grid_navigation": {"levels": {"SIMPLE": {"train": 90}}}}})
+    assert plan(study)["make puzzles grid_navigation"] == 2
+
+
+def test_a_new_recipe_adds_its_own_jobs_only(study: Path) -> None:
+    recipe = {"title": "Mine", "phases": [{"parts": [{"level": "SIMPLE", "format": "text", "share": 1}]}]}
+    mine = {**RUNS[0], "tasks": ["grid_navigation"], "recipes": ["mine"]}
+    configure(study, {"recipes": {"mine": recipe}, "runs": [*RUNS, mine]})
+    assert plan(study) == {
+        "make mixture grid_navigation": 1,
+        "train mine grid_navigation": 1,
+        "score mine grid_navigation": 1,
+        "write results/tables/summary.csv": 1,
+    }
+
+
+def test_training_settings_retrain_but_make_no_data(study: Path) -> None:
+    configure(study, {"models": {"tiny": {"training": {"learning_rate": 0.5}}}})
+    planned = plan(study)
+    assert planned["train align_mix_plus grid_navigation"] == 2
+    assert not any(job.startswith("make") for job in planned)
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"sedd": 1}, "Did you mean 'seed'"),
+        ({"runs": [{**RUNS[0], "recipes": ["mixx"]}]}, "unknown recipe 'mixx'. Did you mean 'mix'"),
+        ({"runs": [{**RUNS[0], "budgets": [10**7]}]}, "lower the budget"),
+        ({"models": {"tiny": {"source": {"kind": "pretrained", "name": "/none"}}}}, "not a model folder"),
+    ],
+)
+def test_a_users_mistake_is_answered_in_a_line_or_two(study: Path, change: dict[str, object], complaint: str) -> None:
+    configure(study, change)
+    run = snakemake(study, "-n", "--nolock")
+    assert run.returncode != 0
+    assert complaint in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_a_killed_workflow_goes_on_and_no_torn_file_stays(study: Path) -> None:
+    scores = study / "results/scores/grid_navigation/align_mix_plus/48/tiny/0.parquet"
+    shard = study / "results/puzzles/grid_navigation/SIMPLE/eval/shard-00000.parquet"
+    before, scores_before = shard.read_bytes(), pl.read_parquet(scores).drop("seconds")
+    shard.unlink()
+    environment = {**os.environ, "PYTHONPATH": str(study / "src"), "CUDA_VISIBLE_DEVICES": ""}
+    command = ["snakemake", "--configfile", "config/small.yaml", "results/tables/summary.csv"]
+    workflow = subprocess.Popen(command, cwd=study, env=environment, start_new_session=True)
+    while not shard.exists():
+        assert workflow.poll() is None
+        time.sleep(0.05)
+    os.killpg(workflow.pid, signal.SIGINT)
+    workflow.wait(60)
+    assert snakemake(study, "results/tables/summary.csv").returncode == 0
+    assert shard.read_bytes() == before
+    assert pl.read_parquet(scores).drop("seconds").equals(scores_before)
+    assert not list((study / "results").rglob("*.part"))
+
+
+@pytest.mark.parametrize("overlay", ["config", "smoke", "paper"])
+def test_shipped_configs_have_a_plan(study: Path, overlay: str) -> None:
+    run = snakemake(study, "-n", "--nolock", "--configfile", f"config/{overlay}.yaml", "--config", "results=elsewhere")
+    assert run.returncode == 0, run.stderr[-2000:]
