@@ -34,10 +34,18 @@ def test_a_mistake_is_named_with_what_to_do(change: dict[str, Any], complaint: s
 @pytest.mark.parametrize(
     ("key", "names", "complaint"),
     [
-        ("tasks", ["consecutive_readout"], "unknown task 'consecutive_readout'. Did you mean 'consecutive_table_readout'"),
+        (
+            "tasks",
+            ["consecutive_readout"],
+            "unknown task 'consecutive_readout'. Did you mean 'consecutive_table_readout'",
+        ),
         ("recipes", ["mix_pluss"], "unknown recipe 'mix_pluss'. Did you mean 'mix_plus'"),
         ("models", ["tinny"], "unknown model 'tinny'. Did you mean 'tiny'"),
-        ("budgets", [10**6], "raise tasks.consecutive_table_readout.levels.SIMPLE.train to 500000, or lower the budget"),
+        (
+            "budgets",
+            [10**6],
+            "raise tasks.consecutive_table_readout.levels.SIMPLE.train to 500000, or lower the budget",
+        ),
     ],
 )
 def test_runs_must_be_possible(key: str, names: list[object], complaint: str) -> None:

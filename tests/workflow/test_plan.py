@@ -116,7 +116,11 @@ def test_a_comment_remakes_nothing(study: Path) -> None:
 
 def test_an_evaluation_size_trains_nothing(study: Path) -> None:
     configure(study, {"tasks": {"grid_navigation": {"levels": {"HARD": {"eval": 9}}}}})
-    assert plan(study) == {"make puzzles grid_navigation": 1, "score align_mix_plus grid_navigation": 1, "write results/tables/summary.csv": 1}
+    assert plan(study) == {
+        "make puzzles grid_navigation": 1,
+        "score align_mix_plus grid_navigation": 1,
+        "write results/tables/summary.csv": 1,
+    }
 
 
 def test_a_larger_training_set_leaves_full_shards_alone(study: Path) -> None:

@@ -1,0 +1,28 @@
+"""Draw the puzzles that the documentation shows: python docs/images/draw.py."""
+
+import io
+from pathlib import Path
+
+import yaml
+from PIL import Image
+
+from s2h.config import load_config
+from s2h.puzzles.registry import TASKS
+from s2h.seeding import generator
+
+ROOT = Path(__file__).parents[2]
+
+
+def main() -> None:
+    """The first HARD evaluation puzzle of the default study, six times enlarged."""
+    config = load_config(yaml.safe_load((ROOT / "config/config.yaml").read_text()))
+    task = TASKS["consecutive_table_readout"](config.task("consecutive_table_readout"))
+    puzzle = task.sample(generator(config.seed, "puzzle", task.name, "HARD", "eval", 0), "HARD")
+    image = Image.open(io.BytesIO(task.render(puzzle))).convert("RGB").crop((0, 0, 96, 64))
+    image.resize((576, 384), Image.Resampling.NEAREST).save(ROOT / "docs/images/puzzle.png", optimize=True)
+    print(task.describe(puzzle), task.question(puzzle, "text"), task.reason(puzzle), sep="\n\n")
+    print(task.answer_block(puzzle))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,47 @@
+"""Imports go downward only, and the core imports no torch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.shipped import ROOT
+
+SOURCES = sorted((ROOT / "src/s2h").rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text())
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    return names | {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+
+def test_the_package_never_imports_snakemake() -> None:
+    assert not [path for path in SOURCES if any(name.split(".")[0] == "snakemake" for name in imported(path))]
+
+
+def test_one_module_touches_vlmeval() -> None:
+    users = [path.name for path in SOURCES if any(name.split(".")[0] == "vlmeval" for name in imported(path))]
+    assert users == ["engine.py"]
+
+
+def test_puzzles_and_supervision_know_nothing_of_training_and_scoring() -> None:
+    for path in SOURCES:
+        if path.parent.name in ("puzzles", "supervision"):
+            above = {"s2h.training", "s2h.scoring", "s2h.analysis", "s2h.models", "s2h.config"}
+            assert not [name for name in imported(path) if ".".join(name.split(".")[:2]) in above], path
+
+
+def test_the_config_and_the_puzzles_load_without_torch() -> None:
+    code = "import sys, s2h.config, s2h.supervision.mixture, s2h.puzzles.shards; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_scripts_are_thin_and_have_no_branches() -> None:
+    for path in (ROOT / "workflow/scripts").glob("*.py"):
+        tree = ast.parse(path.read_text())
+        main = next(node for node in tree.body if isinstance(node, ast.FunctionDef))
+        assert main.end_lineno is not None
+        assert main.end_lineno - main.lineno < 30, path
+        branches = (ast.If, ast.For, ast.While, ast.Try)
+        assert not [node for node in ast.walk(main) if isinstance(node, branches)], path
