@@ -19,7 +19,13 @@ def main() -> None:
     task = kind(kind.settings_type.model_validate(snakemake.params.task_settings))
     settings = TinySettings.model_validate(snakemake.params.settings)
     with whole_folder(snakemake.output[0]) as folder:
-        build(settings, words=task.words() | WORDS, seed=int(snakemake.wildcards.seed), folder=folder)
+        build(
+            settings,
+            words=task.words() | WORDS,
+            image_size=task.compact_side,
+            seed=int(snakemake.wildcards.seed),
+            folder=folder,
+        )
 
 
 if __name__ == "__main__":

@@ -2,11 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from s2h.scoring.engine import score
-
 from s2h.logs import job_log
 from s2h.models.settings import ScoringSettings
 from s2h.puzzles.registry import TASKS
+from s2h.scoring.engine import score
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from s2h.analysis.summary import write_summary
-
 from s2h.logs import job_log
 
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ class TinySettings(Settings):
     """Sizes of the tiny model; the defaults give a little under a million parameters.
 
     Attributes:
-        image_size: side of the square image, pixels.
         patch_size: side of a patch, pixels: one tile of the compact style.
         vision_width: width of the vision tower.
         vision_layers: layers of the vision tower.
@@ -27,7 +26,6 @@ class TinySettings(Settings):
     """
 
     kind: Literal["tiny"] = "tiny"
-    image_size: int = Field(96, ge=16)
     patch_size: int = Field(16, ge=4)
     vision_width: int = Field(64, ge=8)
     vision_layers: int = Field(1, ge=1)
@@ -39,8 +37,6 @@ class TinySettings(Settings):
 
     @model_validator(mode="after")
     def _divides(self) -> TinySettings:
-        if self.image_size % self.patch_size:
-            raise ValueError(f"image_size ({self.image_size}) must be a multiple of patch_size ({self.patch_size})")
         for width in (self.vision_width, self.text_width):
             if width % (2 * self.heads):
                 raise ValueError(f"a width ({width}) must be a multiple of twice the number of heads ({self.heads})")

@@ -20,6 +20,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from s2h.errors import ModelError
 from s2h.models.settings import TinySettings
 
 SPECIAL = ("<pad>", "<unk>", "<end>", "<image>", "<user>", "<assistant>")
@@ -48,11 +49,14 @@ def make_tokenizer(words: Iterable[str]) -> PreTrainedTokenizerFast:
     )
 
 
-def make_processor(settings: TinySettings, words: Iterable[str]) -> LlavaProcessor:
-    """The processor: pictures are scaled to 0..1 and normalised, never resized unless their size is not the model's."""
-    size = {"height": settings.image_size, "width": settings.image_size}
+def make_processor(settings: TinySettings, words: Iterable[str], image_size: int) -> LlavaProcessor:
+    """The processor: white becomes 0 and black -10/3, so that what is drawn stands out.
+
+    Pictures are never resized unless their size is not the model's.
+    """
+    size = {"height": image_size, "width": image_size}
     images = CLIPImageProcessor(
-        size=size, do_resize=True, do_center_crop=False, image_mean=[0.5] * 3, image_std=[0.5] * 3, resample=0
+        size=size, do_resize=True, do_center_crop=False, image_mean=[1.0] * 3, image_std=[0.3] * 3, resample=0
     )
     return LlavaProcessor(
         image_processor=images,
@@ -65,10 +69,10 @@ def make_processor(settings: TinySettings, words: Iterable[str]) -> LlavaProcess
     )
 
 
-def make_config(settings: TinySettings, tokenizer: PreTrainedTokenizerFast) -> LlavaConfig:
+def make_config(settings: TinySettings, tokenizer: PreTrainedTokenizerFast, image_size: int) -> LlavaConfig:
     """The stock LLaVA config in the sizes of ``settings``."""
     vision = CLIPVisionConfig(
-        image_size=settings.image_size,
+        image_size=image_size,
         patch_size=settings.patch_size,
         hidden_size=settings.vision_width,
         intermediate_size=2 * settings.vision_width,
@@ -94,27 +98,41 @@ def make_config(settings: TinySettings, tokenizer: PreTrainedTokenizerFast) -> L
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"),
         vision_feature_select_strategy="default",
         vision_feature_layer=-1,
-        image_seq_length=(settings.image_size // settings.patch_size) ** 2,
+        image_seq_length=(image_size // settings.patch_size) ** 2,
         tie_word_embeddings=True,
     )
 
 
-def build(settings: TinySettings, *, words: Iterable[str], seed: int, folder: Path) -> None:
+def _draw_weights(model: LlavaForConditionalGeneration, settings: TinySettings) -> None:
+    """Draw all matrices anew.
+
+    A patch's place must be heard beside its content from the start: the patch embedding gets unit scale for pixels of
+    about unit size, and the places half of that. In the usual initialisation they are a thirtieth of the content.
+    """
+    stds = {"patch_embedding": (3 * settings.patch_size**2) ** -0.5, "position_embedding": 0.5}
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim >= 2:
+                std = next((std for part, std in stds.items() if part in name), settings.initial_std)
+                parameter.normal_(std=std)
+
+
+def build(settings: TinySettings, *, words: Iterable[str], image_size: int, seed: int, folder: Path) -> None:
     """Make the model from random weights and write it with its processor, as ``from_pretrained`` reads them.
 
     Args:
         settings: sizes.
         words: the closed vocabulary of the tasks it will see.
+        image_size: side of the square images that it will see, pixels; a multiple of the patch size.
         seed: seed of the initial weights.
         folder: where to write; it is made.
     """
-    processor = make_processor(settings, words)
+    if image_size % settings.patch_size:
+        raise ModelError(f"images of {image_size} pixels cannot be cut into patches of {settings.patch_size}.")
+    processor = make_processor(settings, words, image_size)
     torch.manual_seed(seed)
-    model = LlavaForConditionalGeneration(make_config(settings, processor.tokenizer))
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim >= 2:
-                parameter.normal_(std=settings.initial_std)
+    model = LlavaForConditionalGeneration(make_config(settings, processor.tokenizer, image_size))
+    _draw_weights(model, settings)
     model.generation_config.eos_token_id = processor.tokenizer.eos_token_id
     model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
     model.save_pretrained(folder)

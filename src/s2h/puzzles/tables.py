@@ -105,6 +105,11 @@ class TableTask(Task[Table]):
         """Whether tables are small images and single words."""
         return bool(self.settings.style == "compact")
 
+    @property
+    def compact_side(self) -> int:
+        rows, columns = self.settings.rows[1], self.settings.columns[1]
+        return _TILE * (1 + max(int(rows), int(columns)))
+
     def fill(self, rng: np.random.Generator, shape: tuple[int, int], path: tuple[Cell, ...]) -> Table:
         """Draw names and values for a table of ``shape`` (rows, columns) around a path."""
         if self.compact:  # names in order: the tiny model's short training goes into cells, paths and sums
@@ -138,7 +143,7 @@ class TableTask(Task[Table]):
         return _compact_chain(puzzle) if self.compact else _paper_chain(puzzle)
 
     def render(self, puzzle: Table) -> bytes:
-        return _PALETTE.png(_draw_compact(puzzle) if self.compact else _draw_page(puzzle))
+        return _PALETTE.png(_draw_compact(puzzle, self.compact_side) if self.compact else _draw_page(puzzle))
 
     def judge(self, puzzle: Table, reply: str) -> Verdict:
         found = re.fullmatch(r"(\d{1,6})\.?", final_answer(reply) or "")
@@ -242,10 +247,8 @@ def _label_width(names: tuple[str, ...]) -> int:
     return round(max(drawing.font(16 * _POINT, bold=True).getlength(name) for name in names)) + 48
 
 
-def _draw_compact(puzzle: Table) -> Indexes:
+def _draw_compact(puzzle: Table, side: int) -> Indexes:
     """A square of 16-pixel tiles, the table at its top left: one patch of the vision tower is one cell."""
-    rows, columns = len(puzzle.row_names), len(puzzle.column_names)
-    side = _TILE * max(6, rows + 1, columns + 1)
     canvas = _PALETTE.canvas(side, side)
     path = set(puzzle.path)
     for column, name in enumerate(puzzle.column_names):

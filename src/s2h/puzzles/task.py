@@ -120,6 +120,11 @@ class Task(ABC, Generic[P]):
     def judge(self, puzzle: P, reply: str) -> Verdict:
         """Judge any text that a model may write; never raises, never evaluates it."""
 
+    @property
+    def compact_side(self) -> int:
+        """Side in pixels of the square images of the compact style."""
+        return 96
+
     @abstractmethod
     def words(self) -> frozenset[str]:
         """Every whitespace-separated word that texts, questions, chains and answers hold in the compact style."""

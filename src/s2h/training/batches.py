@@ -32,8 +32,10 @@ def micro_batches(lengths: Sequence[int], *, ranks: int, micro_batch_size: int) 
         For each process its groups, each a list of places in ``lengths``.
     """
     rounds = max(math.ceil(len(lengths) / (ranks * micro_batch_size)), 1)
-    groups = rounds * ranks
     order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))
+    if rounds == 1:  # a group each: the processes take turns, so that none gets all the long ones
+        return [[order[rank::ranks]] for rank in range(ranks)]
+    groups = rounds * ranks
     cuts = [len(order) * g // groups for g in range(groups + 1)]
     dealt: list[list[list[int]]] = [[] for _ in range(ranks)]
     for g in range(groups):

@@ -174,10 +174,12 @@ class Trainer:
     def _loss(self, batch: dict[str, Tensor]) -> Tensor:
         """Cross entropy summed over the target tokens of a micro-batch."""
         labels_BL = batch.pop("labels")
-        logits_BLV = self.engine(**batch, use_cache=False).logits
+        # Logits are computed from the token before the first response on: prompts need none.
+        kept = labels_BL.shape[1] - max(int((labels_BL != IGNORED).any(dim=0).int().argmax()) - 1, 0)
+        logits_BKV = self.engine(**batch, use_cache=False, logits_to_keep=kept).logits
         loss = functional.cross_entropy(
-            logits_BLV[:, :-1].flatten(0, 1).float(),
-            labels_BL[:, 1:].flatten(),
+            logits_BKV[:, :-1].flatten(0, 1).float(),
+            labels_BL[:, -kept:][:, 1:].flatten(),
             ignore_index=IGNORED,
             reduction="sum",
         )
