@@ -27,9 +27,9 @@ COPIED = ("Snakefile", "rules", "workflow", "config", "profiles", "envs", "src",
 RUNS = [{"tasks": list(TASKS), "recipes": ["align_mix_plus"], "budgets": [48], "models": ["tiny"], "seeds": [0]}]
 
 
-def snakemake(study: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def snakemake(study: Path, *words: str, config: str = "small") -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(study / "src"), "CUDA_VISIBLE_DEVICES": ""}
-    command = ["snakemake", "--configfile", "config/small.yaml", *words]
+    command = ["snakemake", *words, "--configfile", f"config/{config}.yaml"]
     return subprocess.run(command, cwd=study, env=environment, capture_output=True, text=True, check=False)
 
 
@@ -153,7 +153,7 @@ def test_training_settings_retrain_but_make_no_data(study: Path) -> None:
         ({"sedd": 1}, "Did you mean 'seed'"),
         ({"runs": [{**RUNS[0], "recipes": ["mixx"]}]}, "unknown recipe 'mixx'. Did you mean 'mix'"),
         ({"runs": [{**RUNS[0], "budgets": [10**7]}]}, "lower the budget"),
-        ({"models": {"tiny": {"source": {"kind": "pretrained", "name": "/none"}}}}, "not a model folder"),
+        ({"models": {"mine": {"source": {"kind": "pretrained", "name": "/none"}}}}, "not a model folder"),
     ],
 )
 def test_a_users_mistake_is_answered_in_a_line_or_two(study: Path, change: dict[str, object], complaint: str) -> None:
@@ -170,7 +170,7 @@ def test_a_killed_workflow_goes_on_and_no_torn_file_stays(study: Path) -> None:
     before, scores_before = shard.read_bytes(), pl.read_parquet(scores).drop("seconds")
     shard.unlink()
     environment = {**os.environ, "PYTHONPATH": str(study / "src"), "CUDA_VISIBLE_DEVICES": ""}
-    command = ["snakemake", "--configfile", "config/small.yaml", "results/tables/summary.csv"]
+    command = ["snakemake", "results/tables/summary.csv", "--configfile", "config/small.yaml"]
     workflow = subprocess.Popen(command, cwd=study, env=environment, start_new_session=True)
     while not shard.exists():
         assert workflow.poll() is None
@@ -185,5 +185,5 @@ def test_a_killed_workflow_goes_on_and_no_torn_file_stays(study: Path) -> None:
 
 @pytest.mark.parametrize("overlay", ["config", "smoke", "paper"])
 def test_shipped_configs_have_a_plan(study: Path, overlay: str) -> None:
-    run = snakemake(study, "-n", "--nolock", "--configfile", f"config/{overlay}.yaml", "--config", "results=elsewhere")
+    run = snakemake(study, "-n", "--nolock", "--config", "results=elsewhere", config=overlay)
     assert run.returncode == 0, run.stderr[-2000:]
