@@ -41,7 +41,7 @@ def test_batched_replies_equal_replies_one_at_a_time(model_folder, prompts):
 
 def test_prompts_are_encoded_as_in_training(model_folder, prompts):
     decoder = _decoder(model_folder, batch_size=4)
-    collator = Collator(load_processor(model_folder), random_positions=0, seed=0)
+    collator = Collator(load_processor(model_folder), random_positions=0, seed=0, examples=1)
     for prompt in prompts[:2]:
         image = Image.open(io.BytesIO(prompt.image.read_bytes())).convert("RGB") if prompt.image else None
         trained = collator.encode_prompts([Example(0, prompt.text, "", image)])

@@ -23,7 +23,7 @@ def examples(readout_shards: dict[str, list[str]], tmp_path_factory: pytest.Temp
 
 def test_labels_are_the_responses_and_inputs_the_whole(examples: list[Example], tiny_model: Path) -> None:
     processor = load_processor(tiny_model)
-    batch = Collator(processor, random_positions=0, seed=0)(examples)
+    batch = Collator(processor, random_positions=0, seed=0, examples=24)(examples)
     assert "position_ids" not in batch
     assert batch["pixel_values"].shape == (sum(e.image is not None for e in examples), 3, 96, 96)
     for row, example in enumerate(examples):
@@ -40,7 +40,7 @@ def test_labels_are_the_responses_and_inputs_the_whole(examples: list[Example], 
 
 
 def test_a_shift_depends_on_the_example_and_the_seed_alone(examples: list[Example], tiny_model: Path) -> None:
-    collate = Collator(load_processor(tiny_model), random_positions=30, seed=0)
+    collate = Collator(load_processor(tiny_model), random_positions=30, seed=0, examples=24)
     batch = collate(examples)
     shifts = set()
     for row, example in enumerate(examples):
@@ -48,7 +48,7 @@ def test_a_shift_depends_on_the_example_and_the_seed_alone(examples: list[Exampl
         positions = batch["position_ids"][row]
         shift = int(positions[start]) - start
         shifts.add(shift)
-        assert 0 <= shift <= 30
+        assert 0 <= shift <= 30 * example.position // 24
         assert positions[:start].equal(torch.arange(start))
         assert (positions[start:].diff() == 1).all()
         alone = collate([example])["position_ids"][0]

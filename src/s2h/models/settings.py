@@ -101,9 +101,10 @@ class TrainingSettings(Settings):
             refused.
         precision: arithmetic of the forward and backward pass.
         gradient_checkpointing: recompute activations in the backward pass.
-        random_positions: each training response starts up to this many positions later than it follows the prompt,
-            drawn anew for each example. Reading then cannot lean on fixed distances between prompt and response
-            (compare Ruoss et al., 2023, Randomized Positional Encodings). 0 turns it off, as in the paper.
+        random_positions: training responses start some random positions later than they follow their prompts, so
+            that reading cannot lean on fixed distances (compare Ruoss et al., 2023, Randomized Positional Encodings).
+            The range of the shift grows over the phase from none to this many positions: shifts from the start hold
+            up the learning of images. 0 turns it off, as in the paper.
         checkpoint_every: optimizer steps between two checkpoints from which an interrupted run goes on.
         deepspeed: DeepSpeed config file; batch sizes and precision are filled in from here.
     """

@@ -25,12 +25,15 @@ class Collator:
 
     Args:
         processor: tokenizer, image processor and chat template of the model.
-        random_positions: a response starts up to this many positions later than it follows the prompt.
+        random_positions: at the end of the phase, a response starts up to this many positions later than it follows
+            the prompt; the range grows evenly from none at the beginning.
         seed: seed of the run; the shift of an example depends on it and the example's position alone.
+        examples: number of examples of the phase.
     """
 
-    def __init__(self, processor: Any, *, random_positions: int, seed: int) -> None:
+    def __init__(self, processor: Any, *, random_positions: int, seed: int, examples: int) -> None:
         self.processor = processor
+        self.examples = examples
         self.random_positions = random_positions
         self.seed = seed
 
@@ -81,5 +84,6 @@ class Collator:
         positions_BL = np.tile(np.arange(length), (len(examples), 1))
         for row, (example, start) in enumerate(zip(examples, prompt_lengths, strict=True)):
             rng = generator(self.seed, "position", example.position)
-            positions_BL[row, start:] += rng.integers(0, self.random_positions + 1)
+            most = self.random_positions * example.position // self.examples
+            positions_BL[row, start:] += rng.integers(0, most + 1)
         return torch.from_numpy(positions_BL)

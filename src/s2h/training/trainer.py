@@ -70,7 +70,12 @@ class Trainer:
         self.device = torch.device(os.environ.get("LOCAL_RANK", "0") if torch.cuda.is_available() else "cpu")
         self.processor = load_processor(job.base, **job.processor)
         self.mixture = Mixture(job.mixture)
-        self.collator = Collator(self.processor, random_positions=job.settings.random_positions, seed=job.seed)
+        self.collator = Collator(
+            self.processor,
+            random_positions=job.settings.random_positions,
+            seed=job.seed,
+            examples=len(self.mixture),
+        )
         self.inspection = inspect(self.mixture, self.collator, self.settings)
         self.steps = step_count(len(self.mixture), self.settings.batch_size)
         self.engine = self._engine()
