@@ -14,7 +14,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"runs": [{"tasks": ["x"], "recipe": ["mix"]}]}, "Did you mean 'recipes'"),
     ({"tasks": {"grid_navigaton": {}}}, "Did you mean 'grid_navigation'?"),
     ({"tasks": {"consecutive_table_readout": {"levels": {"SIMPLE": {"path_lenght": [1, 2]}}}}}, "'path_length'"),
-    ({"tasks": {"consecutive_table_readout": {"levels": {"HARD": {"path_length": [6, 99]}}}}}, "15 cells"),
+    ({"tasks": {"consecutive_table_readout": {"levels": {"HARD": {"path_length": [6, 99]}}}}}, "12 cells"),
     ({"models": {"tiny": {"training": {"learning_rat": 1}}}}, "Did you mean 'learning_rate'"),
     ({"models": {"tiny": {"training": {"learning_rate": -1}}}}, "models.tiny.training.learning_rate"),
     ({"models": {"mine": {"source": {"kind": "pretrained", "name": "./nowhere"}}}}, "./nowhere is not a model folder"),
@@ -44,7 +44,7 @@ def test_a_mistake_is_named_with_what_to_do(change: dict[str, Any], complaint: s
         (
             "budgets",
             [10**6],
-            "raise tasks.consecutive_table_readout.levels.SIMPLE.train to 500000, or lower the budget",
+            "raise tasks.consecutive_table_readout.levels.SIMPLE.train to 250000, or lower the budget",
         ),
     ],
 )

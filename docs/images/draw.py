@@ -18,8 +18,8 @@ def main() -> None:
     config = load_config(yaml.safe_load((ROOT / "config/config.yaml").read_text()))
     task = TASKS["consecutive_table_readout"](config.task("consecutive_table_readout"))
     puzzle = task.sample(generator(config.seed, "puzzle", task.name, "HARD", "eval", 0), "HARD")
-    image = Image.open(io.BytesIO(task.render(puzzle))).convert("RGB").crop((0, 0, 96, 64))
-    image.resize((576, 384), Image.Resampling.NEAREST).save(ROOT / "docs/images/puzzle.png", optimize=True)
+    image = Image.open(io.BytesIO(task.render(puzzle))).convert("RGB").crop((0, 0, 80, 64))
+    image.resize((480, 384), Image.Resampling.NEAREST).save(ROOT / "docs/images/puzzle.png", optimize=True)
     print(task.describe(puzzle), task.question(puzzle, "text"), task.reason(puzzle), sep="\n\n")
     print(task.answer_block(puzzle))
 

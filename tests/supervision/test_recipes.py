@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from s2h.supervision.recipes import Phase, Recipe, count, examples_seen, puzzles_needed
 from tests.shipped import default_config
 
-RECIPES = default_config().recipes
+RECIPES = default_config("paper").recipes
 
 PAPER = {  # unique examples of each part and examples seen, for N = 120,000, as the paper's options 1-8 have them
     "image_via_text": [([40_000], 120_000)],
