@@ -264,5 +264,5 @@ def _draw_compact(puzzle: Table, side: int) -> Indexes:
 @lru_cache(maxsize=256)
 def _tile(text: str, kind: str) -> Indexes:
     fill, ink = {"body": (GREY, BLACK), "path": (YELLOW, BLACK), "head": (NAVY, WHITE)}[kind]
-    box = drawing.draw_label((_TILE, _TILE), text, pixels=13, fill=fill, ink=ink, margin=0)
+    box = drawing.draw_label((_TILE, _TILE), text, pixels=12, fill=fill, ink=ink, margin=0)
     return _PALETTE.quantise(drawing.frame(box, BLACK, sides="lt"))

@@ -26,7 +26,7 @@ class Collator:
     Args:
         processor: tokenizer, image processor and chat template of the model.
         random_positions: at the end of the phase, a response starts up to this many positions later than it follows
-            the prompt; the range grows evenly from none at the beginning.
+            the prompt; the range grows evenly from none at half of the phase.
         seed: seed of the run; the shift of an example depends on it and the example's position alone.
         examples: number of examples of the phase.
     """
@@ -84,6 +84,7 @@ class Collator:
         positions_BL = np.tile(np.arange(length), (len(examples), 1))
         for row, (example, start) in enumerate(zip(examples, prompt_lengths, strict=True)):
             rng = generator(self.seed, "position", example.position)
-            most = self.random_positions * example.position // self.examples
+            late = max(2 * example.position - self.examples, 0)
+            most = self.random_positions * late // self.examples
             positions_BL[row, start:] += rng.integers(0, most + 1)
         return torch.from_numpy(positions_BL)
