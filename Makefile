@@ -14,6 +14,7 @@ export OMP_WAIT_POLICY = passive
 .DELETE_ON_ERROR:
 
 run: setup
+	@python -m s2h.locks
 	@snakemake results/tables/summary.csv
 	@echo && cat results/tables/summary.md
 
