@@ -50,13 +50,10 @@ def make_tokenizer(words: Iterable[str]) -> PreTrainedTokenizerFast:
 
 
 def make_processor(settings: TinySettings, words: Iterable[str], image_size: int) -> LlavaProcessor:
-    """The processor: white becomes 0 and black -10/3, so that what is drawn stands out.
-
-    Pictures are never resized unless their size is not the model's.
-    """
+    """The processor: pictures are scaled to -1..1, and never resized unless their size is not the model's."""
     size = {"height": image_size, "width": image_size}
     images = CLIPImageProcessor(
-        size=size, do_resize=True, do_center_crop=False, image_mean=[1.0] * 3, image_std=[0.3] * 3, resample=0
+        size=size, do_resize=True, do_center_crop=False, image_mean=[0.5] * 3, image_std=[0.5] * 3, resample=0
     )
     return LlavaProcessor(
         image_processor=images,
@@ -103,20 +100,6 @@ def make_config(settings: TinySettings, tokenizer: PreTrainedTokenizerFast, imag
     )
 
 
-def _draw_weights(model: LlavaForConditionalGeneration, settings: TinySettings) -> None:
-    """Draw all matrices anew.
-
-    A patch's place must be heard beside its content from the start: the patch embedding gets unit scale for pixels of
-    about unit size, and the places half of that. In the usual initialisation they are a thirtieth of the content.
-    """
-    stds = {"patch_embedding": (3 * settings.patch_size**2) ** -0.5, "position_embedding": 0.5}
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.ndim >= 2:
-                std = next((std for part, std in stds.items() if part in name), settings.initial_std)
-                parameter.normal_(std=std)
-
-
 def build(settings: TinySettings, *, words: Iterable[str], image_size: int, seed: int, folder: Path) -> None:
     """Make the model from random weights and write it with its processor, as ``from_pretrained`` reads them.
 
@@ -132,7 +115,10 @@ def build(settings: TinySettings, *, words: Iterable[str], image_size: int, seed
     processor = make_processor(settings, words, image_size)
     torch.manual_seed(seed)
     model = LlavaForConditionalGeneration(make_config(settings, processor.tokenizer, image_size))
-    _draw_weights(model, settings)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim >= 2:
+                parameter.normal_(std=settings.initial_std)
     model.generation_config.eos_token_id = processor.tokenizer.eos_token_id
     model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
     model.save_pretrained(folder)
