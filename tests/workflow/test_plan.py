@@ -168,7 +168,8 @@ def test_a_killed_workflow_goes_on_and_no_torn_file_stays(study: Path) -> None:
     scores = study / "results/scores/grid_navigation/align_mix_plus/48/tiny/0.parquet"
     shard = study / "results/puzzles/grid_navigation/SIMPLE/eval/shard-00000.parquet"
     before, scores_before = shard.read_bytes(), pl.read_parquet(scores).drop("seconds")
-    shard.unlink()
+    for gone in (shard, scores, study / "results/tables/summary.csv"):
+        gone.unlink()
     environment = {**os.environ, "PYTHONPATH": str(study / "src"), "CUDA_VISIBLE_DEVICES": ""}
     command = ["snakemake", "results/tables/summary.csv", "--configfile", "config/small.yaml"]
     workflow = subprocess.Popen(command, cwd=study, env=environment, start_new_session=True)
