@@ -116,9 +116,10 @@ def build(settings: TinySettings, *, words: Iterable[str], image_size: int, seed
     torch.manual_seed(seed)
     model = LlavaForConditionalGeneration(make_config(settings, processor.tokenizer, image_size))
     with torch.no_grad():
-        for parameter in model.parameters():
+        for name, parameter in model.named_parameters():
             if parameter.ndim >= 2:
-                parameter.normal_(std=settings.initial_std)
+                place = "position_embedding" in name
+                parameter.normal_(std=settings.place_std if place else settings.initial_std)
     model.generation_config.eos_token_id = processor.tokenizer.eos_token_id
     model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
     model.save_pretrained(folder)
