@@ -23,8 +23,8 @@ class TinySettings(Settings):
         feed_forward: width of the decoder's feed-forward layers.
         initial_std: standard deviation of all initial matrices. The usual 0.02 is made for wide models: at a width of
             128 signals fade, and learning starts several times later.
-        place_std: standard deviation of the initial position embeddings of the patches. Where a patch lies must be heard
-            beside what it shows, which is tens of times louder in the usual initialisation.
+        place_std: standard deviation of the initial position embeddings of the patches. Where a patch lies must be
+            heard beside what it shows, which is tens of times louder in the usual initialisation.
     """
 
     kind: Literal["tiny"] = "tiny"
