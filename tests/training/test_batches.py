@@ -21,11 +21,15 @@ def test_a_step_is_dealt_out_completely_and_evenly(lengths: list[int], ranks: in
     assert max(len(group) for groups in dealt for group in groups) <= size
 
 
-@given(st.lists(st.integers(1, 200), min_size=32, max_size=32))
-def test_groups_of_like_length_pad_no_more_than_the_order_as_it_came(lengths: list[int]) -> None:
-    def padded(groups: list[list[int]]) -> int:
-        return sum(len(group) * max(lengths[i] for i in group) for group in groups)
+@given(st.lists(st.integers(1, 200), min_size=32, max_size=32), st.permutations(range(32)))
+def test_no_other_way_of_dealing_has_a_smaller_largest_group(lengths: list[int], order: list[int]) -> None:
+    def largest(groups: list[list[int]]) -> int:
+        return max(len(group) * max(lengths[i] for i in group) for group in groups if group)
 
     dealt = micro_batches(lengths, ranks=2, micro_batch_size=8)
-    plain = [list(range(start, start + 8)) for start in range(0, 32, 8)]
-    assert padded([group for groups in dealt for group in groups]) <= padded(plain)
+    other = [order[start : start + 8] for start in range(0, 32, 8)]
+    assert largest([group for groups in dealt for group in groups]) <= largest(other)
+
+
+def test_many_short_examples_weigh_as_much_as_few_long_ones() -> None:
+    assert micro_batches([10, 30, 10, 10], ranks=2, micro_batch_size=4) == [[[1]], [[0, 2, 3]]]

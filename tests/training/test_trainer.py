@@ -25,7 +25,7 @@ SETTINGS = {
     "precision": "fp32",
     "random_positions": 16,
     "checkpoint_every": 2,
-    "deepspeed": str(ROOT / "config/deepspeed/zero2.json"),
+    "deepspeed": str(ROOT / "config/deepspeed/zero2_cpu.json"),
 }
 
 

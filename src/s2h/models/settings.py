@@ -11,7 +11,7 @@ from s2h.settings import Settings
 
 
 class TinySettings(Settings):
-    """Sizes of the tiny model; the defaults give a little under a million parameters.
+    """Sizes of the tiny model; the defaults give about 0.8 million parameters.
 
     Attributes:
         patch_size: side of a patch, pixels: one tile of the compact style.
@@ -24,7 +24,8 @@ class TinySettings(Settings):
         initial_std: standard deviation of all initial matrices. The usual 0.02 is made for wide models: at a width of
             128 signals fade, and learning starts several times later.
         place_std: standard deviation of the initial position embeddings of the patches. Where a patch lies must be
-            heard beside what it shows, which is tens of times louder in the usual initialisation.
+            heard beside what it shows, which is a hundred times louder in the usual initialisation. A place is drawn as
+            the sum of one vector for its row and one for its column.
     """
 
     kind: Literal["tiny"] = "tiny"
@@ -32,11 +33,11 @@ class TinySettings(Settings):
     vision_width: int = Field(64, ge=8)
     vision_layers: int = Field(1, ge=1)
     text_width: int = Field(128, ge=8)
-    text_layers: int = Field(4, ge=1)
+    text_layers: int = Field(3, ge=1)
     heads: int = Field(4, ge=1)
     feed_forward: int = Field(384, ge=8)
     initial_std: float = Field(0.06, gt=0)
-    place_std: float = Field(0.3, gt=0)
+    place_std: float = Field(1.5, gt=0)
 
     @model_validator(mode="after")
     def _divides(self) -> TinySettings:

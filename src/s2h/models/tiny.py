@@ -5,6 +5,7 @@ It reads the compact style: 16-pixel tiles, one patch each, and words separated 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -100,6 +101,21 @@ def make_config(settings: TinySettings, tokenizer: PreTrainedTokenizerFast, imag
     )
 
 
+@torch.no_grad()
+def initialise(model: LlavaForConditionalGeneration, settings: TinySettings) -> None:
+    """Draw all matrices from the normal distribution; the place of a patch is that of its row plus that of its column.
+
+    A table's cell is asked for by row and column, so places that are sums are found from the start.
+    """
+    for parameter in model.parameters():
+        if parameter.ndim >= 2:
+            parameter.normal_(std=settings.initial_std)
+    (places,) = [p for name, p in model.named_parameters() if name.endswith("position_embedding.weight")]
+    side, width = math.isqrt(len(places) - 1), places.shape[1]  # the first is that of the class token
+    rows, columns = torch.randn(side, 1, width), torch.randn(1, side, width)
+    places[1:] = (rows + columns).flatten(0, 1) * settings.place_std / math.sqrt(2)
+
+
 def build(settings: TinySettings, *, words: Iterable[str], image_size: int, seed: int, folder: Path) -> None:
     """Make the model from random weights and write it with its processor, as ``from_pretrained`` reads them.
 
@@ -115,11 +131,7 @@ def build(settings: TinySettings, *, words: Iterable[str], image_size: int, seed
     processor = make_processor(settings, words, image_size)
     torch.manual_seed(seed)
     model = LlavaForConditionalGeneration(make_config(settings, processor.tokenizer, image_size))
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.ndim >= 2:
-                place = "position_embedding" in name
-                parameter.normal_(std=settings.place_std if place else settings.initial_std)
+    initialise(model, settings)
     model.generation_config.eos_token_id = processor.tokenizer.eos_token_id
     model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
     model.save_pretrained(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Sequence
 
@@ -19,27 +20,39 @@ def step_positions(step: int, *, examples: int, batch_size: int) -> range:
 def micro_batches(lengths: Sequence[int], *, ranks: int, micro_batch_size: int) -> list[list[list[int]]]:
     """Deal the examples of a step to the processes, in groups of like length.
 
-    The examples are sorted by length and cut into groups, the groups dealt back and forth, so that little padding is
-    computed and all processes finish together. Every process gets the same number of groups; where there are fewer
-    examples than groups, some are empty.
+    The examples are sorted by length and cut into groups so that the largest group, padding included, is as small as
+    it can be: many short examples weigh as much as few long ones, and all processes finish together. Every process
+    gets the same number of groups; where there are fewer examples than groups, some are empty.
 
     Args:
-        lengths: length of each example of the step, in any unit.
+        lengths: length of each example of the step, in any unit, at least 1.
         ranks: number of processes.
         micro_batch_size: most examples in a group.
 
     Returns:
         For each process its groups, each a list of places in ``lengths``.
     """
-    rounds = max(math.ceil(len(lengths) / (ranks * micro_batch_size)), 1)
-    order = sorted(range(len(lengths)), key=lambda i: (lengths[i], i))
-    if rounds == 1:  # a group each: the processes take turns, so that none gets all the long ones
-        return [[order[rank::ranks]] for rank in range(ranks)]
-    groups = rounds * ranks
-    cuts = [len(order) * g // groups for g in range(groups + 1)]
-    dealt: list[list[list[int]]] = [[] for _ in range(ranks)]
-    for g in range(groups):
-        turn, place = divmod(g, ranks)
-        rank = place if turn % 2 == 0 else ranks - 1 - place
-        dealt[rank].append(order[cuts[g] : cuts[g + 1]])
-    return dealt
+    groups = ranks * max(math.ceil(len(lengths) / (ranks * micro_batch_size)), 1)
+    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
+    longest = lengths[order[0]]
+    weights = range(longest, longest * micro_batch_size + 1)
+    least = bisect.bisect_left(
+        weights, True, key=lambda weight: len(_cut(lengths, order, weight, micro_batch_size)) <= groups
+    )
+    cut = _cut(lengths, order, weights[least], micro_batch_size)
+    cut += [[]] * (groups - len(cut))
+    # Back and forth, so that no process gets the heavier group of every round.
+    rounds = [cut[start : start + ranks] for start in range(0, groups, ranks)]
+    turned = [row if turn % 2 == 0 else row[::-1] for turn, row in enumerate(rounds)]
+    return [[row[rank] for row in turned] for rank in range(ranks)]
+
+
+def _cut(lengths: Sequence[int], order: Sequence[int], weight: int, most: int) -> list[list[int]]:
+    """Cut ``order``, longest first, into groups of at most ``most`` examples and ``weight`` tokens with padding."""
+    cut: list[list[int]] = []
+    start = 0
+    while start < len(order):
+        size = min(weight // lengths[order[start]], most)
+        cut.append(list(order[start : start + size]))
+        start += size
+    return cut

@@ -23,11 +23,11 @@ class Inspection:
 
     Attributes:
         lengths: tokens of every example, image tokens included, ``int64[examples]``.
-        response_tokens: tokens that are learned, over all examples.
+        targets: tokens of every example that are learned, ``int64[examples]``.
     """
 
     lengths: NDArray[np.int64]
-    response_tokens: int
+    targets: NDArray[np.int64]
 
 
 def inspect(mixture: Mixture, collator: Collator, settings: TrainingSettings) -> Inspection:
@@ -38,17 +38,17 @@ def inspect(mixture: Mixture, collator: Collator, settings: TrainingSettings) ->
     """
     processor = collator.processor
     template = _template_tokens(mixture, collator)
-    lengths, responses = [], 0
+    lengths, targets = [], []
     for start in range(0, len(mixture), _CHUNK):
         rows = mixture.frame.slice(start, _CHUNK)
         prompts = processor.tokenizer(rows["prompt"].to_list(), add_special_tokens=False)["input_ids"]
         answers = collator.encode_responses(rows["response"].to_list())
         _check_words(processor.tokenizer, rows, prompts, answers)
-        responses += sum(map(len, answers))
+        targets += [len(a) for a in answers]
         shows = rows["image_shard"] != ""
         extra = [template[bool(image)] for image in shows]
         lengths += [len(p) + len(a) + e for p, a, e in zip(prompts, answers, extra, strict=True)]
-    found = Inspection(np.array(lengths, dtype=np.int64), responses)
+    found = Inspection(np.array(lengths, dtype=np.int64), np.array(targets, dtype=np.int64))
     _check_lengths(found.lengths, mixture, settings)
     _check_labels(mixture, collator)
     return found

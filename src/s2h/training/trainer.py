@@ -33,6 +33,8 @@ from s2h.training.data import Mixture
 from s2h.training.inspection import inspect
 from s2h.training.schedule import rate
 
+_SHARE_LOSSES_EVERY = 10  # steps
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Job:
@@ -81,6 +83,7 @@ class Trainer:
         self.engine = self._engine()
         self.metrics = self._resume()
         self.step = len(self.metrics)
+        self._own_losses: list[Tensor] = []
 
     def run(self) -> None:
         """Train to the end of the mixture and write the model folder, whole or not at all."""
@@ -89,12 +92,14 @@ class Trainer:
             LOGGER.info("%d examples in %d steps, %d processes", len(self.mixture), self.steps, self.ranks)
         progress = Progress(self.job.title, self.steps, done=first)
         while self.step < self.steps:
-            metrics = self._train_step()
+            self.metrics.append(self._train_step())
             self.step += 1
-            self.metrics.append(metrics)
-            if self.rank == 0:
-                progress(self.step, f"loss {metrics['loss']:.3f}")
-            if self.step % self.settings.checkpoint_every == 0 and self.step < self.steps:
+            checkpoint = self.step % self.settings.checkpoint_every == 0 and self.step < self.steps
+            if checkpoint or self.step % _SHARE_LOSSES_EVERY == 0 or self.step == self.steps:
+                self._share_losses()
+                if self.rank == 0:
+                    progress(self.step, f"loss {self.metrics[-1]['loss']:.3f}")
+            if checkpoint:
                 self._checkpoint()
         self._save(seconds=time.monotonic() - started, resumed_at=first)
 
@@ -139,33 +144,43 @@ class Trainer:
     def _train_step(self) -> dict[str, float]:
         """One optimizer step over all its micro-batches; the loss is the mean over the step's target tokens."""
         began = time.monotonic()
-        batches = list(self._batches())
-        targets = torch.tensor([sum(int((b["labels"] != IGNORED).sum()) for b in batches)], device=self.device)
-        dist.all_reduce(targets)
-        total = torch.zeros(1, device=self.device)
-        for batch in batches:
+        positions = self._positions()
+        targets = int(self.inspection.targets[positions].sum())
+        total = torch.zeros((), device=self.device)
+        for batch in self._batches(positions):
             loss = self._loss(batch) / targets
             total += loss.detach()
             # DeepSpeed takes the mean over processes and accumulation rounds; the loss is normalised already.
-            self.engine.backward((loss * self.ranks * self.rounds).squeeze())
+            self.engine.backward(loss * self.ranks * self.rounds)
             self.engine.step()
-        dist.all_reduce(total)
-        if not torch.isfinite(total):
-            raise TrainingError(
-                f"the loss of step {self.step + 1} is {total.item()}: lower training.learning_rate "
-                f"(now {self.settings.learning_rate}) or look at the data of {self.job.mixture}."
-            )
+        self._own_losses.append(total)
         return {
             "step": self.step + 1,
-            "loss": total.item(),
+            "loss": math.nan,  # known when the processes share their losses
             "learning_rate": self.settings.learning_rate * rate(self.step, steps=self.steps, settings=self.settings),
-            "target_tokens": int(targets),
+            "target_tokens": targets,
             "seconds": round(time.monotonic() - began, 4),
         }
 
-    def _batches(self) -> Iterator[dict[str, Tensor]]:
+    def _share_losses(self) -> None:
+        """Add up the processes' shares of the last steps' losses: one exchange for many steps, as each one waits."""
+        losses = torch.stack(self._own_losses)
+        self._own_losses.clear()
+        dist.all_reduce(losses)
+        for metrics, loss in zip(self.metrics[-len(losses) :], losses.tolist(), strict=True):
+            metrics["loss"] = loss
+            if not math.isfinite(loss):
+                raise TrainingError(
+                    f"the loss of step {metrics['step']} is {loss}: lower training.learning_rate "
+                    f"(now {self.settings.learning_rate}) or look at the data of {self.job.mixture}."
+                )
+
+    def _positions(self) -> list[int]:
+        """Positions in the mixture of the step's examples."""
+        return list(step_positions(self.step, examples=len(self.mixture), batch_size=self.settings.batch_size))
+
+    def _batches(self, positions: list[int]) -> Iterator[dict[str, Tensor]]:
         """This process's micro-batches of the step, always as many as ``rounds``."""
-        positions = step_positions(self.step, examples=len(self.mixture), batch_size=self.settings.batch_size)
         lengths = [int(self.inspection.lengths[p]) for p in positions]
         mine = micro_batches(lengths, ranks=self.ranks, micro_batch_size=self.settings.micro_batch_size)[self.rank]
         mine += [[]] * (self.rounds - len(mine))
@@ -248,7 +263,7 @@ class Trainer:
             "examples": len(self.mixture),
             "steps": self.steps,
             "tokens": int(self.inspection.lengths.sum()),
-            "target_tokens": self.inspection.response_tokens,
+            "target_tokens": int(self.inspection.targets.sum()),
             "seconds": round(seconds, 1),
             "resumed_at_step": resumed_at,
             "final_loss": self.metrics[-1]["loss"],
