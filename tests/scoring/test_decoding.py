@@ -44,7 +44,7 @@ def test_prompts_are_encoded_as_in_training(model_folder, prompts):
     collator = Collator(load_processor(model_folder), random_positions=0, seed=0, examples=1)
     for prompt in prompts[:2]:
         image = Image.open(io.BytesIO(prompt.image.read_bytes())).convert("RGB") if prompt.image else None
-        trained = collator.encode_prompts([Example(0, prompt.text, "", image)])
+        trained = collator.encode_prompts([Example(0, "image" if image else "text", prompt.text, "", image)])
         scored = decoder.encode([prompt])
         assert trained.keys() == scored.keys()
         assert all(torch.equal(trained[key], scored[key]) for key in trained)

@@ -15,7 +15,7 @@ from tests.shipped import default_config
 @pytest.fixture(scope="module")
 def examples(readout_shards: dict[str, list[str]], tmp_path_factory: pytest.TempPathFactory) -> list[Example]:
     path = tmp_path_factory.mktemp("mixture") / "phase-1.parquet"
-    phase = default_config().recipes["mix_plus"].phases[0]
+    phase = default_config().recipes["mix"].phases[0]
     write_mixture(path, phase, budget=24, shards=readout_shards, key=(0, "test"))  # type: ignore[arg-type]
     mixture = Mixture(path)
     return [mixture[i] for i in range(len(mixture))]
@@ -48,9 +48,10 @@ def test_a_shift_depends_on_the_example_and_the_seed_alone(examples: list[Exampl
         positions = batch["position_ids"][row]
         shift = int(positions[start]) - start
         shifts.add(shift)
-        assert 0 <= shift <= 30 * max(2 * example.position - 24, 0) // 24
+        late = max(2 * example.position - 24, 0) if example.format == "image" else 0
+        assert 0 <= shift <= 30 * late // 24
         assert positions[:start].equal(torch.arange(start))
         assert (positions[start:].diff() == 1).all()
         alone = collate([example])["position_ids"][0]
         assert int(alone[start]) - start == shift
-    assert len(shifts) > 5
+    assert len(shifts) > 2

@@ -105,8 +105,9 @@ class TrainingSettings(Settings):
             refused.
         precision: arithmetic of the forward and backward pass.
         gradient_checkpointing: recompute activations in the backward pass.
-        random_positions: training responses start some random positions later than they follow their prompts, so
-            that reading cannot lean on fixed distances (compare Ruoss et al., 2023, Randomized Positional Encodings).
+        random_positions: responses that read the picture start some random positions later than they follow their
+            prompts, so that reading cannot lean on fixed distances (compare Ruoss et al., 2023, Randomized Positional
+            Encodings).
             The range of the shift grows over the second half of the phase from none to this many positions: shifts
             from the start hold up the learning of images. 0 turns it off, as in the paper.
         checkpoint_every: optimizer steps between two checkpoints from which an interrupted run goes on.

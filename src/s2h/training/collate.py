@@ -25,8 +25,8 @@ class Collator:
 
     Args:
         processor: tokenizer, image processor and chat template of the model.
-        random_positions: at the end of the phase, a response starts up to this many positions later than it follows
-            the prompt; the range grows evenly from none at half of the phase.
+        random_positions: at the end of the phase, a response that reads the picture (format "image") starts up to
+            this many positions later than it follows the prompt; the range grows evenly from none at half of the phase.
         seed: seed of the run; the shift of an example depends on it and the example's position alone.
         examples: number of examples of the phase.
     """
@@ -80,11 +80,15 @@ class Collator:
         }
 
     def _positions(self, examples: Sequence[Example], prompt_lengths: list[int], length: int) -> Tensor:
-        """Positions count on from 0; from the response on they are shifted by the example's own random number."""
+        """Positions count on from 0; where the response reads the picture they are shifted by the example's own number.
+
+        The other formats need no shift: they read text, which the mixtures hold in all lengths.
+        """
         positions_BL = np.tile(np.arange(length), (len(examples), 1))
         for row, (example, start) in enumerate(zip(examples, prompt_lengths, strict=True)):
-            rng = generator(self.seed, "position", example.position)
-            late = max(2 * example.position - self.examples, 0)
-            most = self.random_positions * late // self.examples
-            positions_BL[row, start:] += rng.integers(0, most + 1)
+            if example.format == "image":
+                rng = generator(self.seed, "position", example.position)
+                late = max(2 * example.position - self.examples, 0)
+                most = self.random_positions * late // self.examples
+                positions_BL[row, start:] += rng.integers(0, most + 1)
         return torch.from_numpy(positions_BL)

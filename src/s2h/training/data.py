@@ -21,12 +21,14 @@ class Example:
 
     Attributes:
         position: place in the mixture, from 0.
+        format: what the response does with the puzzle: "text", "image" or "image_via_text".
         prompt: the user's turn, without the image.
         response: the model's turn.
         image: the picture (RGB), or None for a text example.
     """
 
     position: int
+    format: str
     prompt: str
     response: str
     image: Image.Image | None
@@ -98,4 +100,4 @@ class Mixture:
     def __getitem__(self, position: int) -> Example:
         row = self.frame.row(position, named=True)
         image = self._images(row["image_shard"], row["image_row"]) if row["image_shard"] else None
-        return Example(position, row["prompt"], row["response"], image)
+        return Example(position, row["format"], row["prompt"], row["response"], image)
