@@ -98,6 +98,13 @@ def source(model):
     return CONFIG.models[model].source
 
 
+def base_model_code(wildcards):
+    """Digest of the code that makes the tiny model, and of the task whose words it knows."""
+    return code_digest(
+        "s2h.models.tiny", "s2h.supervision.formats", TASKS.module(wildcards.task)
+    )
+
+
 def base_folder(wildcards):
     """The model folder, or hub name, from which a phase starts."""
     if int(wildcards.phase) > 1:

@@ -14,6 +14,7 @@ rule build_base_model:
     params:
         settings=lambda wildcards: source(wildcards.model).model_dump(mode="json"),
         task_settings=all_levels,
+        code=base_model_code,
     message:
         "build the base model {wildcards.model} for {wildcards.task}"
     script:

@@ -24,7 +24,7 @@ class TinySettings(Settings):
         initial_std: standard deviation of all initial matrices. The usual 0.02 is made for wide models: at a width of
             128 signals fade, and learning starts several times later.
         place_std: standard deviation of the initial position embeddings of the patches. Where a patch lies must be
-            heard beside what it shows, which is a hundred times louder in the usual initialisation. A place is drawn as
+            heard beside what it shows, which is tens of times louder in the usual initialisation. A place is drawn as
             the sum of one vector for its row and one for its column.
     """
 
