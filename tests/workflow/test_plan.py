@@ -108,6 +108,15 @@ def test_a_change_in_one_tasks_code_remakes_that_task_alone(study: Path) -> None
     assert not any("consecutive_table_readout" in job for job in planned)
 
 
+def test_a_change_in_the_tiny_models_code_remakes_base_models_and_no_puzzles(study: Path) -> None:
+    module = study / "src/s2h/models/tiny.py"
+    module.write_text(module.read_text() + "\n\nCHANGED = True\n")
+    planned = plan(study)
+    assert planned["build the grid_navigation"] == 1
+    assert planned["train align_mix_plus grid_navigation"] == 2
+    assert not any(job.startswith("make") for job in planned)
+
+
 def test_a_comment_remakes_nothing(study: Path) -> None:
     module = study / "src/s2h/puzzles/grid_navigation.py"
     module.write_text("# a comment\n" + module.read_text())
