@@ -37,7 +37,7 @@ $(STAMP): requirements.lock pyproject.toml
 	@command -v c++ >/dev/null || command -v g++ >/dev/null || { echo "s2h needs a C++ compiler; install one (Debian: apt-get install g++)"; exit 1; }
 	@echo "Setting up .venv: about 7 GB, some minutes on a fast line ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	@python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	@python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
