@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
+from itertools import chain
+from typing import TypeVar
 
 import numpy as np
+
+T = TypeVar("T")
 
 
 def generator(seed: int, *key: str | int) -> np.random.Generator:
@@ -19,3 +24,35 @@ def generator(seed: int, *key: str | int) -> np.random.Generator:
     """
     words = [part if isinstance(part, int) else zlib.crc32(part.encode()) for part in key]
     return np.random.default_rng([seed, len(words), *words])
+
+
+class Dice:
+    """Many small draws from a generator, several times as fast as one by one.
+
+    It reads the generator in blocks, so nothing else should draw from it afterwards.
+    """
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.share = chain.from_iterable(iter(lambda: rng.random(256).tolist(), None)).__next__
+        """The next number, uniform from 0 to below 1."""
+
+    def below(self, number: int) -> int:
+        """A whole number from 0 to ``number - 1``."""
+        return int(self.share() * number)
+
+    def between(self, least: int, most: int) -> int:
+        """A whole number from ``least`` to ``most``."""
+        return least + int(self.share() * (most + 1 - least))
+
+    def pick(self, items: Sequence[T]) -> T:
+        """One of the items."""
+        return items[int(self.share() * len(items))]
+
+    def shuffled(self, items: Sequence[T], count: int | None = None) -> list[T]:
+        """The items in random order, or ``count`` different ones of them."""
+        rest = list(items)
+        size = len(rest)
+        for i in range(size if count is None else count):
+            j = i + int(self.share() * (size - i))
+            rest[i], rest[j] = rest[j], rest[i]
+        return rest[:count]

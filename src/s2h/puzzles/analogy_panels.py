@@ -1,21 +1,13 @@
-"""The panels of Visual Analogy: the objects that they show, the relations between their values, and their drawing."""
+"""The panels of Visual Analogy: the objects that they show, and the relations between their values."""
 
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import pairwise
 from typing import Literal, get_args
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw
-
 from s2h.errors import DataError
-from s2h.puzzles import drawing
-from s2h.puzzles.drawing import BLACK, WHITE, Indexes
 
 Family = Literal["lines", "shapes"]
 Attribute = Literal[
@@ -23,8 +15,8 @@ Attribute = Literal[
 ]
 Relation = Literal["AND", "OR", "XOR", "Progression"]
 Pair = tuple[Attribute, Relation]
-Values = frozenset[str | int]
-"""The values that a panel shows of one attribute; a set of one number for the quantity."""
+Values = int
+"""The values that a panel shows of one attribute, as a set: bit i stands for value i of the attribute's domain."""
 
 RELATIONS: tuple[Relation, ...] = get_args(Relation)
 ATTRIBUTES: dict[Family, tuple[Attribute, ...]] = {
@@ -53,7 +45,20 @@ DIRECTIONS = (((0, 1), (0, 2)), ((1, 0), (2, 0)), ((1, 1), (1, 2), (2, 1), (2, 2
 
 UNIT = 160
 """Sizes are in units of 1/160 of a panel's side."""
+LARGEST = 47
+"""Size of the largest shapes: they stand 48 units apart."""
 
+DOMAINS: dict[Attribute, tuple[str | int, ...]] = {
+    "line type": LINE_TYPES,
+    "line colour": LINE_COLOURS,
+    "shape type": SHAPE_TYPES,
+    "shape colour": SHAPE_COLOURS,
+    "shape size": tuple(range(LARGEST + 1)),
+    "shape quantity": tuple(range(MOST_SHAPES + 1)),
+    "shape position": tuple(range(LATTICE**2)),
+}
+"""All values of each attribute, in the order of their bits and of texts; those that rise do so in this order."""
+_BITS = {attribute: {value: 1 << i for i, value in enumerate(domain)} for attribute, domain in DOMAINS.items()}
 _FIELDS = {"type": "type", "colour": "colour", "size": "size", "position": "cell"}
 
 
@@ -89,9 +94,38 @@ class Panel:
     def values(self, attribute: Attribute) -> Values:
         """The values of an attribute of this panel's family."""
         if attribute == "shape quantity":
-            return frozenset({len(self.things)})
-        field = _FIELDS[attribute.split()[1]]
-        return frozenset(getattr(thing, field) for thing in self.things)
+            return 1 << len(self.things)
+        field, found = _FIELDS[attribute.split()[1]], 0
+        for thing in self.things:
+            found |= _BITS[attribute][getattr(thing, field)]
+        return found
+
+    def all_values(self) -> tuple[Values, ...]:
+        """The values of every attribute, in the order of ``ATTRIBUTES``; the same as ``values``, in one go."""
+        if self.family == "lines":
+            types = colours = 0
+            for line in self.things:
+                types |= _BITS["line type"][line.type]
+                colours |= _BITS["line colour"][line.colour]
+            return types, colours
+        types = colours = sizes = cells = 0
+        for shape in self.things:
+            types |= _BITS["shape type"][shape.type]
+            colours |= _BITS["shape colour"][shape.colour]
+            sizes |= 1 << shape.size
+            cells |= 1 << shape.cell
+        return types, colours, sizes, 1 << len(self.things), cells
+
+
+@lru_cache(maxsize=16384)
+def listed(attribute: Attribute, values: Values) -> tuple[str | int, ...]:
+    """The values themselves, in the order of their domain."""
+    return tuple(value for value, bit in _BITS[attribute].items() if values & bit)
+
+
+def as_values(attribute: Attribute, values: Iterable[str | int]) -> Values:
+    """The set of these values."""
+    return sum(_BITS[attribute][value] for value in dict.fromkeys(values))
 
 
 Row = tuple[Panel, Panel, Panel]
@@ -104,67 +138,74 @@ def family_of(attribute: Attribute) -> Family:
     return "lines" if attribute in ATTRIBUTES["lines"] else "shapes"
 
 
-def fits(pair: Pair, row: Sequence[Values]) -> bool:
-    """Whether the values of three panels follow the relation of ``pair`` on its attribute.
+def followed(attribute: Attribute, first: Values, second: Values, third: Values) -> list[Relation]:
+    """The relations that the values of three panels follow, of those that are defined on the attribute.
 
     AND, OR and XOR: the third set is the intersection, union or symmetric difference of the first two, and not empty.
     Progression: types grow (each set lies strictly inside the next), positions move twice by one step, and of any other
     attribute each panel has a single value, which strictly rises or strictly falls.
     """
-    attribute, relation = pair
-    first, second, third = row
-    if relation != "Progression":
-        return attribute != "shape quantity" and bool(third) and third == _combine(relation, first, second)
+    found: list[Relation] = []
+    if attribute != "shape quantity" and third:
+        if third == first & second:
+            found.append("AND")
+        if third == first | second:
+            found.append("OR")
+        if third == first ^ second:
+            found.append("XOR")
+    if _progresses(attribute, first, second, third):
+        found.append("Progression")
+    return found
+
+
+def _progresses(attribute: Attribute, first: Values, second: Values, third: Values) -> bool:
     if attribute.endswith("type"):
-        return first < second < third
+        return first | second == second != first and second | third == third != second
     if attribute == "shape position":
-        return any(_shift(first, step) == second and _shift(second, step) == third for step in _steps())
-    if any(len(values) != 1 for values in row):
-        return False
-    a, b, c = (int(value) for values in row for value in values)
-    return a < b < c or a > b > c
+        return any(_shift(second, step) == third for step in _steps(first, second))
+    single = not (first & (first - 1) or second & (second - 1) or third & (third - 1))
+    return single and (first < second < third or first > second > third)
 
 
 def patterns(row: Sequence[Panel]) -> tuple[Pair, ...]:
     """All combinations that three panels of one family follow."""
+    return patterns_of(row[0].family, *(panel.all_values() for panel in row))
+
+
+def patterns_of(family: Family, *row: tuple[Values, ...]) -> tuple[Pair, ...]:
+    """The same, from what ``all_values`` gave for the three panels."""
     found: list[Pair] = []
-    for attribute in ATTRIBUTES[row[0].family]:
-        values = [panel.values(attribute) for panel in row]
-        found += [(attribute, relation) for relation in RELATIONS if fits((attribute, relation), values)]
+    for attribute, *values in zip(ATTRIBUTES[family], *row, strict=True):
+        found += [(attribute, relation) for relation in followed(attribute, *values)]
     return tuple(found)
 
 
-def completions(pair: Pair, first: Values, second: Values, domain: Sequence[str | int]) -> list[Values]:
+def completions(pair: Pair, first: Values, second: Values, domain: Values) -> list[Values]:
     """The third panel's value sets that continue two panels by ``pair`` and by no other relation on its attribute.
 
-    Types grow by exactly one, as in the paper.
+    Types grow by exactly one, as in the paper. ``domain`` is the set of all values that may be added.
     """
     attribute, relation = pair
-    candidates: list[Values] = [frozenset({value}) for value in domain]
+    ones = [1 << i for i in range(domain.bit_length()) if domain >> i & 1]
+    candidates = ones
     if relation != "Progression":
-        candidates = [_combine(relation, first, second)]
+        candidates = [{"AND": first & second, "OR": first | second, "XOR": first ^ second}[relation]]
     elif attribute.endswith("type"):
-        candidates = [second | values for values in candidates if not values <= second]
+        candidates = [second | one for one in ones if not second & one]
     elif attribute == "shape position":
-        candidates = [_shift(second, step) for step in _steps() if _shift(first, step) == second][:1]
-    return [third for third in candidates if _followed(attribute, (first, second, third)) == [relation]]
+        candidates = [_shift(second, step) for step in _steps(first, second)[:1]]
+    return [third for third in candidates if followed(attribute, first, second, third) == [relation]]
 
 
-def _followed(attribute: Attribute, row: Sequence[Values]) -> list[Relation]:
-    return [relation for relation in RELATIONS if fits((attribute, relation), row)]
+@lru_cache(maxsize=65536)
+def _steps(first: Values, second: Values) -> tuple[tuple[int, int], ...]:
+    """The steps that move the first cells onto the second."""
+    return tuple(step for steps in DIRECTIONS for step in steps if _shift(first, step) == second)
 
 
-def _combine(relation: Relation, first: Values, second: Values) -> Values:
-    both, either = first & second, first | second
-    return {"AND": both, "OR": either, "XOR": either - both}[relation]
-
-
-def _steps() -> Iterable[tuple[int, int]]:
-    return (step for steps in DIRECTIONS for step in steps)
-
-
+@lru_cache(maxsize=8192)
 def _shift(cells: Values, step: tuple[int, int]) -> Values:
-    return frozenset(shifted(int(cell), step) for cell in cells)
+    return sum(1 << shifted(cell, step) for cell in range(LATTICE**2) if cells >> cell & 1)
 
 
 def shifted(cell: int, step: tuple[int, int]) -> int:
@@ -197,15 +238,17 @@ class Reading:
         relation: the relation that the examples share.
         options: the (attribute, relation) to which each option completes the query.
         answer: number of the option that follows ``relation``, from 1.
+        rows: the values of every attribute in each panel: two examples, then the query with each of the options.
     """
 
     examples: tuple[Pair, ...]
     relation: Relation
     options: tuple[Pair, ...]
     answer: int
+    rows: tuple[tuple[tuple[Values, ...], ...], ...]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16)
 def read(puzzle: Analogy) -> Reading:
     """Work out what a puzzle shows, from its panels alone.
 
@@ -213,179 +256,22 @@ def read(puzzle: Analogy) -> Reading:
         DataError: a row follows no combination or several, the examples share no relation, or not exactly one option
             follows it.
     """
-    examples = [_only_pattern(row) for row in puzzle.examples]
-    options = [_only_pattern((*puzzle.query, option)) for option in puzzle.options]
+    family, query = puzzle.query[0].family, tuple(panel.all_values() for panel in puzzle.query)
+    rows = [tuple(panel.all_values() for panel in example) for example in puzzle.examples]
+    rows += [(*query, option.all_values()) for option in puzzle.options]
+    families = [example[0].family for example in puzzle.examples] + [family] * len(puzzle.options)
+    pairs = [_only_pattern(*each) for each in zip(families, rows, strict=True)]
+    examples, options = pairs[: len(puzzle.examples)], pairs[len(puzzle.examples) :]
     relation = examples[0][1]
     matching = [i for i, pair in enumerate(options, 1) if pair[1] == relation]
     if examples[1][1] != relation or len(matching) != 1:
         raise DataError(f"this is no analogy with one answer: its examples follow {examples}, its options {options}")
-    return Reading(tuple(examples), relation, tuple(options), matching[0])
+    return Reading(tuple(examples), relation, tuple(options), matching[0], tuple(rows))
 
 
-def _only_pattern(row: Sequence[Panel]) -> Pair:
-    found = patterns(row)
+def _only_pattern(family: Family, row: Sequence[tuple[Values, ...]]) -> Pair:
+    found = patterns_of(family, *row)
     if len(found) != 1:
-        raise DataError(f"a row of an analogy follows one (attribute, relation), this one follows {found}: {row}")
+        shown = [[listed(*each) for each in zip(ATTRIBUTES[family], panel, strict=True)] for panel in row]
+        raise DataError(f"a row of an analogy follows one (attribute, relation), this one follows {found}: {shown}")
     return found[0]
-
-
-# Drawing. All pictures are grey, so that a palette index is simply a grey level.
-
-_GREYS = drawing.Palette(*(((g, g, g), (g + 11, g + 11, g + 11)) for g in (*range(0, 240, 12), 240, 244)))
-_OVERSAMPLE = 8  # each pixel is the mean of 8 x 8 finer ones, so that edges are smooth
-_CORNERS = {"pentagon": 5, "hexagon": 6}
-_STROKES: dict[str, tuple[tuple[float, float], ...]] = {
-    "falling": ((0, 0), (1, 1)),
-    "rising": ((0, 1), (1, 0)),
-    "horizontal": ((0, 0.5), (1, 0.5)),
-    "vertical": ((0.5, 0), (0.5, 1)),
-    "diamond": ((0.5, 0), (1, 0.5), (0.5, 1), (0, 0.5), (0.5, 0)),
-    "v-up": ((0, 0), (0.5, 1), (1, 0)),
-    "v-down": ((0, 1), (0.5, 0), (1, 1)),
-    "v-left": ((0, 0), (1, 0.5), (0, 1)),
-    "v-right": ((1, 0), (0, 0.5), (1, 1)),
-}
-"""Corners (x, y) of each line type in a panel of side 1; a V is named after the side to which it opens."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Page:
-    """Where panels stand and how they are drawn; lengths in pixels.
-
-    Attributes:
-        size: (width, height) of the page.
-        panel: side of a panel, with its frame.
-        rows: (left, top) of the nine panels of examples and query, in reading order.
-        options: (left, top) of the four options.
-        lattice: distance from a panel's edge to the middle of the first, second and third place of a shape.
-        line: width of a line.
-        outline: width of a shape's outline.
-        mark: font size of the question mark.
-    """
-
-    size: tuple[int, int]
-    panel: int
-    rows: tuple[tuple[int, int], ...]
-    options: tuple[tuple[int, int], ...]
-    lattice: tuple[float, float, float]
-    line: float
-    outline: float
-    mark: float
-
-
-PAPER_PAGE = Page(
-    size=(800, 900),
-    panel=189,
-    rows=tuple((x, y) for y in (4, 205, 405) for x in (108, 306, 504)),
-    options=tuple((x, 707) for x in (6, 206, 406, 606)),
-    lattice=(0.2 * 189, 0.5 * 189, 0.8 * 189),
-    line=4 * 189 / UNIT,
-    outline=2 * 189 / UNIT,
-    mark=50 * 100 / 72,
-)
-"""The paper's page, 8 x 9 inches at 100 dpi."""
-
-COMPACT_PAGE = Page(
-    size=(96, 96),
-    panel=24,
-    rows=tuple((x, y) for y in (0, 24, 48) for x in (0, 24, 48)),
-    options=tuple((x, 72) for x in (0, 24, 48, 72)),
-    lattice=(5.5, 12.5, 19.5),  # middles of pixels, so that a shape is the same pixels wherever it stands
-    line=2,
-    outline=1,
-    mark=16,
-)
-
-
-def draw_page(page: Page, rows: Sequence[Panel], options: Sequence[Panel]) -> bytes:
-    """The puzzle as a PNG file: eight panels, a question mark in the ninth place, and the options below."""
-    canvas = _GREYS.canvas(*page.size)
-    for panel, place in zip((*rows, *options), (*page.rows[:-1], *page.options), strict=True):
-        drawing.paste(canvas, _draw_panel(page, panel), *place)
-    drawing.paste(canvas, _question_mark(page), *page.rows[-1])
-    return _GREYS.png(canvas)
-
-
-def _draw_panel(page: Page, panel: Panel) -> Indexes:
-    canvas = _question_mark(page, text="").copy()
-    inside = canvas[1:-1, 1:-1]
-    if panel.family == "lines":
-        for line in panel.things:
-            cover = _stroke(page, line.type)
-            inside[:] = np.rint(inside + cover * (np.float32(line.colour) - inside)).astype(np.uint8)
-        return canvas
-    for shape in panel.things:
-        sprite = _shape(page, shape.type, shape.colour, shape.size)
-        row, column = divmod(shape.cell, LATTICE)
-        half = len(sprite) / 2
-        drawing.paste(canvas, sprite, int(page.lattice[column] - half), int(page.lattice[row] - half))
-    return canvas
-
-
-@lru_cache(maxsize=8)
-def _question_mark(page: Page, text: str = "?") -> Indexes:
-    """A framed panel with a question mark, or an empty one."""
-    box = drawing.draw_label((page.panel,) * 2, text, pixels=page.mark, fill=WHITE, ink=BLACK)
-    return _GREYS.quantise(drawing.frame(box, BLACK))
-
-
-@lru_cache(maxsize=64)
-def _stroke(page: Page, line_type: str) -> NDArray[np.float32]:
-    """How much of each pixel inside the frame a line covers, from 0 to 1."""
-    side = (page.panel - 2) * _OVERSAMPLE
-    width = round(page.line * _OVERSAMPLE)
-    fine = Image.new("L", (side, side), 0)
-    draw = ImageDraw.Draw(fine)
-    if line_type == "circle":
-        radius = 0.2 * side + width / 2
-        draw.ellipse(_square((side / 2, side / 2), radius), outline=255, width=width)
-    else:
-        points = [(x * (side - 1), y * (side - 1)) for x, y in _STROKES[line_type]]
-        for pair in pairwise(points):
-            draw.line(pair, fill=255, width=width)
-        for point in points:  # round ends close the corners
-            draw.ellipse(_square(point, width / 2), fill=255)
-    return np.asarray(fine.reduce(_OVERSAMPLE), dtype=np.float32) / np.float32(255)
-
-
-@lru_cache(maxsize=256)
-def _shape(page: Page, shape_type: str, colour: int, size: int) -> Indexes:
-    """A shape in the middle of a white square, at most as large as the distance between two places."""
-    diameter = round(size * page.panel / UNIT)
-    side = diameter
-    if shape_type == "triangle":  # wider than high; an even surplus keeps the middle where it is in the other shapes
-        side += min(2 * math.ceil(0.075 * diameter), (int(page.lattice[1] - page.lattice[0]) - diameter) // 2 * 2)
-    fine = Image.new("L", (side * _OVERSAMPLE,) * 2, 255)
-    draw = ImageDraw.Draw(fine)
-    outline = page.outline * _OVERSAMPLE
-    for inset, fill in ((0.0, 0), (outline, colour)):
-        if shape_type == "circle":
-            middle = (fine.width - 1) / 2
-            draw.ellipse(_square((middle, middle), (diameter * _OVERSAMPLE - 1) / 2 - inset), fill=fill)
-        else:
-            draw.polygon(_polygon(shape_type, fine.width, diameter * _OVERSAMPLE, inset), fill=fill)
-    return np.asarray(fine.reduce(_OVERSAMPLE), dtype=np.uint8)
-
-
-def _polygon(shape_type: str, side: int, diameter: float, inset: float) -> list[tuple[float, float]]:
-    """Corners of a polygon in the middle of a square sprite; each of its edges moved inwards by ``inset``."""
-    middle = (side - 1) / 2
-    radius = (diameter - 1) / 2  # so that the outermost points are pixels of the sprite
-    if shape_type == "triangle":
-        wide = min(1.15 * diameter, side - 1) / 2
-        slope = math.hypot(wide, diameter)  # length of a slanted side
-        rise = inset * slope / wide  # how far the tip sinks when the slanted sides move inwards
-        base = (diameter - rise - inset) * wide / diameter
-        bottom = middle + radius - inset
-        return [(middle, middle - radius + rise), (middle + base, bottom), (middle - base, bottom)]
-    if shape_type == "rectangle":
-        low, high = middle - radius + inset, middle + radius - inset
-        return [(low, low), (high, low), (high, high), (low, high)]
-    corners = _CORNERS[shape_type]
-    reach = radius - inset / math.cos(math.pi / corners)
-    angles = [2 * math.pi * i / corners - math.pi / 2 for i in range(corners)]
-    return [(middle + reach * math.cos(angle), middle + reach * math.sin(angle)) for angle in angles]
-
-
-def _square(middle: tuple[float, float], radius: float) -> tuple[float, float, float, float]:
-    return middle[0] - radius, middle[1] - radius, middle[0] + radius, middle[1] + radius

@@ -5,9 +5,8 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field, model_validator
 
-from s2h.errors import ConfigError
 from s2h.puzzles.tables import Cell, Table, TableSettings, TableTask
-from s2h.puzzles.task import Level, LevelSettings, Span
+from s2h.puzzles.task import Level, LevelSettings, Span, Split
 
 
 class ReadoutLevel(LevelSettings):
@@ -48,13 +47,11 @@ class ConsecutiveTableReadout(TableTask):
         "on to the row above. "
     )
 
-    def sample(self, rng: np.random.Generator, level: Level) -> Table:
+    def sample(self, rng: np.random.Generator, level: Level, split: Split) -> Table:
         """A run of the level's length, uniform among lengths and, for a length, among the starts that leave room."""
-        if level not in self.settings.levels:
-            raise ConfigError(f"{self.title} has no level {level}: its levels are {', '.join(self.settings.levels)}.")
+        shortest, longest = self.level(level).path_length
         rows = int(rng.integers(self.settings.rows[0], self.settings.rows[1] + 1))
         columns = int(rng.integers(self.settings.columns[0], self.settings.columns[1] + 1))
-        shortest, longest = self.settings.levels[level].path_length
         length = int(rng.integers(shortest, longest + 1))
         start = int(rng.integers(0, rows * columns - length + 1))
         path: list[Cell] = [divmod(start + step, columns) for step in range(length)]

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 from pydantic import Field, model_validator
 
-from s2h.errors import ConfigError, DataError
-from s2h.puzzles import drawing
-from s2h.puzzles.drawing import BLACK, RGB, WHITE, Indexes
-from s2h.puzzles.task import Level, LevelSettings, Modality, Span, Task, TaskSettings, Verdict, final_answer
+from s2h.errors import DataError
+from s2h.puzzles.drawing import grids as drawing
+from s2h.puzzles.task import Level, LevelSettings, Modality, Span, Split, Task, TaskSettings, Verdict, final_answer
 
 Cell = tuple[int, int]
 """(row, column), both from 0."""
@@ -37,20 +34,13 @@ COMPACT_ROWS = "nopqrstuvwxyz"
 COMPACT_COLUMNS = "abcdefghijklm"
 NO_PATH = "no path"
 
+_OBJECT_NAMES, _OBSTACLE_NAMES = tuple(OBJECTS), tuple(OBSTACLES)
+
 _NOISE = str.maketrans(dict.fromkeys(",.;*`'\"()[]", " "))  # what models write around moves and between them
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _TRIES = 10_000  # candidates drawn for one puzzle; some four on average, rarely over a hundred
-
-_SKY: RGB = (0x87, 0xCE, 0xEB)
-_GREEN: RGB = (0x00, 0x64, 0x00)
-_NAVY: RGB = (0x40, 0x46, 0x6E)
-_PALETTE = drawing.Palette((WHITE, BLACK), (_SKY, BLACK), (_GREEN, BLACK), (_NAVY, WHITE))
-_PAGE = 1000  # pixels, both ways
-_AREA = (125, 120, 775, 770)  # left, top, width and height in pixels of the part of the page that the grid may fill
-_POINT = 100 / 72  # pixels in a point at 100 dpi
-_BORDER = 3  # pixels; 2 points in the paper
-_LETTER_BOX = 36  # pixels; room for a row's or column's letter
-_TILE = 16  # pixels in a compact cell: one patch of the tiny model's vision tower
+_SYMBOLS = OBJECTS | OBSTACLES  # source, destination and empty cells are told by their colour alone
+_FILLS = {SOURCE: drawing.SOURCE_COLOUR, DESTINATION: drawing.DESTINATION_COLOUR}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -176,26 +166,28 @@ class GridNavigation(Task[Grid]):
     puzzle_type = Grid
 
     @property
-    def compact(self) -> bool:
-        """Whether grids are small images and single words."""
-        return bool(self.settings.style == "compact")
+    def image_size(self) -> tuple[int, int]:
+        """The paper's page, or a square of 16-pixel tiles with room for the letters."""
+        if not self.compact:
+            return drawing.PAGE
+        side = drawing.TILE * (1 + max(self.settings.rows[1], self.settings.columns[1]))
+        return side, side
 
-    def sample(self, rng: np.random.Generator, level: Level) -> Grid:
+    def sample(self, rng: np.random.Generator, level: Level, split: Split) -> Grid:
         """Draw a grid whose search takes as many steps as the level allows.
 
         Size, number of objects and number of obstacle kinds are drawn first, and kept until a grid fits: each
         combination is equally frequent, as in the paper, however rarely its grids fit.
         """
-        if level not in self.settings.levels:
-            raise ConfigError(f"{self.title} has no level {level}: its levels are {', '.join(self.settings.levels)}.")
-        spec = self.settings.levels[level]
+        spec: NavigationLevel = self.level(level)
         shape = (_draw(rng, self.settings.rows), _draw(rng, self.settings.columns))
         objects, kinds = _draw(rng, spec.objects), _draw(rng, spec.obstacle_kinds)
         for _ in range(_TRIES):
             grid = self._candidate(rng, shape, objects, kinds)
-            steps = _search(grid, spec.steps[1])
-            if steps is not None and len(steps) >= spec.steps[0] and len(_obstacle_kinds(grid)) == kinds:
-                return grid
+            if len(_obstacle_kinds(grid)) == kinds:
+                trace = _search(grid, spec.steps[1])
+                if trace is not None and len(trace) >= spec.steps[0]:
+                    return grid
         raise DataError(
             f"{self.title} {level}: none of {_TRIES} grids with {shape[0]} rows, {shape[1]} columns, {objects} objects "
             f"and {kinds} kinds of obstacles can be solved in {spec.steps[0]} to {spec.steps[1]} steps. Widen "
@@ -209,19 +201,20 @@ class GridNavigation(Task[Grid]):
         put on distinct cells at once. As in the paper they may take the place of an obstacle. (``sample`` adds a third
         difference: a grid shows exactly as many kinds of obstacles as were drawn.)
         """
+        rows, columns = shape
         source, destination = _ends(rng, shape)
-        words = np.full(shape, EMPTY, dtype=object)
-        blocked = np.argwhere(_obstacle_mask(rng, shape, (source, destination), self.settings.obstacle_share))
-        names = rng.permutation(len(OBSTACLES))[:kinds]
-        for (row, column), kind in zip(blocked, rng.integers(kinds, size=len(blocked)), strict=True):
-            words[row, column] = tuple(OBSTACLES)[names[kind]]
-        words[source], words[destination] = SOURCE, DESTINATION
-        known = COMPACT_OBJECTS if self.compact else tuple(OBJECTS)
-        free = np.flatnonzero((words != SOURCE) & (words != DESTINATION))
-        chosen = rng.permutation(free)[:objects]
-        for place, kind in zip(chosen, rng.permutation(len(known))[:objects], strict=True):
-            words.flat[place] = known[kind]
-        return Grid(tuple(tuple(row) for row in words.tolist()))
+        words = [EMPTY] * (rows * columns)
+        blocked = _obstacle_cells(rng, shape, (source, destination), self.settings.obstacle_share)
+        names = [_OBSTACLE_NAMES[i] for i in rng.permutation(len(_OBSTACLE_NAMES))[:kinds].tolist()]
+        for place, kind in zip(blocked, rng.integers(kinds, size=len(blocked)).tolist(), strict=True):
+            words[place] = names[kind]
+        ends = (source[0] * columns + source[1], destination[0] * columns + destination[1])
+        known = COMPACT_OBJECTS if self.compact else _OBJECT_NAMES
+        free = [place for place in rng.permutation(len(words)).tolist() if place not in ends]
+        for place, kind in zip(free[:objects], rng.permutation(len(known))[:objects].tolist(), strict=True):
+            words[place] = known[kind]
+        words[ends[0]], words[ends[1]] = SOURCE, DESTINATION
+        return Grid(tuple(tuple(words[start : start + columns]) for start in range(0, len(words), columns)))
 
     def answer(self, puzzle: Grid) -> str:
         """The moves that the search did not take back, separated by spaces."""
@@ -238,6 +231,17 @@ class GridNavigation(Task[Grid]):
         """What is asked; in the compact style the same few words for every puzzle."""
         return "collect all then reach D" if self.compact else _paper_question(modality)
 
+    def conversion_question(self) -> str:
+        """The request to write the grid down, in the words of the question."""
+        if self.compact:
+            return "write the grid"
+        return (
+            "The puzzle is a two-dimensional grid. Write it down as text: a first line with the letters of the "
+            "columns, then a line for each row, its letter first, all parts separated by ' & '. Write every object and "
+            f"obstacle by its name: {', '.join(_SYMBOLS)}. Write {SOURCE} for the source (sky blue), {DESTINATION} for "
+            f"the destination (dark green) and {EMPTY} for an empty cell."
+        )
+
     def reason(self, puzzle: Grid) -> str:
         """The search, step by step, with every move that was refused and why."""
         rows, columns = self._names(puzzle.shape)
@@ -246,7 +250,17 @@ class GridNavigation(Task[Grid]):
     def render(self, puzzle: Grid) -> bytes:
         """The grid with letters at its rows and columns, and symbols for objects and obstacles."""
         rows, columns = self._names(puzzle.shape)
-        return _PALETTE.png((_draw_compact if self.compact else _draw_page)(puzzle, rows, columns))
+        if self.compact:
+            side = self.image_size[0]
+            return drawing.draw_compact(puzzle.cells, rows, columns, symbols=_SYMBOLS, fills=_FILLS, side=side)
+        return drawing.draw_page(puzzle.cells, rows, columns, symbols=_SYMBOLS, fills=_FILLS)
+
+    def measures(self, puzzle: Grid) -> dict[str, int]:
+        """Steps of the search, how many of them go back, moves of the answer, and objects."""
+        steps = search(puzzle)
+        back = sum(not step.move for step in steps)
+        objects = len(puzzle.tour()) - 2
+        return {"steps": len(steps), "retraces": back, "moves": len(surviving_moves(steps)), "objects": objects}
 
     def judge(self, puzzle: Grid, reply: str) -> Verdict:
         """Any walk is correct that stays inside, enters no obstacle and has all objects when it reaches D.
@@ -268,7 +282,9 @@ class GridNavigation(Task[Grid]):
         letters = {*COMPACT_ROWS[: self.settings.rows[1]], *COMPACT_COLUMNS[: self.settings.columns[1]]}
         cells = {SOURCE, DESTINATION, EMPTY, *COMPACT_OBJECTS, *OBSTACLES}
         chain = {*MOVES, "outside", "visited", "take", "back", "avoid"}
-        return frozenset({*letters, *cells, *chain, "collect", "all", "then", "reach", "Answer:"})
+        return frozenset({*letters, *cells, *chain, "collect", "all", "then", "reach", "Answer:"}) | {
+            *self.conversion_question().split()
+        }
 
     def _names(self, shape: Cell) -> tuple[str, str]:
         """A letter for each row and for each column."""
@@ -284,9 +300,18 @@ def search(grid: Grid) -> tuple[Step, ...]:
     Raises:
         DataError: the search does not reach the destination.
     """
-    steps = _search(grid, limit=10_000_000)
-    if steps is None:
+    trace = _search(grid, limit=10_000_000)
+    if trace is None:
         raise DataError(f"this grid has no way that collects its objects in turn, it is no puzzle: {grid.cells}")
+    names, places, left = tuple(MOVES), grid.places(), grid.tour()[1:-1]
+    steps = []
+    for place, refused, made in trace:
+        row, column = divmod(place, grid.shape[1] + 2)
+        cell, collected = (row - 1, column - 1), ""
+        if left and cell == left[0]:
+            collected = places[left.pop(0)]
+        rejected = tuple((names[move], reason) for move, reason in refused)
+        steps.append(Step(cell, collected, rejected, names[made] if made >= 0 else ""))
     return tuple(steps)
 
 
@@ -316,58 +341,75 @@ def walk_solves(grid: Grid, moves: Iterable[str]) -> bool:
     return False
 
 
-def _search(grid: Grid, limit: int) -> list[Step] | None:
+Trace = list[tuple[int, list[tuple[int, str]], int]]
+"""Steps as (place, refused moves with their reasons, move made): moves are numbers in the order of ``MOVES``, -1 for
+going back; a place is a cell's number in a grid with a margin of one cell around it."""
+
+
+def _search(grid: Grid, limit: int) -> Trace | None:
     """The whole search, one leg for each stop of the tour; None when a leg fails or ``limit`` steps do not suffice.
 
     What was visited is forgotten at every object. A leg that fails has seen every cell that can be reached without
     entering a later stop, so that going back beyond its first cell could not help: the grid has no solution in the
     order of the tour. As in the paper such a grid is no puzzle, even where another order would do.
     """
-    closed, stops = grid.places(), grid.tour()
-    del closed[stops[0]]
-    steps: list[Step] = []
-    collected = ""
+    width = grid.shape[1] + 2
+    stops = [(row + 1) * width + column + 1 for row, column in grid.tour()]
+    refusals = _refusals(grid)
+    refusals[stops[0]] = ""
+    trace: Trace = []
     for start, target in pairwise(stops):
-        target_word = closed.pop(target)
-        leg = _search_leg(grid.shape, closed, (start, target), limit - len(steps))
+        refusals[target] = ""
+        leg = _search_leg(refusals, width, (start, target), limit - len(trace))
         if leg is None:
             return None
-        steps += [dataclasses.replace(leg[0], collected=collected), *leg[1:]]
-        collected = target_word
-    return steps
+        trace += leg
+    return trace
 
 
-def _search_leg(shape: Cell, closed: Mapping[Cell, str], ends: tuple[Cell, Cell], limit: int) -> list[Step] | None:
-    """Depth-first search from one stop to the next; ``closed`` holds the cells that may not be entered."""
+def _refusals(grid: Grid) -> list[str]:
+    """For each place why it may not be entered: ``outside`` in the margin, the word of a cell that is not empty."""
+    columns = grid.shape[1]
+    outside = ["outside"] * (columns + 2)
+    inside = [["outside", *("" if word == EMPTY else word for word in words), "outside"] for words in grid.cells]
+    return [reason for line in (outside, *inside, outside) for reason in line]
+
+
+def _search_leg(refusals: list[str], width: int, ends: tuple[int, int], limit: int) -> Trace | None:
+    """Depth-first search from one stop to the next."""
+    offsets = (-width, width, -1, 1)
+    target_row, target_column = divmod(ends[1], width)
     path, visited = [ends[0]], {ends[0]}
-    steps: list[Step] = []
+    trace: Trace = []
     while path[-1] != ends[1]:
-        step = _try_moves(shape, closed, visited, path[-1], ends[1])
-        steps.append(step)
-        if step.move:
-            path.append(_shift(path[-1], step.move))
-            visited.add(path[-1])
-        else:
+        here = path[-1]
+        row, column = divmod(here, width)
+        refused, made = [], -1
+        for move in _move_order(target_row - row, target_column - column):
+            goal = here + offsets[move]
+            reason = "visited" if goal in visited else refusals[goal]
+            if not reason:
+                made = move
+                path.append(goal)
+                visited.add(goal)
+                break
+            refused.append((move, reason))
+        trace.append((here, refused, made))
+        if made < 0:
             path.pop()
-        if not path or len(steps) > limit:
+        if not path or len(trace) > limit:
             return None
-    return steps
+    return trace
 
 
-def _try_moves(shape: Cell, closed: Mapping[Cell, str], visited: set[Cell], cell: Cell, target: Cell) -> Step:
-    """Try the four moves, first the one that ends nearest to the target, and make the first that is allowed."""
-    rejected: list[tuple[str, str]] = []
-    for move in sorted(MOVES, key=lambda name: _distance(_shift(cell, name), target)):
-        goal = _shift(cell, move)
-        if not _inside(goal, shape):
-            rejected.append((move, "outside"))
-        elif goal in visited:
-            rejected.append((move, "visited"))
-        elif goal in closed:
-            rejected.append((move, closed[goal]))
-        else:
-            return Step(cell, "", tuple(rejected), move)
-    return Step(cell, "", tuple(rejected), "")
+@lru_cache(maxsize=4096)
+def _move_order(rows: int, columns: int) -> tuple[int, ...]:
+    """The moves in the order of trying when the target lies that many rows down and columns to the right.
+
+    First the move that ends nearest to the target, in L1 distance and then in L2 distance.
+    """
+    ends = [_distance(move, (rows, columns)) for move in MOVES.values()]
+    return tuple(sorted(range(len(ends)), key=ends.__getitem__))
 
 
 def _shift(cell: Cell, move: str) -> Cell:
@@ -403,19 +445,15 @@ def _ends(rng: np.random.Generator, shape: Cell) -> tuple[Cell, Cell]:
     return (source[0], source[1]), (destination[0], destination[1])
 
 
-def _obstacle_mask(rng: np.random.Generator, shape: Cell, ends: tuple[Cell, Cell], share: float) -> NDArray[np.bool_]:
-    """Where obstacles are, ``bool[rows, columns]``: a fixed number between the ends, each other cell by chance."""
-    mask = rng.random(shape) < share
-    between = np.zeros(shape, dtype=bool)
+def _obstacle_cells(rng: np.random.Generator, shape: Cell, ends: tuple[Cell, Cell], share: float) -> list[int]:
+    """Numbers of the cells with obstacles: a fixed number between the ends, each other cell by chance."""
+    columns = shape[1]
+    chance = rng.random(shape[0] * columns).tolist()
     (top, bottom), (left, right) = (sorted(pair) for pair in zip(*ends, strict=True))
-    between[top : bottom + 1, left : right + 1] = True
-    mask[between] = False
-    for end in ends:
-        between[end] = False
-    inner = np.flatnonzero(between)
+    between = {row * columns + column for row in range(top, bottom + 1) for column in range(left, right + 1)}
+    inner = sorted(between - {row * columns + column for row, column in ends}, key=chance.__getitem__)
     count = int(share * len(inner) + 1e-9)  # rounding must not turn 7.0 into 6
-    mask.flat[rng.permutation(inner)[:count]] = True
-    return mask
+    return inner[:count] + [place for place, value in enumerate(chance) if value < share and place not in between]
 
 
 def _paper_question(modality: Modality) -> str:
@@ -480,74 +518,3 @@ def _compact_chain(grid: Grid, rows: Sequence[str], columns: Sequence[str]) -> s
         refused = [word for pair in step.rejected for word in pair]
         lines.append(" ".join([rows[step.cell[0]], columns[step.cell[1]], *found, *refused, step.move or "back"]))
     return "\n".join(lines)
-
-
-def _draw_page(grid: Grid, rows: Sequence[str], columns: Sequence[str]) -> Indexes:
-    """The paper's page: square cells in the middle, letters left of the rows and under the columns."""
-    left, top, width, height = _AREA
-    side = min(width // len(columns), height // len(rows))
-    x = left + (width - side * len(columns)) // 2
-    y = top + (height - side * len(rows)) // 2
-    canvas = _PALETTE.canvas(_PAGE, _PAGE)
-    for row, words in enumerate(grid.cells):
-        drawing.paste(canvas, _letter(rows[row], (_LETTER_BOX, side)), x - _LETTER_BOX, y + row * side)
-        for column, word in enumerate(words):
-            drawing.paste(canvas, _cell(word, side), x + column * side, y + row * side)
-    for column, letter in enumerate(columns):
-        drawing.paste(canvas, _letter(letter, (side, _LETTER_BOX)), x + column * side, y + side * len(rows) + _BORDER)
-    return canvas
-
-
-@lru_cache(maxsize=256)
-def _letter(letter: str, size: tuple[int, int]) -> Indexes:
-    return _PALETTE.quantise(drawing.draw_label(size, letter, pixels=20 * _POINT, fill=WHITE, ink=BLACK))
-
-
-@lru_cache(maxsize=512)
-def _cell(word: str, side: int) -> Indexes:
-    """A cell with its border; neighbours share the border that is between them."""
-    box = drawing.draw_label((side + _BORDER,) * 2, _symbol(word), pixels=40 * _POINT, fill=_fill(word), ink=BLACK)
-    return _PALETTE.quantise(drawing.frame(box, BLACK, width=_BORDER))
-
-
-def _symbol(word: str) -> str:
-    """What is drawn in a cell; source, destination and empty cells are told by their colour alone."""
-    return OBJECTS.get(word) or OBSTACLES.get(word, "")
-
-
-def _fill(word: str) -> RGB:
-    return {SOURCE: _SKY, DESTINATION: _GREEN}.get(word, WHITE)
-
-
-def _draw_compact(grid: Grid, rows: Sequence[str], columns: Sequence[str]) -> Indexes:
-    """A square of 16-pixel tiles, letters above and to the left: one patch of the vision tower is one cell."""
-    side = _TILE * max(6, len(rows) + 1, len(columns) + 1)
-    canvas = _PALETTE.canvas(side, side)
-    for column, letter in enumerate(columns):
-        drawing.paste(canvas, _tile(letter), (column + 1) * _TILE, 0)
-    for row, words in enumerate(grid.cells):
-        drawing.paste(canvas, _tile(rows[row]), 0, (row + 1) * _TILE)
-        for column, word in enumerate(words):
-            drawing.paste(canvas, _tile(word), (column + 1) * _TILE, (row + 1) * _TILE)
-    return canvas
-
-
-@lru_cache(maxsize=256)
-def _tile(word: str) -> Indexes:
-    """A compact cell, or a row's or column's letter in white on navy; symbols are centred by their ink."""
-    if len(word) == 1 and word.islower():
-        box = drawing.draw_label((_TILE, _TILE), word, pixels=13, fill=_NAVY, ink=WHITE, margin=0)
-    else:
-        box = Image.new("RGB", (_TILE, _TILE), _fill(word))
-        sizes = (drawing.font(pixels) for pixels in range(_TILE + 1, 1, -1))
-        face = next(face for face in sizes if _ink_fits(face.getbbox(_symbol(word))))
-        left, top, right, bottom = face.getbbox(_symbol(word))
-        corner = ((_TILE + 1 - left - right) / 2, (_TILE + 1 - top - bottom) / 2)  # the frame takes the left and top
-        ImageDraw.Draw(box).text(corner, _symbol(word), font=face, fill=BLACK)
-    return _PALETTE.quantise(drawing.frame(box, BLACK, sides="lt"))
-
-
-def _ink_fits(box: tuple[float, float, float, float]) -> bool:
-    """Whether ink (left, top, right, bottom) leaves a pixel of margin inside a compact cell's frame."""
-    left, top, right, bottom = box
-    return max(right - left, bottom - top) <= _TILE - 3

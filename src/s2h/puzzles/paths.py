@@ -1,31 +1,25 @@
 """Families of paths through a table: straight pieces at random, meanders, spirals, and mixtures of the last two.
 
 A family draws; it promises nothing of the number of cells and turns, because borders and trimming cut paths short.
-Who needs a certain number measures (``len``, ``turns``) and draws again. Every path must pass ``is_clear``.
+Who needs a certain number measures (its cells, its turns) and draws again. Every path must pass ``is_clear``.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from functools import lru_cache
-from itertools import pairwise
 from typing import Annotated, Literal, TypeVar
 
 import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from s2h.puzzles.tables import Cell
+from s2h.puzzles.task import Split
 from s2h.settings import Settings
 
 T = TypeVar("T")
 
 _APART = 2  # cells: the least distance of a random path's detour from the line of its end, as in the paper
-
-
-def turns(path: tuple[Cell, ...]) -> int:
-    """How often a path of neighbouring cells changes its direction."""
-    steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(path)]
-    return sum(first != second for first, second in pairwise(steps))
 
 
 def is_clear(path: tuple[Cell, ...]) -> bool:
@@ -45,10 +39,16 @@ class Family(Settings):
     Attributes:
         pieces: numbers of pieces, each as likely as the others; what counts as a piece is said by the family.
         share: weight of this family among a level's families.
+        eval_share: its weight among evaluation puzzles; the same where it is not given.
     """
 
     pieces: tuple[PositiveInt, ...] = Field(min_length=1, description="numbers of pieces, drawn uniformly")
     share: float = Field(gt=0, description="weight of this family among the level's families")
+    eval_share: float | None = Field(None, ge=0, description="its weight among evaluation puzzles, where it differs")
+
+    def share_of(self, split: Split) -> float:
+        """The family's weight in a split."""
+        return self.share if split == "train" or self.eval_share is None else self.eval_share
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, shape: Cell) -> tuple[Cell, ...]:

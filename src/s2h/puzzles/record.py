@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any
 
 import pyarrow as pa
@@ -25,7 +26,9 @@ class Record:
         text: the puzzle as text.
         text_question: what is asked when the puzzle is given as text.
         image_question: what is asked when the puzzle is given as an image.
+        conversion_question: what is asked when the image is only to be written down as text.
         reasoning: the chain of thought, the same for both modalities.
+        alternatives: other wordings of the chain of thought, each with its ``name`` and its ``reasoning``.
         answer_block: how every response ends; its last line is ``Answer: `` and the answer.
         answer: the answer alone.
         puzzle: the symbolic puzzle as JSON; text, image and answer are functions of it.
@@ -40,7 +43,9 @@ class Record:
     text: str
     text_question: str
     image_question: str
+    conversion_question: str
     reasoning: str
+    alternatives: list[dict[str, str]]
     answer_block: str
     answer: str
     puzzle: str
@@ -57,10 +62,14 @@ SCHEMA = pa.schema(
         ("text", pa.string()),
         ("text_question", pa.string()),
         ("image_question", pa.string()),
+        ("conversion_question", pa.string()),
         ("reasoning", pa.string()),
+        ("alternatives", pa.list_(pa.struct([("name", pa.string()), ("reasoning", pa.string())]))),
         ("answer_block", pa.string()),
         ("answer", pa.string()),
         ("puzzle", pa.string()),
         ("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
-    ]
+    ],
+    # Tells Hugging Face's datasets that the image column holds pictures, so that it decodes them by itself.
+    metadata={"huggingface": json.dumps({"info": {"features": {"image": {"_type": "Image"}}}})},
 )

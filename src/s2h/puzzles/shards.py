@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,10 +14,15 @@ import pyarrow.parquet as pq
 from s2h.errors import DataError
 from s2h.files import whole_file
 from s2h.puzzles.record import SCHEMA, Record
-from s2h.puzzles.task import Level, Task
+from s2h.puzzles.task import Level, Split, Task
 from s2h.seeding import generator
 
+P = TypeVar("P")
+
+
 _ROWS_PER_GROUP = 500  # images of one row group are read together: small enough to fetch, large enough to compress
+_TRIES = 10_000  # puzzles drawn for one record; sixteen on average for an evaluation set
+_EVAL_PART = 16  # one in so many contents belongs to evaluation sets
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,27 +32,58 @@ class PuzzleSet:
     Attributes:
         seed: seed of the study.
         level: SIMPLE, MEDIUM or HARD.
-        split: train or eval; the two draw on different random streams.
+        split: train or eval.
     """
 
     seed: int
     level: Level
-    split: str
+    split: Split
 
 
 def shard_count(puzzles: int, shard_size: int) -> int:
-    """Number of shards of a set; a set of no puzzles has none."""
+    """Number of shards that hold a set's first ``puzzles``; a set of none has none."""
     return -(-puzzles // shard_size)
 
 
-def shard_range(shard: int, *, puzzles: int, shard_size: int) -> tuple[int, int]:
-    """First index and the index after the last of a shard. All but the last shard stay as they are when a set grows."""
-    return shard * shard_size, min((shard + 1) * shard_size, puzzles)
+def shard_range(shard: int, shard_size: int) -> tuple[int, int]:
+    """First index of a shard and the index after its last.
+
+    Shards are always whole, whatever the size of the set, so that a set that grows gets new shards and keeps the old.
+    """
+    return shard * shard_size, (shard + 1) * shard_size
+
+
+def content_digest(text: str) -> int:
+    """64 bits that tell puzzles apart by their text form, which is all that their image shows too."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+def split_of(text: str) -> Split:
+    """The split to which a puzzle with this text form belongs.
+
+    Training and evaluation draw from different parts of all possible puzzles, so no set for training can ever share
+    one with a set for evaluation, whatever their levels, sizes and seeds.
+    """
+    return "train" if content_digest(text) % _EVAL_PART else "eval"
+
+
+def draw_puzzle(task: Task[P], which: PuzzleSet, index: int) -> tuple[P, str]:
+    """Puzzle ``index`` of a set and its text form: a function of seed, task settings, level, split and index alone."""
+    rng = generator(which.seed, "puzzle", task.name, which.level, which.split, index)
+    for _ in range(_TRIES):
+        puzzle = task.sample(rng, which.level, which.split)
+        text = task.describe(puzzle)
+        if split_of(text) == which.split:
+            return puzzle, text
+    raise DataError(
+        f"{task.title} {which.level}: no {which.split} puzzle among {_TRIES} draws, so its settings leave room for "
+        "very few puzzles: widen them."
+    )
 
 
 def make_record(task: Task[Any], which: PuzzleSet, index: int) -> Record:
-    """Puzzle ``index`` of a set: a function of the seed, the task's settings, level, split and index alone."""
-    puzzle = task.sample(generator(which.seed, "puzzle", task.name, which.level, which.split, index), which.level)
+    """All that is stored of puzzle ``index`` of a set."""
+    puzzle, text = draw_puzzle(task, which, index)
     puzzle_id = f"{task.name}-{which.level}-{which.split}-{index:07d}"
     return Record(
         puzzle_id=puzzle_id,
@@ -54,10 +91,12 @@ def make_record(task: Task[Any], which: PuzzleSet, index: int) -> Record:
         level=which.level,
         split=which.split,
         index=index,
-        text=task.describe(puzzle),
+        text=text,
         text_question=task.question(puzzle, "text"),
         image_question=task.question(puzzle, "image"),
+        conversion_question=task.conversion_question(),
         reasoning=task.reason(puzzle),
+        alternatives=[{"name": name, "reasoning": chain} for name, chain in task.alternatives(puzzle).items()],
         answer_block=task.answer_block(puzzle),
         answer=task.answer(puzzle),
         puzzle=task.to_json(puzzle),
@@ -77,11 +116,16 @@ def write_shard(
         span: the indexes that it holds.
         progress: called with the number of puzzles made so far, after each row group.
     """
-    with whole_file(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, compression="zstd") as writer:
+    texts = [name for name in SCHEMA.names if name != "image"]  # images are compressed already, and never alike
+    with (
+        whole_file(path) as temporary,
+        pq.ParquetWriter(temporary, SCHEMA, compression="zstd", use_dictionary=texts, write_statistics=texts) as writer,
+    ):
         for start in range(*span, _ROWS_PER_GROUP):
             stop = min(start + _ROWS_PER_GROUP, span[1])
-            rows = [dataclasses.asdict(make_record(task, which, index)) for index in range(start, stop)]
-            writer.write_table(pa.Table.from_pylist(rows, schema=SCHEMA))
+            records = [make_record(task, which, index) for index in range(start, stop)]
+            columns = {name: [getattr(record, name) for record in records] for name in SCHEMA.names}
+            writer.write_table(pa.Table.from_pydict(columns, schema=SCHEMA))
             progress(stop - span[0])
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field, model_validator
 
-from s2h.errors import ConfigError, DataError
-from s2h.puzzles.paths import AnyFamily, is_clear, turns
-from s2h.puzzles.tables import Table, TableSettings, TableTask
-from s2h.puzzles.task import Level, LevelSettings, Span
+from s2h.errors import DataError
+from s2h.puzzles.paths import AnyFamily, is_clear
+from s2h.puzzles.tables import Table, TableSettings, TableTask, turns
+from s2h.puzzles.task import Level, LevelSettings, Span, Split
 
 _TRIES = 10_000  # draws for one puzzle; the shipped settings accept a tenth or more of the draws of every family
 
@@ -20,8 +20,8 @@ class PathLevel(LevelSettings):
     two in five of some HARD spirals turn no more often than SIMPLE ones. Here a level holds what is measured: a path
     whose turns or cells are outside the level's ranges is drawn again.
 
-    The paper trains HARD on three families in equal parts and evaluates HARD on compositional paths alone; here a
-    level has the same families in training and evaluation.
+    As in the paper, a family may have another share among evaluation puzzles than in training: the paper trains HARD
+    on three families in equal parts and evaluates HARD on compositional paths alone.
 
     Attributes:
         families: kinds of paths with their shares; rejection keeps the shares, as the family is drawn once a puzzle.
@@ -32,6 +32,17 @@ class PathLevel(LevelSettings):
     families: tuple[AnyFamily, ...] = Field(min_length=1, description="kinds of paths with their shares")
     turns: Span = Field(description="range of the number of turns of a path")
     path_length: Span = Field(description="range of the number of highlighted cells")
+
+    @model_validator(mode="after")
+    def _every_split_has_a_family(self) -> PathLevel:
+        if not any(family.share_of("eval") for family in self.families):
+            raise ValueError("every family has eval_share 0: evaluation puzzles need at least one family")
+        return self
+
+    def family(self, place: float, split: Split) -> AnyFamily:
+        """The family that lies at ``place``, from 0 to 1, when all of them are laid side by side by their shares."""
+        shares = np.cumsum([family.share_of(split) for family in self.families])
+        return self.families[int(np.searchsorted(shares, place * shares[-1], side="right"))]
 
 
 class TableReadoutSettings(TableSettings):
@@ -76,16 +87,13 @@ class TableReadout(TableTask):
     title = "Table Readout"
     settings_type = TableReadoutSettings
 
-    def sample(self, rng: np.random.Generator, level: Level) -> Table:
+    def sample(self, rng: np.random.Generator, level: Level, split: Split) -> Table:
         """A path of one of the level's families, by share; table size and path are drawn together until both fit.
 
         Sizes are uniform before rejection. Where long paths are wanted, small tables therefore become rarer.
         """
-        if level not in self.settings.levels:
-            raise ConfigError(f"{self.title} has no level {level}: its levels are {', '.join(self.settings.levels)}.")
-        chosen: PathLevel = self.settings.levels[level]
-        shares = np.array([family.share for family in chosen.families])
-        family = chosen.families[int(rng.choice(len(shares), p=shares / shares.sum()))]
+        chosen: PathLevel = self.level(level)
+        family = chosen.family(rng.random(), split)
         for _ in range(_TRIES):
             rows, columns = (
                 int(rng.integers(low, high + 1)) for low, high in (self.settings.rows, self.settings.columns)
@@ -97,6 +105,10 @@ class TableReadout(TableTask):
             f"{self.title} {level}: none of {_TRIES} {family.family} paths had {list(chosen.turns)} turns and "
             f"{list(chosen.path_length)} cells. Widen these ranges, or change the family's pieces or the table's size."
         )
+
+    def measures(self, puzzle: Table) -> dict[str, int]:
+        """Cells and turns of the path."""
+        return {"path length": len(puzzle.path), "turns": turns(puzzle.path)}
 
 
 def _within(number: int, span: Span) -> bool:

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from functools import lru_cache
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from s2h.puzzles import drawing
-from s2h.puzzles.drawing import BLACK, RGB, WHITE, Indexes
+from s2h.puzzles.drawing import tables as drawing
+from s2h.puzzles.drawing.tables import Cell
 from s2h.puzzles.task import Modality, Span, Task, TaskSettings, Verdict, final_answer
 
-Cell = tuple[int, int]
-"""(row, column), both from 0."""
-
-DIGITS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
 MONTHS = (
     "January", "February", "March", "April", "May", "June",
     "July", "August", "September", "October", "November", "December",
@@ -30,16 +26,6 @@ _PREFIXES = ("Nova", "Flux", "Terra", "Echo", "Zephyr", "Quartz", "Ember", "Lume
 PRODUCTS = tuple(f"{prefix} {noun}" for prefix in _PREFIXES for noun in _NOUNS)
 COMPACT_ROWS = tuple("nopqrstuvwxyz")
 COMPACT_COLUMNS = tuple("abcdefghijklm")
-
-NAVY: RGB = (0x40, 0x46, 0x6E)
-GREY: RGB = (0xF5, 0xF5, 0xF5)
-YELLOW: RGB = (255, 255, 0)
-
-_PALETTE = drawing.Palette((WHITE, BLACK), (GREY, BLACK), (YELLOW, BLACK), (NAVY, WHITE), (NAVY, BLACK))
-_PAGE = (1500, 800)  # pixels; 15 x 8 inches at 100 dpi in the paper
-_POINT = 100 / 72  # pixels in a point at 100 dpi
-_RIGHT = 1420  # right edge of the table, between the paper's 1400 and 1430 pixels
-_TILE = 16  # pixels in a compact cell: one patch of the tiny model's vision tower
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -81,14 +67,14 @@ class TableSettings(TaskSettings):
     @model_validator(mode="after")
     def _names_suffice(self) -> Self:
         compact = self.style == "compact"
-        for side, span, names in (
-            ("rows", self.rows, COMPACT_ROWS if compact else PRODUCTS),
-            ("columns", self.columns, COMPACT_COLUMNS if compact else MONTHS),
+        for side, span, most in (
+            ("rows", self.rows, len(COMPACT_ROWS) if compact else drawing.MOST_ROWS),
+            ("columns", self.columns, len(COMPACT_COLUMNS if compact else MONTHS)),
         ):
-            if not 1 <= span[0] <= span[1] <= len(names):
+            if not 1 <= span[0] <= span[1] <= most:
                 raise ValueError(
-                    f"{side} is {list(span)}, but the {self.style} style names at most {len(names)} {side}: "
-                    f"choose numbers from 1 to {len(names)}"
+                    f"{side} is {list(span)}, but the {self.style} style has room and names for at most {most} "
+                    f"{side}: choose numbers from 1 to {most}"
                 )
         return self
 
@@ -101,23 +87,20 @@ class TableTask(Task[Table]):
     """One sentence of the question on how the path runs; empty when it may run anywhere."""
 
     @property
-    def compact(self) -> bool:
-        """Whether tables are small images and single words."""
-        return bool(self.settings.style == "compact")
-
-    @property
-    def compact_side(self) -> int:
-        rows, columns = self.settings.rows[1], self.settings.columns[1]
-        return _TILE * (1 + max(int(rows), int(columns)))
+    def image_size(self) -> tuple[int, int]:
+        if not self.compact:
+            return drawing.PAGE
+        side = drawing.TILE * (1 + max(int(self.settings.rows[1]), int(self.settings.columns[1])))
+        return side, side
 
     def fill(self, rng: np.random.Generator, shape: tuple[int, int], path: tuple[Cell, ...]) -> Table:
         """Draw names and values for a table of ``shape`` (rows, columns) around a path."""
         if self.compact:  # names in order: the tiny model's short training goes into cells, paths and sums
             row_names, column_names = COMPACT_ROWS[: shape[0]], COMPACT_COLUMNS[: shape[1]]
         else:
-            row_names = tuple(PRODUCTS[i] for i in rng.permutation(len(PRODUCTS))[: shape[0]])
-            column_names = tuple(MONTHS[i] for i in rng.permutation(len(MONTHS))[: shape[1]])
-        values = tuple(tuple(int(v) for v in row) for row in rng.integers(0, 10, shape))
+            row_names = tuple(PRODUCTS[i] for i in rng.permutation(len(PRODUCTS))[: shape[0]].tolist())
+            column_names = tuple(MONTHS[i] for i in rng.permutation(len(MONTHS))[: shape[1]].tolist())
+        values = tuple(tuple(row) for row in rng.integers(0, 10, shape).tolist())
         return Table(row_names, column_names, values, path)
 
     def answer(self, puzzle: Table) -> str:
@@ -139,11 +122,26 @@ class TableTask(Task[Table]):
             "Write your result on the last line as 'Answer: ' followed by the total."
         )
 
+    def conversion_question(self) -> str:
+        if self.compact:
+            return "write the table"
+        return (
+            "The table shows the sales of products (rows) by month (columns). Each value is a digit, spelled as an "
+            "English word. Some cells are yellow. Write the whole table as a LaTeX table: values as digits, and a star "
+            "after the digit of every yellow cell."
+        )
+
     def reason(self, puzzle: Table) -> str:
         return _compact_chain(puzzle) if self.compact else _paper_chain(puzzle)
 
     def render(self, puzzle: Table) -> bytes:
-        return _PALETTE.png(_draw_compact(puzzle, self.compact_side) if self.compact else _draw_page(puzzle))
+        content = puzzle.row_names, puzzle.column_names, puzzle.values, frozenset(puzzle.path)
+        if self.compact:
+            return drawing.draw_compact(*content, side=self.image_size[0])
+        return drawing.draw_page(*content)
+
+    def measures(self, puzzle: Table) -> dict[str, int]:
+        return {"path length": len(puzzle.path)}
 
     def judge(self, puzzle: Table, reply: str) -> Verdict:
         found = re.fullmatch(r"(\d{1,6})\.?", final_answer(reply) or "")
@@ -157,7 +155,15 @@ class TableTask(Task[Table]):
         rows, columns = COMPACT_ROWS[: self.settings.rows[1]], COMPACT_COLUMNS[: self.settings.columns[1]]
         cells = {f"{column}:{star}{digit}" for column in columns for star in ("", "*") for digit in range(10)}
         numbers = {str(n) for n in range(9 * len(rows) * len(columns) + 1)}
-        return frozenset({*rows, *columns, *cells, *numbers, "from", "to", "=", "Answer:"})
+        return frozenset(
+            {*rows, *columns, *cells, *numbers, "from", "to", "=", "Answer:", *self.conversion_question().split()}
+        )
+
+
+def turns(path: tuple[Cell, ...]) -> int:
+    """How often a path changes its direction; the leap from a row's end to the next row's start is a change too."""
+    steps = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(path)]
+    return sum(first != second for first, second in pairwise(steps))
 
 
 def _latex(puzzle: Table) -> str:
@@ -210,59 +216,3 @@ def _compact_chain(puzzle: Table) -> str:
         total += value
         lines.append(f"{' '.join(puzzle.place(cell))} {value} = {total}")
     return "\n".join(lines)
-
-
-@lru_cache(maxsize=8192)
-def _sprite(text: str, size: tuple[int, int], kind: str, pixels: float, left: int | None) -> Indexes:
-    fill, ink = {"body": (GREY, BLACK), "path": (YELLOW, BLACK), "head": (NAVY, WHITE)}[kind]
-    box = drawing.draw_label(size, text, pixels=pixels, fill=fill, ink=ink, bold=kind == "head", left=left)
-    return _PALETTE.quantise(drawing.frame(box, BLACK))
-
-
-def _draw_page(puzzle: Table) -> Indexes:
-    """The paper's page: left-anchored table, centred from top to bottom, words for digits, no cell above the names."""
-    rows, columns = len(puzzle.row_names), len(puzzle.column_names)
-    height = min(77, int((_PAGE[1] - 105) / rows))  # 77 px up to nine rows, 69 at ten, as in the paper
-    label_width = _label_width(puzzle.row_names)
-    width = (_RIGHT - label_width) // columns
-    top = (_PAGE[1] - height * (rows + 1)) // 2
-    canvas = _PALETTE.canvas(*_PAGE)
-    path = set(puzzle.path)
-    for column, name in enumerate(puzzle.column_names):
-        pixels = (14 if len(name) > 6 else 16) * _POINT
-        head = _sprite(name, (width + 1, height + 1), "head", pixels, None)
-        drawing.paste(canvas, head, label_width + column * width, top)
-    for row, name in enumerate(puzzle.row_names):
-        y = top + (row + 1) * height
-        drawing.paste(canvas, _sprite(name, (label_width + 1, height + 1), "head", 16 * _POINT, 32), 0, y)
-        for column, value in enumerate(puzzle.values[row]):
-            kind = "path" if (row, column) in path else "body"
-            cell = _sprite(DIGITS[value], (width + 1, height + 1), kind, 16 * _POINT, None)
-            drawing.paste(canvas, cell, label_width + column * width, y)
-    return canvas
-
-
-@lru_cache(maxsize=4096)
-def _label_width(names: tuple[str, ...]) -> int:
-    return round(max(drawing.font(16 * _POINT, bold=True).getlength(name) for name in names)) + 48
-
-
-def _draw_compact(puzzle: Table, side: int) -> Indexes:
-    """A square of 16-pixel tiles, the table at its top left: one patch of the vision tower is one cell."""
-    canvas = _PALETTE.canvas(side, side)
-    path = set(puzzle.path)
-    for column, name in enumerate(puzzle.column_names):
-        drawing.paste(canvas, _tile(name, "head"), (column + 1) * _TILE, 0)
-    for row, name in enumerate(puzzle.row_names):
-        drawing.paste(canvas, _tile(name, "head"), 0, (row + 1) * _TILE)
-        for column, value in enumerate(puzzle.values[row]):
-            tile = _tile(str(value), "path" if (row, column) in path else "body")
-            drawing.paste(canvas, tile, (column + 1) * _TILE, (row + 1) * _TILE)
-    return canvas
-
-
-@lru_cache(maxsize=256)
-def _tile(text: str, kind: str) -> Indexes:
-    fill, ink = {"body": (GREY, BLACK), "path": (YELLOW, BLACK), "head": (NAVY, WHITE)}[kind]
-    box = drawing.draw_label((_TILE, _TILE), text, pixels=12, fill=fill, ink=ink, margin=0)
-    return _PALETTE.quantise(drawing.frame(box, BLACK, sides="lt"))

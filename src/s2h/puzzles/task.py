@@ -13,9 +13,12 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 import numpy as np
 from pydantic import AfterValidator, Field, TypeAdapter
 
+from s2h.errors import ConfigError
+from s2h.registry import unknown
 from s2h.settings import Settings
 
 Level = Literal["SIMPLE", "MEDIUM", "HARD"]
+Split = Literal["train", "eval"]
 Modality = Literal["text", "image"]
 Style = Literal["paper", "compact"]
 
@@ -36,8 +39,8 @@ class LevelSettings(Settings):
     """How many puzzles a level has. Tasks add what makes a puzzle of that level.
 
     Attributes:
-        train: number of training puzzles.
-        eval: number of evaluation puzzles.
+        train: number of training puzzles; shards are made whole, so a few more may be made than are used.
+        eval: number of evaluation puzzles; likewise.
     """
 
     train: int = Field(ge=0)
@@ -92,9 +95,31 @@ class Task(ABC, Generic[P]):
     def __init__(self, settings: Any) -> None:
         self.settings = settings
 
+    @property
+    def compact(self) -> bool:
+        """Whether puzzles are small images and single words, as the tiny model reads them."""
+        return bool(self.settings.style == "compact")
+
+    def level(self, level: Level) -> Any:
+        """The settings of a level; raises ConfigError where the task has no such level."""
+        if level not in self.settings.levels:
+            raise ConfigError(f"{self.title}: {unknown('level', level, self.settings.levels)}")
+        return self.settings.levels[level]
+
+    @property
     @abstractmethod
-    def sample(self, rng: np.random.Generator, level: Level) -> P:
-        """Draw a solvable puzzle of ``level``; raises DataError when the settings allow none."""
+    def image_size(self) -> tuple[int, int]:
+        """Width and height in pixels of every image; compact ones are squares, their side a multiple of 16."""
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator, level: Level, split: Split) -> P:
+        """Draw a solvable puzzle of ``level``; raises DataError when the settings allow none.
+
+        Args:
+            rng: the only source of chance.
+            level: what the puzzle must be like.
+            split: for tasks whose evaluation puzzles are drawn in other shares than those for training.
+        """
 
     @abstractmethod
     def answer(self, puzzle: P) -> str:
@@ -109,8 +134,21 @@ class Task(ABC, Generic[P]):
         """What is asked, worded for a puzzle given as ``modality``."""
 
     @abstractmethod
+    def conversion_question(self) -> str:
+        """What is asked when the image is to be written down as text, and no more."""
+
+    @abstractmethod
     def reason(self, puzzle: P) -> str:
         """The chain of thought that leads to the answer, without the answer block."""
+
+    @property
+    def alternative_chains(self) -> tuple[str, ...]:
+        """Names of other ways to word the chain of thought."""
+        return ()
+
+    def alternatives(self, puzzle: P) -> dict[str, str]:
+        """The chain of thought in each of those ways, by name."""
+        return {}
 
     @abstractmethod
     def render(self, puzzle: P) -> bytes:
@@ -120,10 +158,9 @@ class Task(ABC, Generic[P]):
     def judge(self, puzzle: P, reply: str) -> Verdict:
         """Judge any text that a model may write; never raises, never evaluates it."""
 
-    @property
-    def compact_side(self) -> int:
-        """Side in pixels of the square images of the compact style."""
-        return 96
+    def measures(self, puzzle: P) -> dict[str, int]:
+        """What makes the puzzle more or less hard, as numbers with names, e.g. ``{"turns": 3}``."""
+        return {}
 
     @abstractmethod
     def words(self) -> frozenset[str]:

@@ -1,0 +1,142 @@
+"""Reading our own pictures back: colours, lines, and the words and symbols in boxes.
+
+Nothing here uses the code that draws. Words and symbols are told by comparing their ink with each candidate, set afresh
+in the same typeface.
+
+Shapes: a picture is ``uint8[height, width]`` of indexes into its colours; a mask is ``bool[height, width]``.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from s2h.validation.checker import Mismatch
+
+RGB = tuple[int, int, int]
+Mask = NDArray[np.bool_]
+
+_GLYPH = (160, 20)  # width and height in pixels to which inks are brought before they are compared
+_CLEAR = 0.8  # the best candidate must differ from the ink by no more than this part of what the second best does
+
+
+class Picture:
+    """A decoded PNG file with indexed colours.
+
+    Attributes:
+        indexes: ``uint8[height, width]``.
+        colours: the colour of each index.
+    """
+
+    def __init__(self, png: bytes) -> None:
+        try:
+            with Image.open(io.BytesIO(png)) as image:
+                self.indexes = np.asarray(image)
+                palette = image.getpalette("RGB")
+        except (OSError, SyntaxError) as error:
+            raise Mismatch("image", f"the image cannot be opened: {error}") from None
+        if self.indexes.ndim != 2 or not palette:
+            raise Mismatch("image", "the image has no indexed colours")
+        self.colours: list[RGB] = [(r, g, b) for r, g, b in np.array(palette).reshape(-1, 3).tolist()]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.indexes.shape[1], self.indexes.shape[0]
+
+    def index(self, colour: RGB) -> int:
+        """The index of a colour, -1 where the picture has none of it."""
+        return self.colours.index(colour) if colour in self.colours else -1
+
+    def is_colour(self, colour: RGB) -> Mask:
+        """Where the picture has exactly this colour."""
+        return self.indexes == self.index(colour)
+
+    def part(self, left: int, top: int, right: int, bottom: int) -> Part:
+        """The pixels from (left, top) to before (right, bottom)."""
+        return Part(self, self.indexes[top:bottom, left:right])
+
+
+class Part:
+    """A box cut out of a picture: one fill, and ink on it.
+
+    Attributes:
+        fill: colour of the pixel at its upper left, which is taken for the background.
+    """
+
+    def __init__(self, picture: Picture, indexes: NDArray[np.uint8]) -> None:
+        self._picture, self._indexes = picture, indexes
+        self.fill = picture.colours[int(indexes[0, 0])]
+
+    def ink(self) -> NDArray[np.uint8] | None:
+        """The indexes of the smallest box that holds all that is not the fill; None where there is nothing."""
+        covered = self._indexes != self._indexes[0, 0]
+        rows, columns = np.flatnonzero(covered.any(axis=1)), np.flatnonzero(covered.any(axis=0))
+        if not len(rows):
+            return None
+        return self._indexes[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+    def cover(self, ink: NDArray[np.uint8], colour: RGB) -> NDArray[np.uint8]:
+        """How much of each pixel is covered by ``colour``, from 0 to 255."""
+        fill, full = np.array(self.fill), np.array(colour)
+        change = np.abs(np.array(self._picture.colours)[ink] - fill).sum(axis=2)
+        cover: NDArray[np.uint8] = np.clip(255 * change / np.abs(full - fill).sum(), 0, 255).astype(np.uint8)
+        return cover
+
+
+class Reader:
+    """Tells which of some words or symbols a box shows.
+
+    Args:
+        texts: what is looked for, by name.
+        face: the typeface; its size does not matter, as inks are compared at one size.
+        colour: of the ink.
+    """
+
+    def __init__(self, texts: dict[str, str], face: ImageFont.FreeTypeFont, colour: RGB) -> None:
+        self._names, self._colour = list(texts), colour
+        self._shapes = np.stack([_normal(_typeset(text, face)) for text in texts.values()])
+        self._known: dict[tuple[RGB, tuple[int, ...], bytes], str] = {}
+
+    def read(self, part: Part) -> str:
+        """The name of what the box shows; empty where it shows nothing; raises Mismatch where that is not clear."""
+        ink = part.ink()
+        if ink is None:
+            return ""
+        key = (part.fill, ink.shape, ink.tobytes())  # few inks differ, as the same sprites come again and again
+        if key not in self._known:
+            self._known[key] = self._nearest(part.cover(ink, self._colour))
+        return self._known[key]
+
+    def _nearest(self, ink: NDArray[np.uint8]) -> str:
+        differences = np.abs(self._shapes - _normal(ink)).mean(axis=1)
+        best, second = np.argsort(differences)[:2]
+        if differences[best] > _CLEAR * differences[second]:
+            raise Mismatch("image", f"unreadable: {self._names[best]!r} or {self._names[second]!r}")
+        return self._names[best]
+
+
+def _typeset(text: str, face: ImageFont.FreeTypeFont) -> NDArray[np.uint8]:
+    """The ink of a text, ``uint8[height, width]``, cut to its smallest box."""
+    reach = round(face.getlength(text) + 2 * face.size)
+    page = Image.new("L", (2 * reach, 2 * reach), 0)
+    ImageDraw.Draw(page).text((reach, reach), text, font=face, fill=255)
+    return np.asarray(page.crop(page.getbbox()))
+
+
+def _normal(ink: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """An ink at one size, and its proportions, as one list of numbers."""
+    height, width = ink.shape
+    scaled = Image.fromarray(ink).resize(_GLYPH, Image.Resampling.BOX)
+    proportion = np.full(_GLYPH[0] * _GLYPH[1] // 4, 255 * width / (width + height), dtype=np.float32)
+    return np.concatenate([np.asarray(scaled, dtype=np.float32).ravel(), proportion])
+
+
+def runs(mask: Sequence[bool] | NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """The stretches of True as (first, index after the last)."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
+    return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
