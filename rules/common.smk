@@ -6,9 +6,12 @@ import sys
 from s2h.config import load_config
 from s2h.errors import S2HError
 from s2h.provenance import code_digest
-from s2h.puzzles.record import SPLITS
+from s2h.publishing.gallery import TEMPLATE
+from s2h.puzzles.record import MODALITIES, SPLITS
 from s2h.puzzles.registry import TASKS
 from s2h.puzzles.shards import shard_count, shard_range
+from s2h.supervision.recipes import count
+from s2h.validation.registry import CHECKERS
 
 try:
     CONFIG = load_config(config)
@@ -36,15 +39,56 @@ wildcard_constraints:
     model=one_of(CONFIG.models),
     seed=r"\d+",
     phase=r"\d+",
+    modality=one_of(MODALITIES),
 
 
-def shard_paths(task, level, split):
-    """The shards of a puzzle set, in order."""
-    puzzles = getattr(CONFIG.task(task).levels[level], split)
+def shard_names(task, level, split, puzzles=None):
+    """Names of the files that hold a set's first puzzles (all that the config asks for by default), in order."""
+    puzzles = puzzles or getattr(CONFIG.task(task).levels[level], split)
+    shards = shard_count(puzzles, getattr(CONFIG.shard_size, split))
     return [
-        f"{RESULTS}/puzzles/{task}/{level}/{split}/shard-{shard:05d}.parquet"
-        for shard in range(shard_count(puzzles, CONFIG.shard_size))
+        f"{task}/{level}/{split}/shard-{shard:05d}.parquet" for shard in range(shards)
     ]
+
+
+def shard_paths(task, level, split, puzzles=None):
+    """Those files."""
+    return [
+        f"{RESULTS}/puzzles/{name}" for name in shard_names(task, level, split, puzzles)
+    ]
+
+
+def check_paths(wildcards):
+    """What was found in each shard of a task, by level and split."""
+    return {
+        level: {
+            split: [
+                f"{RESULTS}/checks/{name}"
+                for name in shard_names(wildcards.task, level, split)
+            ]
+            for split in SPLITS
+        }
+        for level in CONFIG.task(wildcards.task).levels
+    }
+
+
+def all_checks(wildcards):
+    """The same as one list."""
+    return [
+        path
+        for sets in check_paths(wildcards).values()
+        for paths in sets.values()
+        for path in paths
+    ]
+
+
+def set_sizes(wildcards):
+    """How many puzzles the config asks for, by level and split."""
+    levels = CONFIG.task(wildcards.task).levels.items()
+    return {
+        level: {split: getattr(settings, split) for split in SPLITS}
+        for level, settings in levels
+    }
 
 
 def task_settings(task, levels=None):
@@ -69,17 +113,20 @@ def puzzle_settings(wildcards):
 
 def puzzle_span(wildcards):
     """First index and the index after the last of a shard."""
-    puzzles = getattr(
-        CONFIG.task(wildcards.task).levels[wildcards.level], wildcards.split
-    )
-    return list(
-        shard_range(int(wildcards.shard), puzzles=puzzles, shard_size=CONFIG.shard_size)
-    )
+    size = getattr(CONFIG.shard_size, wildcards.split)
+    return list(shard_range(int(wildcards.shard), size))
 
 
 def puzzle_code(wildcards):
     """Digest of the code that makes this task's puzzles, and no other's."""
     return code_digest("s2h.puzzles.shards", TASKS.module(wildcards.task))
+
+
+def checking_code(wildcards):
+    """Digest of the code that checks this task's puzzles, and of what it asks of the task itself."""
+    task = wildcards.task
+    checker = [CHECKERS.module(task)] if task in CHECKERS else []
+    return code_digest("s2h.validation.shards", TASKS.module(task), *checker)
 
 
 def mixture_phase(wildcards):
@@ -88,9 +135,15 @@ def mixture_phase(wildcards):
 
 
 def mixture_shards(wildcards):
-    """Train shards of every level that the phase draws on."""
-    levels = sorted({part.level for part in mixture_phase(wildcards).parts})
-    return {level: shard_paths(wildcards.task, level, "train") for level in levels}
+    """Train shards with the puzzles that the phase draws on, by level; a set that grows changes none of them."""
+    needed = {}
+    for counted in count(mixture_phase(wildcards), int(wildcards.budget)):
+        level = counted.part.level
+        needed[level] = max(needed.get(level, 1), counted.unique)
+    return {
+        level: shard_paths(wildcards.task, level, "train", puzzles)
+        for level, puzzles in sorted(needed.items())
+    }
 
 
 def source(model):
@@ -147,12 +200,40 @@ def scored_levels(wildcards):
     ]
 
 
+def eval_sizes(wildcards):
+    """Number of evaluation puzzles of each level."""
+    levels = CONFIG.task(wildcards.task).levels
+    return {level: levels[level].eval for level in scored_levels(wildcards)}
+
+
 def eval_shards(wildcards):
     """Evaluation shards of all levels."""
     return [
         path
         for level in scored_levels(wildcards)
         for path in shard_paths(wildcards.task, level, "eval")
+    ]
+
+
+def gallery_shards():
+    """The first evaluation shard of each task and level that has one."""
+    return {
+        task: {
+            level: shard_paths(task, level, "eval", 1)[0]
+            for level, settings in CONFIG.task(task).levels.items()
+            if settings.eval
+        }
+        for task in CONFIG.task_names()
+    }
+
+
+def evaluation_tables():
+    """Each evaluation set as a TSV file, given as text and as images."""
+    return [
+        f"{RESULTS}/tsv/{task}-{level}-{modality}.tsv"
+        for task, levels in gallery_shards().items()
+        for level in levels
+        for modality in MODALITIES
     ]
 
 

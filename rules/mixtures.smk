@@ -4,6 +4,8 @@
 rule make_mixture:
     input:
         shards=lambda wildcards: sum(mixture_shards(wildcards).values(), []),
+        # Nothing is trained on a set that failed; a report that changes and is good again makes nothing new.
+        validated=ancient(f"{RESULTS}/validation/{{task}}.json"),
     output:
         f"{RESULTS}/mixtures/{{task}}/{{recipe}}/{{budget}}/{{seed}}/phase-{{phase}}.parquet",
     log:

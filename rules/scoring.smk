@@ -5,6 +5,7 @@ rule score_model:
     input:
         model=final_model,
         shards=eval_shards,
+        validated=ancient(f"{RESULTS}/validation/{{task}}.json"),
     output:
         f"{RESULTS}/scores/{RUN}.parquet",
     log:
@@ -19,6 +20,7 @@ rule score_model:
             level: shard_paths(wildcards.task, level, "eval")
             for level in scored_levels(wildcards)
         },
+        puzzles=eval_sizes,
         task_settings=all_levels,
         settings=lambda wildcards: CONFIG.models[wildcards.model].scoring.model_dump(
             mode="json"

@@ -16,7 +16,9 @@ from s2h.puzzles.registry import TASKS
 from s2h.puzzles.task import TaskSettings
 from s2h.registry import unknown
 from s2h.settings import Settings
+from s2h.supervision.formats import FULL, NONE
 from s2h.supervision.recipes import Recipe, puzzles_needed
+from s2h.validation.report import ValidationSettings
 
 if TYPE_CHECKING:
     TasksSettings = Any
@@ -55,13 +57,26 @@ class Run:
     seed: int
 
 
+class ShardSize(Settings):
+    """Puzzles in a file. It decides how sets are cut, never what they hold; files are always full.
+
+    Attributes:
+        train: of training sets.
+        eval: of evaluation sets.
+    """
+
+    train: int = Field(5000, ge=1)
+    eval: int = Field(500, ge=1)
+
+
 class Config(Settings):
     """The whole config.
 
     Attributes:
         results: folder of everything that the workflow makes.
         seed: seed of the puzzles.
-        shard_size: puzzles in a shard; it decides how files are cut, never what they hold.
+        shard_size: puzzles in a file, by split.
+        validation: when a set of puzzles may be used.
         tasks: settings of the tasks.
         models: models by name.
         recipes: recipes by name.
@@ -70,7 +85,8 @@ class Config(Settings):
 
     results: str = "results"
     seed: int = Field(0, ge=0)
-    shard_size: int = Field(5000, ge=1)
+    shard_size: ShardSize = ShardSize()
+    validation: ValidationSettings = ValidationSettings()
     tasks: TasksSettings
     models: dict[str, ModelSettings]
     recipes: dict[str, Recipe]
@@ -105,6 +121,13 @@ class Config(Settings):
             raise ValueError(
                 f"the model {run.model} reads the compact style only: set tasks.{run.task}.style to compact"
             )
+        known = TASKS[run.task](task).alternative_chains
+        for part in itertools.chain(*(phase.parts for phase in recipe.phases)):
+            if part.chain not in (FULL, NONE, *known):
+                raise ValueError(
+                    f"the recipe {run.recipe}: {unknown('chain', part.chain, (FULL, NONE, *known))} These are the "
+                    f"chains of thought of {run.task} in the {task.style} style"
+                )
         for level, needed in puzzles_needed(recipe, run.budget).items():
             made = task.levels[level].train if level in task.levels else None
             if made is None:
@@ -121,6 +144,10 @@ class Config(Settings):
         """Settings of a task."""
         settings: TaskSettings = getattr(self.tasks, name)
         return settings
+
+    def task_names(self) -> list[str]:
+        """The tasks that have settings, in order of their names."""
+        return [name for name in TASKS if getattr(self.tasks, name) is not None]
 
     def all_runs(self) -> list[Run]:
         """Every run of the study once, in order."""

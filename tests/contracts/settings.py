@@ -118,7 +118,7 @@ _COMPACT: dict[str, dict[str, Any]] = {
         },
     },
     "visual_analogy": {
-        "sizes": [20, 27, 34, 41],
+        "sizes": [33, 40, 47],
         "held_out": _HELD_OUT,
         "levels": {"SIMPLE": {}, "HARD": {}},
     },

@@ -6,7 +6,7 @@ from s2h.files import whole_folder
 from s2h.logs import job_log
 from s2h.models.settings import TinySettings
 from s2h.models.tiny import build
-from s2h.puzzles.registry import TASKS
+from s2h.puzzles.registry import make_task
 from s2h.supervision.formats import WORDS
 
 if TYPE_CHECKING:
@@ -15,14 +15,13 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Unpack the rule and write the model folder."""
-    kind = TASKS[snakemake.wildcards.task]
-    task = kind(kind.settings_type.model_validate(snakemake.params.task_settings))
+    task = make_task(snakemake.wildcards.task, snakemake.params.task_settings)
     settings = TinySettings.model_validate(snakemake.params.settings)
     with whole_folder(snakemake.output[0]) as folder:
         build(
             settings,
             words=task.words() | WORDS,
-            image_size=task.compact_side,
+            image_size=task.image_size[0],
             seed=int(snakemake.wildcards.seed),
             folder=folder,
         )

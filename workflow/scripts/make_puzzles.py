@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from s2h.logs import Progress, job_log
-from s2h.puzzles.registry import TASKS
+from s2h.puzzles.registry import make_task
 from s2h.puzzles.shards import PuzzleSet, write_shard
 
 if TYPE_CHECKING:
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Unpack the rule and write the shard."""
-    kind = TASKS[snakemake.wildcards.task]
-    task = kind(kind.settings_type.model_validate(snakemake.params.settings))
+    task = make_task(snakemake.wildcards.task, snakemake.params.settings)
     which = PuzzleSet(snakemake.params.seed, snakemake.wildcards.level, snakemake.wildcards.split)
     start, stop = snakemake.params.span
     title = f"make puzzles, {task.title} {which.level} {which.split}, shard {snakemake.wildcards.shard}"

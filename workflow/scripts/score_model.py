@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from s2h.logs import job_log
 from s2h.models.settings import ScoringSettings
-from s2h.puzzles.registry import TASKS
+from s2h.puzzles.registry import make_task
 from s2h.scoring.engine import score
 
 if TYPE_CHECKING:
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Unpack the rule and write the scores."""
-    kind = TASKS[snakemake.wildcards.task]
     run = dict(snakemake.wildcards.items())
     score(
         snakemake.input.model,
-        task=kind(kind.settings_type.model_validate(snakemake.params.task_settings)),
+        task=make_task(snakemake.wildcards.task, snakemake.params.task_settings),
         shards=snakemake.params.shards,
+        puzzles=snakemake.params.puzzles,
         output=snakemake.output[0],
         settings=ScoringSettings.model_validate(snakemake.params.settings),
         work_dir=snakemake.params.work,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
+import re
 from typing import Any
 
 import pyarrow as pa
@@ -73,3 +75,10 @@ SCHEMA = pa.schema(
     # Tells Hugging Face's datasets that the image column holds pictures, so that it decodes them by itself.
     metadata={"huggingface": json.dumps({"info": {"features": {"image": {"_type": "Image"}}}})},
 )
+
+
+def descriptions() -> dict[str, str]:
+    """What each column holds, in the words of ``Record``."""
+    text = (inspect.getdoc(Record) or "").partition("Attributes:")[2]
+    parts = re.findall(r"^    (\w+): (.+?)(?=^    \w+: |\Z)", text, re.MULTILINE | re.DOTALL)
+    return {name: " ".join(words.split()) for name, words in parts}

@@ -127,6 +127,7 @@ def score(
     *,
     task: Task[Any],
     shards: Mapping[Level, Sequence[str]],
+    puzzles: Mapping[Level, int],
     output: str | Path,
     settings: ScoringSettings,
     work_dir: str | Path,
@@ -140,6 +141,7 @@ def score(
         model_folder: what ``save_pretrained`` wrote, model and processor.
         task: the task that the model was trained on.
         shards: evaluation shards of each level, in order.
+        puzzles: how many puzzles of each level are scored: the first of its shards.
         output: Parquet file of the scores: levels in the order of ``shards``, text before image.
         settings: how to decode.
         work_dir: folder for VLMEvalKit's files; what it held before is removed, so that nothing is ever reused.
@@ -150,7 +152,9 @@ def score(
         ModelError: the model cannot be loaded.
     """
     eval_sets = [
-        read_set(task.name, level, modality, paths) for level, paths in shards.items() for modality in _MODALITIES
+        read_set(task.name, level, modality, paths, puzzles[level])
+        for level, paths in shards.items()
+        for modality in _MODALITIES
     ]
     decoder = load_decoder(model_folder, settings)
     progress = Progress(f"score {identity['recipe']} on {task.name}", sum(len(each.rows) for each in eval_sets))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import polars as pl
@@ -51,15 +52,22 @@ class EvalSet:
         return f"{self.task}-{self.level}-{self.modality}"
 
 
-def read_set(task: str, level: Level, modality: Modality, shards: Sequence[str]) -> EvalSet:
-    """Read the puzzle shards of an evaluation set.
+def read_set(task: str, level: Level, modality: Modality, shards: Sequence[str], puzzles: int | None = None) -> EvalSet:
+    """Read an evaluation set from its puzzle shards.
+
+    Args:
+        task: registered name of the task.
+        level: level of the puzzles.
+        modality: how the puzzles are given.
+        shards: the set's Parquet files in order.
+        puzzles: how many of the first puzzles to take; all by default.
 
     Raises:
         DataError: a shard cannot be read, holds other puzzles (of another task or level, or of the training split), or
             a puzzle comes twice, or there is none.
     """
     columns = [*_COLUMNS, "image"] if shows_image(modality) else _COLUMNS
-    records = list(read_shards(list(shards), columns))
+    records = list(itertools.islice(read_shards(list(shards), columns), puzzles))
     for record in records:
         found = (record["task"], record["level"], record["split"])
         if found != (task, level, "eval"):

@@ -6,7 +6,7 @@ A mixture holds prompts and responses, and says in which shard and row an image 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,7 @@ SCHEMA = {
     "puzzle_id": pl.String,
     "level": pl.String,
     "format": pl.String,
+    "chain": pl.String,
     "prompt": pl.String,  # the user's turn, without the image
     "response": pl.String,  # the model's turn
     "image_shard": pl.String,  # Parquet file of the image, relative to the working folder; empty for text
@@ -55,21 +56,21 @@ def read_puzzles(shards: Sequence[str]) -> pl.DataFrame:
 def assemble(phase: Phase, *, budget: int, puzzles: dict[Level, pl.DataFrame], key: tuple[int, str]) -> pl.DataFrame:
     """The examples of a phase in training order, as rows of ``SCHEMA``.
 
-    The order is a function of the arguments alone. All formats of a level take the head of one shuffled list of
-    puzzles, so parts of equal size hold the same puzzles, and a smaller budget's puzzles are among a larger one's.
+    The order is a function of the arguments alone. All formats of a level take the first puzzles of its set, which
+    are in random order from the start; so parts of equal size hold the same puzzles, a smaller budget's puzzles are
+    among a larger one's, and a set that grows changes no mixture.
 
     Args:
         phase: what to assemble.
         budget: examples of the run; the phase sees its own multiple of it.
-        puzzles: what ``read_puzzles`` gave, by level.
-        key: seed of the study and a name for the random order, e.g. the task.
+        puzzles: what ``read_puzzles`` gave, by level; more than are needed do no harm.
+        key: seed of the training and a name for the random order, e.g. the task.
 
     Raises:
         DataError: a level has fewer puzzles than the phase needs.
     """
     counts = count(phase, budget)
-    lists = {level: _shuffled(frame.height, key, f"puzzles-{level}") for level, frame in sorted(puzzles.items())}
-    views = [_view(c, puzzles[c.part.level], lists[c.part.level]) for c in counts]
+    views = [_view(counted, puzzles[counted.part.level]) for counted in counts]
     epoch = pl.concat(views)
     order = [_epoch_order(phase, counts, key, e) for e in range(math.ceil(phase.epochs))]
     rows = np.concatenate(order)[: examples_seen(phase, budget)]
@@ -83,7 +84,7 @@ def _shuffled(size: int, key: tuple[int, str], name: str) -> np.ndarray:
     return generator(key[0], key[1], name).permutation(size)
 
 
-def _view(counted: PartCount, frame: pl.DataFrame, order: np.ndarray) -> pl.DataFrame:
+def _view(counted: PartCount, frame: pl.DataFrame) -> pl.DataFrame:
     """The examples of one part in one epoch."""
     part = counted.part
     if counted.unique > frame.height:
@@ -91,12 +92,16 @@ def _view(counted: PartCount, frame: pl.DataFrame, order: np.ndarray) -> pl.Data
             f"{part.format} needs {counted.unique} {part.level} puzzles, but only {frame.height} were made: "
             "raise the level's 'train' or lower the budget."
         )
-    chosen = frame[np.tile(order[: counted.unique], part.repeats)]
-    return chosen.select("puzzle_id", *_labels(part), prompt(part.format), response(part.format), *_image(part))
+    chosen = frame[np.tile(np.arange(counted.unique), part.repeats)]
+    said = prompt(part.format), response(part.format, part.chain)
+    view = chosen.select("puzzle_id", *_labels(part), *said, *_image(part))
+    if view["response"].null_count():
+        raise DataError(f"the puzzles of level {part.level} have no chain of thought called {part.chain!r}")
+    return view
 
 
-def _labels(part: Part) -> tuple[pl.Expr, pl.Expr]:
-    return pl.lit(part.level).alias("level"), pl.lit(part.format).alias("format")
+def _labels(part: Part) -> Iterator[pl.Expr]:
+    return (pl.lit(getattr(part, name)).alias(name) for name in ("level", "format", "chain"))
 
 
 def _image(part: Part) -> tuple[pl.Expr, pl.Expr]:

@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from s2h.puzzles.task import Level
 from s2h.settings import Settings
-from s2h.supervision.formats import Format
+from s2h.supervision.formats import FULL, Format
 
 
 def _fraction(value: Any) -> Any:
@@ -43,13 +43,21 @@ class Part(Settings):
         level: level of the puzzles.
         format: supervision format.
         share: share of the phase's examples.
+        chain: chain of thought in the responses: ``full``, ``none``, or an alternative of the task by its name.
         repeats: how often each example is written into one epoch.
     """
 
     level: Level
     format: Format
     share: Ratio = Field(gt=0, le=1)
+    chain: str = FULL
     repeats: int = Field(1, ge=1)
+
+    @model_validator(mode="after")
+    def _conversion_has_no_chain(self) -> Part:
+        if self.format == "image_to_text" and self.chain != FULL:
+            raise ValueError(f"image_to_text has no chain of thought, so leave chain away (found: {self.chain!r})")
+        return self
 
 
 class Phase(Settings):

@@ -76,16 +76,15 @@ class Part:
         """The indexes of the smallest box that holds all that is not the fill; None where there is nothing."""
         covered = self._indexes != self._indexes[0, 0]
         rows, columns = np.flatnonzero(covered.any(axis=1)), np.flatnonzero(covered.any(axis=0))
-        if not len(rows):
-            return None
-        return self._indexes[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        return self._indexes[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] if len(rows) else None
 
-    def cover(self, ink: NDArray[np.uint8], colour: RGB) -> NDArray[np.uint8]:
-        """How much of each pixel is covered by ``colour``, from 0 to 255."""
+    def shades(self, colour: RGB) -> NDArray[np.int64]:
+        """For each index how much of ``colour`` it has over the fill, from 0 to 255; -1 for any other mixture."""
         fill, full = np.array(self.fill), np.array(colour)
-        change = np.abs(np.array(self._picture.colours)[ink] - fill).sum(axis=2)
-        cover: NDArray[np.uint8] = np.clip(255 * change / np.abs(full - fill).sum(), 0, 255).astype(np.uint8)
-        return cover
+        colours = np.array(self._picture.colours)
+        share = (colours - fill) @ (full - fill) / np.square(full - fill).sum()
+        strange = np.abs(fill + share[:, None] * (full - fill) - colours).max(axis=1) > 1  # colours are rounded
+        return np.where(strange, -1, np.rint(255 * share).astype(np.int64))
 
 
 class Reader:
@@ -99,8 +98,9 @@ class Reader:
 
     def __init__(self, texts: dict[str, str], face: ImageFont.FreeTypeFont, colour: RGB) -> None:
         self._names, self._colour = list(texts), colour
-        self._shapes = np.stack([_normal(_typeset(text, face)) for text in texts.values()])
+        self._inks = [_typeset(text, face) for text in texts.values()]
         self._known: dict[tuple[RGB, tuple[int, ...], bytes], str] = {}
+        self._candidates: dict[tuple[int, ...], NDArray[np.float32]] = {}
 
     def read(self, part: Part) -> str:
         """The name of what the box shows; empty where it shows nothing; raises Mismatch where that is not clear."""
@@ -109,23 +109,42 @@ class Reader:
             return ""
         key = (part.fill, ink.shape, ink.tobytes())  # few inks differ, as the same sprites come again and again
         if key not in self._known:
-            self._known[key] = self._nearest(part.cover(ink, self._colour))
+            self._known[key] = self._nearest(ink, part.shades(self._colour))
         return self._known[key]
 
-    def _nearest(self, ink: NDArray[np.uint8]) -> str:
-        differences = np.abs(self._shapes - _normal(ink)).mean(axis=1)
+    def _nearest(self, ink: NDArray[np.uint8], shades: NDArray[np.int64]) -> str:
+        cover = shades[ink]
+        if cover.min() < 0:
+            raise Mismatch("image", f"ink of another colour than {self._colour}")
+        differences = np.abs(self._shapes(shades) - _normal(cover.astype(np.uint8))).mean(axis=1)
         best, second = np.argsort(differences)[:2]
         if differences[best] > _CLEAR * differences[second]:
             raise Mismatch("image", f"unreadable: {self._names[best]!r} or {self._names[second]!r}")
         return self._names[best]
 
+    def _shapes(self, shades: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The candidates in the shades that the picture has: ``float32[names, numbers]``."""
+        levels = np.unique(shades[shades >= 0])
+        key = tuple(levels.tolist())
+        if key not in self._candidates:
+            middles = (levels[1:] + levels[:-1]) / 2
+            inks = [levels[np.searchsorted(middles, ink)].astype(np.uint8) for ink in self._inks]
+            self._candidates[key] = np.stack([_normal(_trimmed(ink)) for ink in inks])
+        return self._candidates[key]
+
 
 def _typeset(text: str, face: ImageFont.FreeTypeFont) -> NDArray[np.uint8]:
-    """The ink of a text, ``uint8[height, width]``, cut to its smallest box."""
+    """The ink of a text on an ample page, ``uint8[height, width]``."""
     reach = round(face.getlength(text) + 2 * face.size)
     page = Image.new("L", (2 * reach, 2 * reach), 0)
     ImageDraw.Draw(page).text((reach, reach), text, font=face, fill=255)
-    return np.asarray(page.crop(page.getbbox()))
+    return np.asarray(page)
+
+
+def _trimmed(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The smallest box that holds all ink."""
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def _normal(ink: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -72,10 +72,14 @@ class Palette:
         return int(found[0])
 
     def shades(self, fill: RGB, ink: RGB) -> Indexes:
-        """For each amount of ink on a fill, from 0 to 255, the index of the nearest colour: ``uint8[256]``."""
-        share = np.linspace(0, 1, 256)[:, None]
-        mixed = (1 - share) * np.array(fill) + share * np.array(ink)
-        distance = np.abs(mixed[:, None] - self.colours[None]).sum(axis=2)
+        """For each amount of ink on a fill, from 0 to 255, the index of the nearest mixture of the two: ``uint8[256]``.
+
+        Colours of other mixtures are left out, near as they may be: they would tint the edges.
+        """
+        change = np.array(ink) - np.array(fill)
+        share = (self.colours - fill) @ change / np.square(change).sum()
+        strange = np.abs(fill + share[:, None] * change - self.colours).max(axis=1) > 1  # they are rounded
+        distance = np.abs(np.linspace(0, 1, 256)[:, None] - np.where(strange, np.inf, share))
         return distance.argmin(axis=1).astype(np.uint8)
 
     def canvas(self, width: int, height: int) -> Indexes:

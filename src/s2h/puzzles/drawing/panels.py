@@ -76,15 +76,16 @@ PAPER_PAGE = Page(
 """The paper's page, 8 x 9 inches at 100 dpi."""
 
 COMPACT_PAGE = Page(
-    size=(96, 96),
-    panel=24,
-    rows=tuple((x, y) for y in (0, 24, 48) for x in (0, 24, 48)),
-    options=tuple((x, 72) for x in (0, 24, 48, 72)),
-    lattice=(5.5, 12.5, 19.5),  # middles of pixels, so that a shape is the same pixels wherever it stands
+    size=(128, 128),
+    panel=32,
+    rows=tuple((x, y) for y in (0, 32, 64) for x in (0, 32, 64)),
+    options=tuple((x, 96) for x in (0, 32, 64, 96)),
+    lattice=(6.5, 15.5, 24.5),  # middles of pixels, so that a shape is the same pixels wherever it stands
     line=2,
     outline=1,
-    mark=16,
+    mark=20,
 )
+"""A panel is two patches of the tiny model's vision tower on each side."""
 
 
 def draw_page(page: Page, rows: Sequence[Panel], options: Sequence[Panel]) -> bytes:

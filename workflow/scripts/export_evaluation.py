@@ -1,0 +1,24 @@
+"""Write an evaluation set as a TSV file."""
+
+from typing import TYPE_CHECKING
+
+from s2h.logs import job_log
+from s2h.publishing.tables import write_tsv
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Unpack the rule and write the file."""
+    write_tsv(
+        snakemake.output[0],
+        snakemake.input.shards,
+        modality=snakemake.wildcards.modality,
+        puzzles=snakemake.params.puzzles,
+    )
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        main()
