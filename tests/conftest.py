@@ -44,5 +44,5 @@ def tiny_model(readout: ConsecutiveTableReadout, tmp_path_factory: pytest.TempPa
 
     folder = tmp_path_factory.mktemp("tiny")
     settings = TinySettings(vision_width=32, text_width=32, text_layers=1, feed_forward=64)
-    build(settings, words=readout.words() | WORDS, image_size=readout.compact_side, seed=0, folder=folder)
+    build(settings, words=readout.words() | WORDS, image_size=readout.image_size[0], seed=0, folder=folder)
     return folder

@@ -16,10 +16,8 @@ from s2h.errors import ConfigError
 from s2h.puzzles.registry import TASKS
 from s2h.puzzles.task import Task
 from s2h.seeding import generator
-from tests.contracts.settings import COMPACT_SIZE, IMAGE_SIZES, task_settings
+from tests.contracts.settings import CASES, shipped_task, styles
 
-STYLES = ("paper", "compact")
-CASES = [(name, style, level) for name in TASKS for style in STYLES for level in task_settings(name, style)["levels"]]
 COMPACT_CASES = [case for case in CASES if case[1] == "compact"]
 HOSTILE = (
     "",
@@ -39,14 +37,8 @@ HOSTILE = (
 )
 
 
-@lru_cache
-def _task(name: str, style: str) -> Task[Any]:
-    kind = TASKS[name]
-    return kind(kind.settings_type.model_validate(task_settings(name, style)))
-
-
 def _sample(name: str, style: str, level: Any, index: int) -> Any:
-    return _task(name, style).sample(generator(5, "contract", name, level, index), level)
+    return shipped_task(name, style).sample(generator(5, "contract", name, level, index), level, "train")
 
 
 @lru_cache
@@ -60,7 +52,7 @@ def _reply(task: Task[Any], puzzle: Any) -> str:
 
 @pytest.mark.parametrize(("name", "style", "level"), CASES)
 def test_the_oracle_reply_is_right_in_every_way(name: str, style: str, level: str) -> None:
-    task = _task(name, style)
+    task = shipped_task(name, style)
     for puzzle in _puzzles(name, style, level):
         verdict = task.judge(puzzle, _reply(task, puzzle))
         assert verdict.parsed
@@ -70,7 +62,7 @@ def test_the_oracle_reply_is_right_in_every_way(name: str, style: str, level: st
 
 @pytest.mark.parametrize(("name", "style", "level"), CASES)
 def test_the_answer_alone_is_correct_but_has_no_chain(name: str, style: str, level: str) -> None:
-    task = _task(name, style)
+    task = shipped_task(name, style)
     for puzzle in _puzzles(name, style, level):
         verdict = task.judge(puzzle, task.answer_block(puzzle))
         assert verdict.parsed
@@ -80,7 +72,7 @@ def test_the_answer_alone_is_correct_but_has_no_chain(name: str, style: str, lev
 
 @pytest.mark.parametrize(("name", "style", "level"), CASES)
 def test_a_reply_for_another_puzzle_is_wrong(name: str, style: str, level: str) -> None:
-    task = _task(name, style)
+    task = shipped_task(name, style)
     puzzle, *others = _puzzles(name, style, level)
     wrong = [other for other in others if task.answer(other) != task.answer(puzzle)]
     assert wrong
@@ -92,7 +84,7 @@ def test_a_reply_for_another_puzzle_is_wrong(name: str, style: str, level: str) 
 
 @pytest.mark.parametrize(("name", "style", "level"), CASES)
 def test_a_right_answer_after_another_chain_is_not_chain_correct(name: str, style: str, level: str) -> None:
-    task = _task(name, style)
+    task = shipped_task(name, style)
     puzzle, *others = _puzzles(name, style, level)
     other = next(other for other in others if task.reason(other) != task.reason(puzzle))
     verdict = task.judge(puzzle, task.reason(other) + "\n\n" + task.answer_block(puzzle))
@@ -102,7 +94,7 @@ def test_a_right_answer_after_another_chain_is_not_chain_correct(name: str, styl
 @pytest.mark.parametrize("reply", HOSTILE, ids=lambda reply: ascii(reply[:24]))
 @pytest.mark.parametrize(("name", "style", "level"), CASES)
 def test_a_hostile_reply_is_wrong_and_does_no_harm(name: str, style: str, level: str, reply: str) -> None:
-    verdict = _task(name, style).judge(_puzzles(name, style, level)[0], reply)
+    verdict = shipped_task(name, style).judge(_puzzles(name, style, level)[0], reply)
     assert not verdict.chain_correct
     if not verdict.parsed:
         assert not verdict.correct
@@ -113,12 +105,12 @@ def test_a_hostile_reply_is_wrong_and_does_no_harm(name: str, style: str, level:
 @given(noise=st.text(max_size=200), after_marker=st.booleans())
 def test_any_text_can_be_judged(name: str, style: str, level: str, noise: str, after_marker: bool) -> None:
     reply = f"Answer: {noise}" if after_marker else noise
-    assert not _task(name, style).judge(_puzzles(name, style, level)[0], reply).chain_correct
+    assert not shipped_task(name, style).judge(_puzzles(name, style, level)[0], reply).chain_correct
 
 
 @pytest.mark.parametrize(("name", "style", "level"), CASES)
 def test_a_puzzle_survives_json(name: str, style: str, level: str) -> None:
-    task = _task(name, style)
+    task = shipped_task(name, style)
     for puzzle in _puzzles(name, style, level)[:3]:
         again = task.from_json(task.to_json(puzzle))
         assert again == puzzle
@@ -130,7 +122,7 @@ def test_a_puzzle_survives_json(name: str, style: str, level: str) -> None:
 
 @pytest.mark.parametrize(("name", "style", "level"), CASES)
 def test_the_same_seed_gives_the_same_bytes(name: str, style: str, level: str) -> None:
-    task = _task(name, style)
+    task = shipped_task(name, style)
     first, second = (_sample(name, style, level, 0) for _ in range(2))
     assert task.to_json(first) == task.to_json(second)
     assert task.render(first) == task.render(second)
@@ -138,7 +130,7 @@ def test_the_same_seed_gives_the_same_bytes(name: str, style: str, level: str) -
 
 @pytest.mark.parametrize(("name", "style", "level"), CASES)
 def test_different_indexes_give_different_puzzles(name: str, style: str, level: str) -> None:
-    task = _task(name, style)
+    task = shipped_task(name, style)
     texts = [task.to_json(puzzle) for puzzle in _puzzles(name, style, level)]
     assert texts[0] != texts[1]
     assert len(set(texts)) >= 0.95 * len(texts)
@@ -146,20 +138,23 @@ def test_different_indexes_give_different_puzzles(name: str, style: str, level: 
 
 @pytest.mark.parametrize(("name", "style", "level"), CASES)
 def test_the_image_is_a_png_of_the_declared_size(name: str, style: str, level: str) -> None:
-    image = Image.open(io.BytesIO(_task(name, style).render(_puzzles(name, style, level)[0])))
+    image = Image.open(io.BytesIO(shipped_task(name, style).render(_puzzles(name, style, level)[0])))
     image.load()
     assert image.format == "PNG"
-    assert image.size == (COMPACT_SIZE if style == "compact" else IMAGE_SIZES[name])
+    assert image.size == shipped_task(name, style).image_size
+    if style == "compact":  # patches of the tiny model's vision tower
+        assert image.width == image.height
+        assert image.width % 16 == 0
     assert len(set(image.convert("RGB").getdata())) > 2
 
 
 @pytest.mark.parametrize(("name", "style", "level"), COMPACT_CASES)
 def test_compact_words_are_a_closed_vocabulary(name: str, style: str, level: str) -> None:
-    task = _task(name, style)
+    task = shipped_task(name, style)
     known = task.words()
     for index in range(200):
         puzzle = _sample(name, style, level, index)
-        questions = [task.question(puzzle, "text"), task.question(puzzle, "image")]
+        questions = [task.question(puzzle, "text"), task.question(puzzle, "image"), task.conversion_question()]
         text = " ".join([task.describe(puzzle), *questions, task.reason(puzzle), task.answer_block(puzzle)])
         assert set(text.split()) <= known, sorted(set(text.split()) - known)
         assert "\t" not in text
@@ -167,16 +162,34 @@ def test_compact_words_are_a_closed_vocabulary(name: str, style: str, level: str
 
 @pytest.mark.parametrize(("name", "style", "level"), CASES)
 def test_text_and_questions_never_give_the_answer_away(name: str, style: str, level: str) -> None:
-    task = _task(name, style)
+    task = shipped_task(name, style)
     for puzzle in _puzzles(name, style, level):
         block = task.answer_block(puzzle)
         assert block.splitlines()[-1].startswith("Answer: ")
         for modality in ("text", "image"):
             assert block not in task.question(puzzle, modality)  # type: ignore[arg-type]
         assert block not in task.describe(puzzle)
+    assert task.conversion_question().strip()
 
 
-@pytest.mark.parametrize(("name", "style"), [(name, style) for name in TASKS for style in STYLES])
+@pytest.mark.parametrize(("name", "style", "level"), CASES)
+def test_alternative_chains_have_their_names_and_other_words(name: str, style: str, level: str) -> None:
+    task = shipped_task(name, style)
+    for puzzle in _puzzles(name, style, level)[:5]:
+        chains = task.alternatives(puzzle)
+        assert tuple(chains) == task.alternative_chains
+        assert len({task.reason(puzzle), *chains.values()}) == len(chains) + 1
+
+
+@pytest.mark.parametrize(("name", "style", "level"), CASES)
+def test_measures_are_numbers_with_the_same_names(name: str, style: str, level: str) -> None:
+    task = shipped_task(name, style)
+    measures = [task.measures(puzzle) for puzzle in _puzzles(name, style, level)]
+    assert all(isinstance(value, int) for measured in measures for value in measured.values())
+    assert len({tuple(measured) for measured in measures}) == 1
+
+
+@pytest.mark.parametrize(("name", "style"), [(name, style) for name in TASKS for style in styles(name)])
 def test_an_unknown_level_is_refused(name: str, style: str) -> None:
     with pytest.raises(ConfigError, match="EASY"):
         _sample(name, style, "EASY", 0)

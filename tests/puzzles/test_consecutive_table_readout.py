@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from pydantic import ValidationError
 
-from s2h.puzzles import drawing, tables
 from s2h.puzzles.consecutive_table_readout import ConsecutiveTableReadout, ConsecutiveTableReadoutSettings
-from s2h.puzzles.tables import COMPACT_COLUMNS, COMPACT_ROWS, DIGITS, MONTHS, PRODUCTS, Table
+from s2h.puzzles.drawing import tables as drawing
+from s2h.puzzles.tables import COMPACT_COLUMNS, COMPACT_ROWS, MONTHS, PRODUCTS, Table
 
 PAPER_LENGTHS = {"SIMPLE": (5, 10), "MEDIUM": (15, 20), "HARD": (25, 30)}
 COMPACT_LENGTHS = {"SIMPLE": (3, 5), "HARD": (8, 10)}
@@ -40,7 +40,7 @@ LEVELS = [("paper", level) for level in PAPER_LENGTHS] + [("compact", level) for
 
 
 def _many(style: str, level: Any, number: int = 200) -> list[Table]:
-    return [TASKS[style].sample(np.random.default_rng(seed), level) for seed in range(number)]
+    return [TASKS[style].sample(np.random.default_rng(seed), level, "train") for seed in range(number)]
 
 
 def _starred(text: str, style: str) -> dict[tuple[int, int], int]:
@@ -96,31 +96,32 @@ def test_the_column_specification_tells_nothing_of_the_path() -> None:
 
 
 @pytest.mark.parametrize("columns", [5, 10, 12])
-def test_no_month_overflows_its_header_cell(columns: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    drawn: list[tuple[str, float, int]] = []
+def test_no_month_overflows_its_header_cell(columns: int) -> None:
+    widest = max(drawing._label_width([name]) for name in PRODUCTS)
+    width = (drawing._RIGHT - widest) // columns
+    for month in MONTHS:
+        head = drawing._head(month, width)
+        assert head.ink.shape[1] <= width - drawing.MARGIN
+        assert -head.left < width // 2 - 1
+        assert head.left + head.ink.shape[1] < width - width // 2 - 1
 
-    def spy(text: str, pixels: float, width: float, *, bold: bool = False) -> Any:
-        face = drawing_fit(text, pixels, width, bold=bold)
-        drawn.append((text, face.getlength(text), int(width)))
-        return face
 
-    drawing_fit = drawing.fitting_font
-    monkeypatch.setattr(drawing, "fitting_font", spy)
-    tables._sprite.cache_clear()
-    for first in range(0, 12, columns):
-        months = (MONTHS + MONTHS)[first : first + columns]
-        names = sorted(PRODUCTS, key=len)[-5:]
-        PAPER.render(Table(tuple(names), months, ((0,) * columns,) * 5, ((0, 0),)))
-    tables._sprite.cache_clear()
-    assert {text for text, _, _ in drawn} >= set(MONTHS)
-    assert all(length <= width for _, length, width in drawn)
+def test_no_word_overflows_its_cell_in_the_fullest_table() -> None:
+    widest = max(drawing._label_width([name]) for name in PRODUCTS)
+    height, width = drawing._words().shape[2:]
+    assert width < (drawing._RIGHT - widest) // len(MONTHS)
+    assert height < drawing.row_height(drawing.MOST_ROWS)
+
+
+def test_rows_are_as_high_as_in_the_paper() -> None:
+    assert [drawing.row_height(rows) for rows in (5, 7, 9, 10, 11, 12)] == [77, 77, 77, 69, 61, 53]
 
 
 def test_the_image_highlights_exactly_the_path() -> None:
     for puzzle in _many("compact", "HARD", 20):
         pixels = np.asarray(Image.open(io.BytesIO(COMPACT.render(puzzle))).convert("RGB"))
         tiles = pixels.reshape(6, 16, 6, 16, 3)
-        yellow = (tiles == np.array(tables.YELLOW)).all(axis=4).any(axis=(1, 3))
+        yellow = (tiles == np.array(drawing.YELLOW)).all(axis=4).any(axis=(1, 3))
         assert {(int(r) - 1, int(c) - 1) for r, c in np.argwhere(yellow)} == set(puzzle.path)
 
 
@@ -145,7 +146,7 @@ def test_names_and_digits_are_all_used_and_never_repeat() -> None:
     puzzles = _many("paper", "SIMPLE")
     assert {name for p in puzzles for name in p.row_names} == set(PRODUCTS)
     assert {p.column_names[0] for p in puzzles} == set(MONTHS)
-    assert {v for p in puzzles for row in p.values for v in row} == set(range(len(DIGITS)))
+    assert {v for p in puzzles for row in p.values for v in row} == set(range(10))
     assert all(len(set(p.row_names)) == 5 and len(set(p.column_names)) == 10 for p in puzzles)
     compact = _many("compact", "HARD", 1)[0]
     assert (compact.row_names, compact.column_names) == (COMPACT_ROWS[:5], COMPACT_COLUMNS[:5])
@@ -181,7 +182,7 @@ def test_the_judge_is_strict_on_substance(form: str) -> None:
 @given(seed=st.integers(0, 2**32), drop=st.integers(0, 10_000), style=st.sampled_from(["paper", "compact"]))
 def test_a_chain_with_one_word_missing_is_not_chain_correct(seed: int, drop: int, style: str) -> None:
     task = TASKS[style]
-    puzzle = task.sample(np.random.default_rng(seed), "SIMPLE")
+    puzzle = task.sample(np.random.default_rng(seed), "SIMPLE", "train")
     words = task.reason(puzzle).split()
     del words[drop % len(words)]
     verdict = task.judge(puzzle, " ".join(words) + "\n" + task.answer_block(puzzle))
@@ -204,7 +205,7 @@ def test_impossible_lengths_are_refused(span: list[int]) -> None:
 
 @pytest.mark.parametrize(("style", "columns", "most"), [("paper", [10, 13], 12), ("compact", [5, 14], 13)])
 def test_every_column_needs_a_name(style: str, columns: list[int], most: int) -> None:
-    with pytest.raises(ValidationError, match=f"names at most {most} columns"):
+    with pytest.raises(ValidationError, match=f"at most {most} columns"):
         ConsecutiveTableReadoutSettings.model_validate(_settings(style, columns=columns))
 
 

@@ -62,7 +62,7 @@ LAW = settings(max_examples=60, deadline=None)
 
 
 def draw(style: str, level: Any, seed: int) -> Grid:
-    return TASKS[style].sample(np.random.default_rng(seed), level)
+    return TASKS[style].sample(np.random.default_rng(seed), level, "train")
 
 
 def parse(text: str) -> list[list[str]]:
@@ -432,7 +432,7 @@ def test_words_hold_every_compact_text() -> None:
         for level in LEVELS:
             grid = draw("compact", level, seed)
             parts = [task.describe(grid), task.reason(grid), task.answer_block(grid)]
-            parts += [task.question(grid, "text"), task.question(grid, "image")]
+            parts += [task.question(grid, "text"), task.question(grid, "image"), task.conversion_question()]
             seen.update(" ".join(parts).split())
             assert all("\t" not in part and "  " not in part for part in parts)
             assert len(f"{parts[1]} {parts[2]}".split()) <= 130
@@ -522,6 +522,6 @@ def test_levels_that_cannot_be_drawn_say_so(monkeypatch: pytest.MonkeyPatch) -> 
     level = {**COMPACT["levels"]["HARD"], "steps": (900, 1000)}
     task = GridNavigation(GridNavigationSettings(**{**COMPACT, "levels": {"HARD": level}}))
     with pytest.raises(DataError, match=r"Widen levels\.HARD\.steps"):
-        task.sample(np.random.default_rng(0), "HARD")
-    with pytest.raises(ConfigError, match="no level SIMPLE"):
-        task.sample(np.random.default_rng(0), "SIMPLE")
+        task.sample(np.random.default_rng(0), "HARD", "train")
+    with pytest.raises(ConfigError, match="unknown level 'SIMPLE'"):
+        task.sample(np.random.default_rng(0), "SIMPLE", "train")

@@ -41,5 +41,5 @@ def shards(task: ConsecutiveTableReadout, tmp_path_factory: pytest.TempPathFacto
 def model_folder(task: ConsecutiveTableReadout, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
     settings = TinySettings(vision_width=16, text_width=32, text_layers=2, heads=2, feed_forward=64, initial_std=0.3)
-    build(settings, words=task.words(), image_size=task.compact_side, seed=1, folder=folder)
+    build(settings, words=task.words(), image_size=task.image_size[0], seed=1, folder=folder)
     return folder

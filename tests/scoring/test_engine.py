@@ -66,16 +66,24 @@ def test_score_writes_every_set(task, shards, model_folder, tmp_path, monkeypatc
     identity = {name: str(value) for name, value in IDENTITY.items()}
     decoding = ScoringSettings(batch_size=4, max_new_tokens=5)
     engine.score(
-        model_folder, task=task, shards=shards, output=output, settings=decoding, work_dir=work, identity=identity
+        model_folder,
+        task=task,
+        shards=shards,
+        puzzles={"SIMPLE": 6, "HARD": 4},
+        output=output,
+        settings=decoding,
+        work_dir=work,
+        identity=identity,
     )
     assert [os.environ.get(name) for name in ("WORLD_SIZE", "SKIP_ERR", "PRED_FORMAT")] == ["8", "1", None]
     assert not (work / "01_left-over.pkl").exists()
     assert pq.read_schema(output) == engine.SCHEMA
     for level, paths in shards.items():
         frame = pl.read_parquet(output).filter(pl.col("level") == level)
-        ids = [record["puzzle_id"] for record in read_shards(paths)]
+        used = {"SIMPLE": 6, "HARD": 4}[level]
+        ids = [record["puzzle_id"] for record in read_shards(paths)][:used]
         assert frame["puzzle_id"].to_list() == ids * 2
-        assert frame["modality"].to_list() == ["text"] * 6 + ["image"] * 6
+        assert frame["modality"].to_list() == ["text"] * used + ["image"] * used
         assert frame.select(pl.col(IDENTITY).first()).row(0, named=True) == IDENTITY
         assert frame["tokens"].is_between(1, 5).all()
 

@@ -297,7 +297,7 @@ def follow_template(chain: str, rows: Sequence[Row], labels: Sequence[Pair], ans
         found = re.fullmatch(rf"{title}: by {attribute} we see (.*), which is {relation}\.", line)
         if not found:
             raise Mismatch("reasoning", f"{line!r} does not tell {attribute} and {relation} of {title}")
-        _same_sets(found[1], attribute, row, line)
+        _same_sets(found[1], " then ", attribute, row)
     expect(lines, f"That is option {answer}.")
     require(not lines, "reasoning", f"after the conclusion there is {lines}")
 
@@ -311,13 +311,18 @@ def expect(lines: list[str], expected: str) -> None:
 def _claim(lines: list[str], start: str, attribute: str, row: Sequence[SeenPanel], end: str) -> None:
     """Take the next line, which must tell the values of an attribute in the panels of a row."""
     line = lines.pop(0) if lines else ""
-    framed = line.startswith(f"{start}{attribute} ") and line.endswith(end)
+    start = f"{start}{attribute} "
+    framed = line.startswith(start) and line.endswith(end)
     require(framed, "reasoning", f"{line!r} does not tell {attribute!r} and end in {end!r}")
-    _same_sets(line, attribute, row, line)
+    _same_sets(line.removeprefix(start).removesuffix(end), ", ", attribute, row)
 
 
-def _same_sets(text: str, attribute: str, row: Sequence[SeenPanel], line: str) -> None:
-    sets = [re.findall(r"\([0-9], [0-9]\)|[\w-]+", values) for values in re.findall(r"\{([^}]*)\}", text)]
+def _same_sets(text: str, between: str, attribute: str, row: Sequence[SeenPanel]) -> None:
+    """Raise Mismatch unless ``text`` lists the values of each panel of a row, in braces, every value once."""
+    lists = [part.split(", ") for part in text.removeprefix("{").removesuffix("}").split(f"}}{between}{{")]
+    if attribute == "shape position":  # its values hold commas
+        lists = [[f"{row}, {column}" for row, column in zip(part[::2], part[1::2], strict=True)] for part in lists]
     expected = [panel.sets[attribute] for panel in row]
-    whole = [frozenset(values) for values in sets] == expected and all(len(set(v)) == len(v) for v in sets)
-    require(whole, "reasoning", f"the values in {line!r} should be {[sorted(values) for values in expected]}")
+    once = sum(map(len, lists)) == sum(map(len, expected)) and text[:1] + text[-1:] == "{}"
+    whole = once and [frozenset(values) for values in lists] == expected
+    require(whole, "reasoning", f"{text!r} should tell {[sorted(values) for values in expected]}")
