@@ -28,7 +28,7 @@ def job_log(path: str | Path) -> Iterator[logging.Logger]:
     try:
         yield LOGGER
     except S2HError as error:
-        LOGGER.exception("%s", error)
+        LOGGER.error("%s", error)  # it says all there is to say; a traceback would only hide that
         print(f"s2h: {error}", file=sys.stderr)
         sys.exit(1)
     except BaseException:

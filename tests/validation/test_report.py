@@ -67,7 +67,7 @@ def test_a_wrong_record_stops_the_task_and_is_named(tmp_path: Path) -> None:
 def test_puzzles_that_come_twice_are_counted_and_limited(tmp_path: Path) -> None:
     checks = {"train": [checked(tmp_path, "train")], "eval": [checked(tmp_path, "eval")]}
     frame = pl.read_parquet(checks["train"][0])
-    facts = dict.fromkeys(("bytes", "sha256"), "0")
+    facts = dict.fromkeys(("shard", "bytes", "sha256"), "0")
     for same, allowed in ((2, True), (3, False)):
         copied = pl.concat([frame.head(8 - same + 1), *[frame.head(1)] * (same - 1)])
         copied.write_parquet(checks["train"][0], metadata=facts)
@@ -82,7 +82,7 @@ def test_a_puzzle_shared_by_train_and_eval_stops_the_task(tmp_path: Path) -> Non
     checks = {"train": [checked(tmp_path, "train")], "eval": [checked(tmp_path, "eval")]}
     train = pl.read_parquet(checks["train"][0])
     shared = pl.concat([pl.read_parquet(checks["eval"][0]).head(7), train.head(1)])
-    shared.write_parquet(checks["eval"][0], metadata={"bytes": "0", "sha256": "0"})
+    shared.write_parquet(checks["eval"][0], metadata=dict.fromkeys(("shard", "bytes", "sha256"), "0"))
     with pytest.raises(DataError, match="1 puzzles are in a set of the other split too"):
         report(tmp_path, checks)
 

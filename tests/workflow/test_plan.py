@@ -104,6 +104,7 @@ def test_a_change_in_one_tasks_code_remakes_that_task_alone(study: Path) -> None
     module.write_text(module.read_text() + "\n\nCHANGED = True\n")
     planned = plan(study)
     assert planned["make puzzles grid_navigation"] == 6
+    assert planned["check puzzles grid_navigation"] == 6
     assert planned["train align_mix_plus grid_navigation"] == 2
     assert not any("consecutive_table_readout" in job for job in planned)
 
@@ -117,6 +118,12 @@ def test_a_change_in_the_tiny_models_code_remakes_base_models_and_no_puzzles(stu
     assert not any(job.startswith("make") for job in planned)
 
 
+def test_a_change_in_a_checker_checks_again_and_trains_nothing(study: Path) -> None:
+    module = study / "src/s2h/validation/grids.py"
+    module.write_text(module.read_text() + "\n\nCHANGED = True\n")
+    assert plan(study) == {"check puzzles grid_navigation": 6, "validate puzzles grid_navigation": 1}
+
+
 def test_a_comment_remakes_nothing(study: Path) -> None:
     module = study / "src/s2h/puzzles/grid_navigation.py"
     module.write_text("# a comment\n" + module.read_text())
@@ -127,14 +134,41 @@ def test_an_evaluation_size_trains_nothing(study: Path) -> None:
     configure(study, {"tasks": {"grid_navigation": {"levels": {"HARD": {"eval": 9}}}}})
     assert plan(study) == {
         "make puzzles grid_navigation": 1,
+        "check puzzles grid_navigation": 1,
+        "validate puzzles grid_navigation": 1,
         "score align_mix_plus grid_navigation": 1,
         "write results/tables/summary.csv": 1,
     }
 
 
-def test_a_larger_training_set_leaves_full_shards_alone(study: Path) -> None:
+def test_a_set_grows_without_making_or_training_anything_again(study: Path) -> None:
     configure(study, {"tasks": {"grid_navigation": {"levels": {"SIMPLE": {"train": 90}}}}})
-    assert plan(study)["make puzzles grid_navigation"] == 2
+    assert plan(study) == {
+        "make puzzles grid_navigation": 1,
+        "check puzzles grid_navigation": 1,
+        "validate puzzles grid_navigation": 1,
+    }
+
+
+def test_nothing_trains_on_a_set_that_failed(study: Path) -> None:
+    shard = study / "results/puzzles/grid_navigation/SIMPLE/train/shard-00000.parquet"
+    good, model = shard.read_bytes(), study / "results/models/grid_navigation/align_mix_plus/48/tiny/0"
+    trained = (model / "phase-2/model.safetensors").stat().st_mtime
+    frame = pl.read_parquet(shard)
+    frame.with_columns(answer=pl.when(pl.col("index") == 7).then(pl.lit("up up")).otherwise("answer")).write_parquet(
+        shard
+    )
+    run = snakemake(study, "results/tables/summary.csv")
+    assert run.returncode != 0
+    assert "grid_navigation-SIMPLE-train-0000007: answer" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert (model / "phase-2/model.safetensors").stat().st_mtime == trained
+    advice = re.search(r"^  rm (.+)$", run.stderr, re.MULTILINE)
+    assert advice is not None
+    subprocess.run(["rm", *advice[1].split()], cwd=study, check=True)
+    assert snakemake(study, "results/validation/grid_navigation.json").returncode == 0
+    assert shard.read_bytes() == good
+    assert snakemake(study, "results/tables/summary.csv").returncode == 0
 
 
 def test_a_new_recipe_adds_its_own_jobs_only(study: Path) -> None:

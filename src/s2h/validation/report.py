@@ -39,6 +39,7 @@ class SetReport:
         failures: number of puzzles that failed a check.
         kinds: the same by kind.
         examples: some of the failures, in words.
+        damaged: the shards in which they are, each followed by the file of its checks.
         duplicates: puzzles that repeat an earlier one of the set.
         overlap: puzzles that are in a set of the other split too, at any level.
         bytes: size of all shards.
@@ -52,6 +53,7 @@ class SetReport:
     failures: int
     kinds: dict[str, int]
     examples: list[str]
+    damaged: list[str]
     duplicates: int
     overlap: int
     bytes: int
@@ -61,7 +63,10 @@ class SetReport:
         """Why the set must not be used; empty where it may."""
         name, found = f"{self.level} {self.split}", []
         if self.failures:
-            found.append(f"{name}: {self.failures} of {self.puzzles} puzzles failed ({'; '.join(self.examples)})")
+            found.append(
+                f"{name}: {self.failures} of {self.puzzles} puzzles failed ({'; '.join(self.examples)}). Delete these "
+                f"files and run again; if it fails again, it is an error of the program.\n  rm {' '.join(self.damaged)}"
+            )
         if self.overlap:
             found.append(f"{name}: {self.overlap} puzzles are in a set of the other split too")
         if self.duplicates > settings.duplicates * self.puzzles:
@@ -82,9 +87,11 @@ def report_set(level: str, split: str, checks: Sequence[str], used: int, others:
         used: number of puzzles that the config asks for.
         others: content digests of all sets of the other split.
     """
-    found = pl.concat([pl.read_parquet(path) for path in checks])
-    facts = {Path(path).name: pl.read_parquet_metadata(path) for path in checks}
+    frames = {path: pl.read_parquet(path) for path in checks}
+    facts = {path: pl.read_parquet_metadata(path) for path in checks}
+    found = pl.concat(frames.values())
     wrong = found.filter(pl.col("kind").is_not_null())
+    damaged = [path for path, frame in frames.items() if frame["kind"].null_count() < frame.height]
     examples = [f"{row['puzzle_id']}: {row['kind']}: {row['problem']}" for row in wrong.head(_EXAMPLES).to_dicts()]
     return SetReport(
         level=level,
@@ -94,10 +101,11 @@ def report_set(level: str, split: str, checks: Sequence[str], used: int, others:
         failures=wrong.height,
         kinds=dict(wrong.group_by("kind").len().sort("kind").iter_rows()),
         examples=examples,
+        damaged=[name for path in damaged for name in (facts[path]["shard"], path)],
         duplicates=found.height - found["content"].n_unique(),
         overlap=found["content"].is_in(others.implode()).sum(),
         bytes=sum(int(fact["bytes"]) for fact in facts.values()),
-        digests={name: fact["sha256"] for name, fact in facts.items()},
+        digests={Path(fact["shard"]).name: fact["sha256"] for fact in facts.values()},
     )
 
 
@@ -142,14 +150,7 @@ def write_report(
     problems = [problem for report in reports for problem in report.problems(settings)]
     if problems:
         raise DataError(
-            "\n".join(
-                [
-                    f"{title}: nothing may be trained or scored on these puzzles.",
-                    *problems,
-                    "Delete the shards that failed and run again. If they fail again, it is an error of the program.",
-                    markdown,
-                ]
-            )
+            "\n".join([f"{title}: nothing may be trained or scored on these puzzles.", *problems, "", markdown])
         )
     with whole_file(json_path) as temporary:
         temporary.write_text(json.dumps([dataclasses.asdict(report) for report in reports], indent=2))

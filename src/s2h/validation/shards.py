@@ -75,7 +75,7 @@ def check_shard(
     span: tuple[int, int],
     progress: Callable[[int], None],
 ) -> None:
-    """Check every record of a shard; write a row for each (``SCHEMA``), and the shard's size and SHA-256 digest.
+    """Check every record of a shard; write a row for each (``SCHEMA``), and the shard's path, size and SHA-256 digest.
 
     Args:
         shard: the Parquet file.
@@ -99,7 +99,7 @@ def check_shard(
     if len(rows) != span[1] - span[0]:
         rows.append(("", 0, "record", f"the shard has {len(rows)} records, not {span[1] - span[0]}"))
     data = Path(shard).read_bytes()
-    facts = {"bytes": str(len(data)), "sha256": hashlib.sha256(data).hexdigest()}
+    facts = {"shard": str(shard), "bytes": str(len(data)), "sha256": hashlib.sha256(data).hexdigest()}
     with whole_file(output) as temporary:
         pl.DataFrame(rows, schema=SCHEMA, orient="row").write_parquet(temporary, metadata=facts)
     progress(span[1] - span[0])
