@@ -15,9 +15,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from s2h.errors import DataError
 from s2h.puzzles import paths
+from s2h.puzzles.drawing.tables import Cell
 from s2h.puzzles.paths import AnyFamily, Family, is_clear
 from s2h.puzzles.table_readout import TableReadout, TableReadoutSettings
-from s2h.puzzles.tables import Cell, Table, turns
+from s2h.puzzles.tables import Table, turns
 
 RANDOM = {"family": "random", "pieces": [1, 2, 3, 4], "reach": 4, "share": 1}
 SINE = {"family": "sinusoidal", "pieces": [3, 4], "gaps": [0, 1], "share": 1}

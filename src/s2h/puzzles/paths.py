@@ -13,7 +13,7 @@ from typing import Annotated, Literal, TypeVar
 import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from s2h.puzzles.tables import Cell
+from s2h.puzzles.drawing.tables import Cell
 from s2h.puzzles.task import Split
 from s2h.settings import Settings
 

@@ -146,12 +146,14 @@ class StrokeReader:
 def _distances(points: Floats, name: str, scale: float) -> Floats:
     """Distance of each point (x, y) from the middle of a line; lengths in pixels."""
     if name == "circle":
-        return np.abs(np.hypot(*(points - scale / 2).T) - _RADIUS * scale)
-    found = []
+        around: Floats = np.abs(np.hypot(*(points - scale / 2).T) - _RADIUS * scale)
+        return around
+    found: list[Floats] = []
     for start, end in itertools.pairwise(np.array(_SEGMENTS[name]) * scale):
         along = np.clip((points - start) @ (end - start) / np.square(end - start).sum(), 0, 1)
         found.append(np.hypot(*(points - start - along[:, None] * (end - start)).T))
-    return np.min(found, axis=0)
+    nearest: Floats = np.minimum.reduce(found)
+    return nearest
 
 
 class ShapeReader:
@@ -245,13 +247,15 @@ def _laid(small: NDArray[np.generic], size: tuple[int, int], around: float) -> N
 def _depth(kind: str, x: Floats, y: Floats, radius: float, layout: Layout) -> Floats:
     """How far points lie inside a shape around (0, 0), negative outside; lengths in pixels."""
     if kind == "circle":
-        return radius - np.hypot(x, y)
+        inside: Floats = radius - np.hypot(x, y)
+        return inside
     corners = _corners(kind, radius, layout)
     depths = []
     for (x0, y0), (x1, y1) in itertools.pairwise([*corners, corners[0]]):
         length = math.hypot(x1 - x0, y1 - y0)
         depths.append(((x1 - x0) * (y - y0) - (y1 - y0) * (x - x0)) / length)
-    return np.min(depths, axis=0)
+    shallowest: Floats = np.minimum.reduce(depths)
+    return shallowest
 
 
 def _corners(kind: str, radius: float, layout: Layout) -> list[tuple[float, float]]:

@@ -9,10 +9,9 @@ Shapes: a picture is ``uint8[height, width]`` of indexes into its colours; a mas
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from s2h.validation.checker import Mismatch
@@ -54,7 +53,8 @@ class Picture:
 
     def is_colour(self, colour: RGB) -> Mask:
         """Where the picture has exactly this colour."""
-        return self.indexes == self.index(colour)
+        mask: Mask = self.indexes == self.index(colour)
+        return mask
 
     def part(self, left: int, top: int, right: int, bottom: int) -> Part:
         """The pixels from (left, top) to before (right, bottom)."""
@@ -117,7 +117,7 @@ class Reader:
         if cover.min() < 0:
             raise Mismatch("image", f"ink of another colour than {self._colour}")
         differences = np.abs(self._shapes(shades) - _normal(cover.astype(np.uint8))).mean(axis=1)
-        best, second = np.argsort(differences)[:2]
+        best, second = (int(place) for place in np.argsort(differences)[:2])
         if differences[best] > _CLEAR * differences[second]:
             raise Mismatch("image", f"unreadable: {self._names[best]!r} or {self._names[second]!r}")
         return self._names[best]
@@ -155,7 +155,7 @@ def _normal(ink: NDArray[np.uint8]) -> NDArray[np.float32]:
     return np.concatenate([np.asarray(scaled, dtype=np.float32).ravel(), proportion])
 
 
-def runs(mask: Sequence[bool] | NDArray[np.bool_]) -> list[tuple[int, int]]:
+def runs(mask: ArrayLike) -> list[tuple[int, int]]:
     """The stretches of True as (first, index after the last)."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], mask, [False]]).astype(np.int8)))
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], np.asarray(mask, dtype=np.int8), [0]])))
     return [(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]

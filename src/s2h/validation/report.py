@@ -103,7 +103,7 @@ def report_set(level: str, split: str, checks: Sequence[str], used: int, others:
         examples=examples,
         damaged=[name for path in damaged for name in (facts[path]["shard"], path)],
         duplicates=found.height - found["content"].n_unique(),
-        overlap=found["content"].is_in(others.implode()).sum(),
+        overlap=int(found["content"].is_in(others.implode()).sum()),
         bytes=sum(int(fact["bytes"]) for fact in facts.values()),
         digests={Path(fact["shard"]).name: fact["sha256"] for fact in facts.values()},
     )

@@ -62,6 +62,7 @@ def _check_bookkeeping(task: Task[Any], which: PuzzleSet, index: int, record: Ma
     require(verdict.correct and verdict.chain_correct, "answer", "the response is not judged to be right")
     with Image.open(io.BytesIO(record["image"]["bytes"])) as image:
         size, kind = image.size, image.format
+        image.verify()  # follows the file to its end, checksums included
     require((kind, size) == ("PNG", task.image_size), "image", f"the image is a {kind} of {size} pixels")
 
 

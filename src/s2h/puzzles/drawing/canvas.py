@@ -80,7 +80,8 @@ class Palette:
         share = (self.colours - fill) @ change / np.square(change).sum()
         strange = np.abs(fill + share[:, None] * change - self.colours).max(axis=1) > 1  # they are rounded
         distance = np.abs(np.linspace(0, 1, 256)[:, None] - np.where(strange, np.inf, share))
-        return distance.argmin(axis=1).astype(np.uint8)
+        nearest: Indexes = distance.argmin(axis=1).astype(np.uint8)
+        return nearest
 
     def canvas(self, width: int, height: int) -> Indexes:
         """A white picture, in the memory of the last one of this size: draw and encode one after the other."""

@@ -169,7 +169,8 @@ def _shape(page: Page, shape_type: str, colour: int, size: int) -> Indexes:
             draw.ellipse(_square((middle, middle), (diameter * _OVERSAMPLE - 1) / 2 - inset), fill=fill)
         else:
             draw.polygon(_polygon(shape_type, fine.width, diameter * _OVERSAMPLE, inset), fill=fill)
-    return _NEAREST[np.asarray(fine.reduce(_OVERSAMPLE))]
+    sprite: Indexes = _NEAREST[np.asarray(fine.reduce(_OVERSAMPLE))]
+    return sprite
 
 
 def _polygon(shape_type: str, side: int, diameter: float, inset: float) -> list[tuple[float, float]]:
