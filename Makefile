@@ -1,5 +1,6 @@
 # make run    set up .venv, then run the main job: results/tables/summary.csv
 # make test   set up .venv, then run the linters and the tests
+# make bench  set up .venv, then measure speed and size, beside yardsticks timed in the same run
 # make setup  set up .venv alone;  make lint, make lock: for developers
 
 PYTHON ?= python3
@@ -10,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED = 1
 export OMP_WAIT_POLICY = passive
 
-.PHONY: run test lint setup lock
+.PHONY: run test bench lint setup lock
 .DELETE_ON_ERROR:
 
 run: setup
@@ -20,6 +21,9 @@ run: setup
 
 test: setup lint
 	@python -m pytest
+
+bench: setup
+	@python -m benchmarks.puzzles
 
 lint: setup
 	ruff check .

@@ -6,6 +6,8 @@ rule make_puzzles:
         f"{RESULTS}/puzzles/{{task}}/{{level}}/{{split}}/shard-{{shard}}.parquet",
     log:
         f"{RESULTS}/logs/make_puzzles/{{task}}/{{level}}/{{split}}/shard-{{shard}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/make_puzzles/{{task}}/{{level}}/{{split}}/shard-{{shard}}.tsv"
     conda:
         "../envs/puzzles.yaml"
     threads: 1
@@ -29,6 +31,8 @@ rule check_puzzles:
         f"{RESULTS}/checks/{{task}}/{{level}}/{{split}}/shard-{{shard}}.parquet",
     log:
         f"{RESULTS}/logs/check_puzzles/{{task}}/{{level}}/{{split}}/shard-{{shard}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/check_puzzles/{{task}}/{{level}}/{{split}}/shard-{{shard}}.tsv"
     conda:
         "../envs/puzzles.yaml"
     threads: 1
