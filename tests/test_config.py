@@ -20,6 +20,19 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"models": {"mine": {"source": {"kind": "pretrained", "name": "./nowhere"}}}}, "./nowhere is not a model folder"),
     ({"models": {"a/b": config_values()["models"]["tiny"]}}, "becomes a folder"),
     ({"tasks": {"consecutive_table_readout": {"style": "paper"}}}, "reads the compact style only"),
+    ({"tasks": {"grid_navigation": {"levels": {"SIMPLE": {"objects": [0, 1]}}}}}, "choose from 1 to 8"),
+    ({"tasks": {"grid_navigation": {"levels": {"EASY": {}}}}}, "should be 'SIMPLE', 'MEDIUM' or 'HARD'"),
+    ({"tasks": {"table_readout": {"rows": [5, 4]}}}, "[5, 4] runs backwards"),
+    ({"tasks": {"table_readout": {"style": "paper", "rows": [5, 15]}}}, "at most 14 rows"),
+    ({"tasks": {"table_readout": {"levels": {"HARD": {"turns": [11, 12]}}}}}, "has from 0 to 10 turns"),
+    (
+        {
+            "recipes": {
+                "mix": {"phases": [{"parts": [{"level": "SIMPLE", "format": "text", "share": 1, "chain": "fll"}]}]}
+            }
+        },
+        "unknown chain 'fll'. Did you mean 'full'?",
+    ),
 ]
 
 

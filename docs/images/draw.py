@@ -8,7 +8,7 @@ from PIL import Image
 
 from s2h.config import load_config
 from s2h.puzzles.registry import TASKS
-from s2h.seeding import generator
+from s2h.puzzles.shards import PuzzleSet, draw_puzzle
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,7 +17,7 @@ def main() -> None:
     """The first HARD evaluation puzzle of the default study, six times enlarged."""
     config = load_config(yaml.safe_load((ROOT / "config/config.yaml").read_text()))
     task = TASKS["consecutive_table_readout"](config.task("consecutive_table_readout"))
-    puzzle = task.sample(generator(config.seed, "puzzle", task.name, "HARD", "eval", 0), "HARD")
+    puzzle, _ = draw_puzzle(task, PuzzleSet(config.seed, "HARD", "eval"), 0)
     image = Image.open(io.BytesIO(task.render(puzzle))).convert("RGB").crop((0, 0, 80, 64))
     image.resize((480, 384), Image.Resampling.NEAREST).save(ROOT / "docs/images/puzzle.png", optimize=True)
     print(task.describe(puzzle), task.question(puzzle, "text"), task.reason(puzzle), sep="\n\n")

@@ -99,6 +99,18 @@ def test_puzzles_are_of_their_split(case: tuple[str, str, Any], seed: int, split
     assert split_of(make_record(shipped_task(name, style), PuzzleSet(seed, level, split), 0).text) == split
 
 
+@pytest.mark.parametrize(("name", "style"), sorted({case[:2] for case in CASES}))
+def test_sets_share_no_puzzle(name: str, style: str) -> None:
+    sets = [
+        PuzzleSet(seed, level, split)
+        for seed in (0, 1)
+        for level in shipped_task(name, style).settings.levels
+        for split in ("train", "eval")
+    ]
+    contents = [make_record(shipped_task(name, style), which, index).text for which in sets for index in range(15)]
+    assert len(set(contents)) == len(contents)
+
+
 def test_settings_without_room_for_a_split_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shards, "_EVAL_PART", 2**70)  # no content at all is left for evaluation
     monkeypatch.setattr(shards, "_TRIES", 50)

@@ -17,8 +17,9 @@ from s2h.errors import DataError
 from s2h.puzzles import paths
 from s2h.puzzles.drawing.tables import Cell
 from s2h.puzzles.paths import AnyFamily, Family, is_clear
-from s2h.puzzles.table_readout import TableReadout, TableReadoutSettings
+from s2h.puzzles.table_readout import PathLevel, TableReadout, TableReadoutSettings
 from s2h.puzzles.tables import Table, turns
+from tests.shipped import default_config
 
 RANDOM = {"family": "random", "pieces": [1, 2, 3, 4], "reach": 4, "share": 1}
 SINE = {"family": "sinusoidal", "pieces": [3, 4], "gaps": [0, 1], "share": 1}
@@ -273,3 +274,27 @@ def test_ranges_that_no_path_meets_end_in_a_clear_error() -> None:
     task = _task({**COMPACT, "levels": {"SIMPLE": level}})
     with pytest.raises(DataError, match=r"none of 10000 compositional paths had \[3, 3\] turns and \[3, 6\] cells"):
         task.sample(np.random.default_rng(0), "SIMPLE", "train")
+
+
+def test_evaluation_draws_families_in_its_own_shares() -> None:
+    families = [
+        {"family": "sinusoidal", "pieces": [8], "gaps": [0], "share": 1, "eval_share": 0},
+        {"family": "spiral", "pieces": [6], "gaps": [0], "share": 1},
+        {"family": "compositional", "pieces": [8], "share": 2, "eval_share": 3},
+    ]
+    level = PathLevel.model_validate(
+        {"families": families, "turns": [0, 9], "path_length": [2, 9], "train": 1, "eval": 1}
+    )
+    places = [(i + 0.5) / 4 for i in range(4)]
+    assert [level.family(place, "train").family for place in places] == [
+        "sinusoidal", "spiral", "compositional", "compositional",
+    ]  # fmt: skip
+    assert [level.family(place, "eval").family for place in places] == ["spiral"] + ["compositional"] * 3
+    with pytest.raises(ValidationError, match="eval_share 0"):
+        PathLevel.model_validate(level.model_dump() | {"families": [families[0]]})
+
+
+def test_hard_puzzles_of_the_paper_are_evaluated_on_compositional_paths() -> None:
+    level = default_config("paper").tasks.table_readout.levels["HARD"]
+    assert {level.family(i / 100, "eval").family for i in range(100)} == {"compositional"}
+    assert len({level.family(i / 100, "train").family for i in range(100)}) == 3

@@ -145,7 +145,7 @@ class GridNavigationSettings(TaskSettings):
     def _levels_fit(self) -> GridNavigationSettings:
         kinds = len(COMPACT_OBJECTS if self.style == "compact" else OBJECTS)
         limits = {
-            "objects": (0, min(kinds, self.rows[0] * self.columns[0] - 2)),
+            "objects": (1, min(kinds, self.rows[0] * self.columns[0] - 2)),
             "obstacle_kinds": (1, len(OBSTACLES)),
             "steps": (2, 10_000),
         }
@@ -484,8 +484,8 @@ def _paper_chain(grid: Grid, rows: Sequence[str], columns: Sequence[str]) -> str
     lines = [
         "I search depth first and try the move first that ends nearest to the next target.",
         f"Source: {name(stops[0])} Destination: {name(stops[-1])}",
-        f"Collect objects: {objects or 'none'}",
-        f"Avoid obstacles: {', '.join(_obstacle_kinds(grid)) or 'none'}",
+        f"Collect objects: {objects}",
+        f"Avoid obstacles: {', '.join(_obstacle_kinds(grid))}",
     ]
     for step in search(grid):
         lines.append(name(step.cell) + (f" Collect {step.collected}" if step.collected else ""))

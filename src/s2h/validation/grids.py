@@ -273,9 +273,9 @@ def read_trace(grid: SeenGrid, reasoning: str) -> list[Entry]:
     expected = f"Source: {_place(grid, source)} Destination: {_place(grid, destination)}"
     require(ends == expected, "reasoning", f"{ends!r} should be {expected!r}")
     tour = ", ".join(f"{grid.word(cell)} {_place(grid, cell)}" for cell in _tour(grid, source)[:-1])
-    require(objects == f"Collect objects: {tour or 'none'}", "reasoning", f"{objects!r}, but the tour is {tour}")
+    require(objects == f"Collect objects: {tour}", "reasoning", f"{objects!r}, but the tour is {tour}")
     kinds = ", ".join(kind for kind in OBSTACLES if grid.find({kind: 0}))
-    require(obstacles == f"Avoid obstacles: {kinds or 'none'}", "reasoning", f"{obstacles!r}, but there are {kinds}")
+    require(obstacles == f"Avoid obstacles: {kinds}", "reasoning", f"{obstacles!r}, but there are {kinds}")
     trace = []
     while lines:
         head = re.fullmatch(r"(\(\w, \w\))(?: Collect (\w+))?", lines.pop(0))
