@@ -19,9 +19,9 @@ from matplotlib import patches, pyplot
 from PIL import Image, ImageDraw
 
 from s2h.puzzles.analogy_panels import LATTICE, UNIT, Analogy
-from s2h.puzzles.drawing.canvas import POINT, font
+from s2h.puzzles.drawing.canvas import NAVY, POINT, font
 from s2h.puzzles.drawing.panels import _STROKES, PAPER_PAGE
-from s2h.puzzles.drawing.tables import DIGITS, GREY, NAVY, YELLOW, row_height
+from s2h.puzzles.drawing.tables import DIGITS, GREY, YELLOW, row_height
 from s2h.puzzles.grid_navigation import DESTINATION, OBJECTS, OBSTACLES, SOURCE, Grid
 from s2h.puzzles.tables import Table
 

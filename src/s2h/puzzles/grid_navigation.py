@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from s2h.errors import DataError
 from s2h.puzzles.drawing import grids as drawing
+from s2h.puzzles.drawing.canvas import TILE
 from s2h.puzzles.task import Level, LevelSettings, Modality, Span, Split, Task, TaskSettings, Verdict, final_answer
 
 Cell = tuple[int, int]
@@ -170,7 +171,7 @@ class GridNavigation(Task[Grid]):
         """The paper's page, or a square of 16-pixel tiles with room for the letters."""
         if not self.compact:
             return drawing.PAGE
-        side = drawing.TILE * (1 + max(self.settings.rows[1], self.settings.columns[1]))
+        side = TILE * (1 + max(self.settings.rows[1], self.settings.columns[1]))
         return side, side
 
     def sample(self, rng: np.random.Generator, level: Level, split: Split) -> Grid:

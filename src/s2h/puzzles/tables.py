@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from s2h.puzzles.drawing import tables as drawing
+from s2h.puzzles.drawing.canvas import TILE
 from s2h.puzzles.drawing.tables import Cell
 from s2h.puzzles.task import Modality, Span, Task, TaskSettings, Verdict, final_answer
 
@@ -90,7 +91,7 @@ class TableTask(Task[Table]):
     def image_size(self) -> tuple[int, int]:
         if not self.compact:
             return drawing.PAGE
-        side = drawing.TILE * (1 + max(int(self.settings.rows[1]), int(self.settings.columns[1])))
+        side = TILE * (1 + max(int(self.settings.rows[1]), int(self.settings.columns[1])))
         return side, side
 
     def fill(self, rng: np.random.Generator, shape: tuple[int, int], path: tuple[Cell, ...]) -> Table:

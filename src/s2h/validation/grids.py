@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from s2h.puzzles.drawing.canvas import BLACK, POINT, WHITE, font
-from s2h.puzzles.drawing.grids import DESTINATION_COLOUR, NAVY, PAGE, SOURCE_COLOUR, TILE
+from s2h.puzzles.drawing.grids import DESTINATION_COLOUR, PAGE, SOURCE_COLOUR
 from s2h.puzzles.grid_navigation import COMPACT_COLUMNS, COMPACT_OBJECTS, COMPACT_ROWS, OBJECTS, OBSTACLES
 from s2h.validation.checker import Checker, Mismatch, require
-from s2h.validation.pictures import Part, Picture, Reader, runs
+from s2h.validation.pictures import Part, Picture, Reader, runs, tiles
 
 Cell = tuple[int, int]
 """(row, column), both from 0."""
@@ -97,18 +97,11 @@ class GridChecker(Checker):
         )
 
     def _read_compact_image(self, picture: Picture) -> SeenGrid:
-        """Tiles of 16 pixels, each with a line at its left and top."""
-        side = picture.size[0] // TILE
-        boxes = [
-            [picture.part(c * TILE + 1, r * TILE + 1, (c + 1) * TILE, (r + 1) * TILE) for c in range(side)]
-            for r in range(side)
-        ]
-        columns = [box for box in boxes[0][1:] if box.fill == NAVY]
-        rows = [row for row in boxes[1:] if row[0].fill == NAVY]
+        columns, rows = tiles(picture)
         return SeenGrid(
             tuple(self._compact_letters.read(row[0]) for row in rows),
             tuple(self._compact_letters.read(box) for box in columns),
-            tuple(tuple(_cell(box, self._compact_symbols) for box in row[1 : len(columns) + 1]) for row in rows),
+            tuple(tuple(_cell(box, self._compact_symbols) for box in row[1:]) for row in rows),
         )
 
     @cached_property

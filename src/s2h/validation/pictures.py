@@ -1,7 +1,7 @@
 """Reading our own pictures back: colours, lines, and the words and symbols in boxes.
 
-Nothing here uses the code that draws. Words and symbols are told by comparing their ink with each candidate, set afresh
-in the same typeface.
+Nothing here uses the code that draws, but for names of colours and sizes. Words and symbols are told by comparing their
+ink with each candidate, set afresh in the same typeface.
 
 Shapes: a picture is ``uint8[height, width]`` of indexes into its colours; a mask is ``bool[height, width]``.
 """
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from s2h.puzzles.drawing.canvas import NAVY, TILE
 from s2h.validation.checker import Mismatch
 
 RGB = tuple[int, int, int]
@@ -153,6 +154,20 @@ def _normal(ink: NDArray[np.uint8]) -> NDArray[np.float32]:
     scaled = Image.fromarray(ink).resize(_GLYPH, Image.Resampling.BOX)
     proportion = np.full(_GLYPH[0] * _GLYPH[1] // 4, 255 * width / (width + height), dtype=np.float32)
     return np.concatenate([np.asarray(scaled, dtype=np.float32).ravel(), proportion])
+
+
+def tiles(picture: Picture) -> tuple[list[Part], list[list[Part]]]:
+    """The cells of a compact picture: the names of the columns, then the rows, each with its name first.
+
+    A cell is a square with a line at its left and top, which are left out; a name stands on navy.
+    """
+    side = picture.size[0] // TILE
+    boxes = [
+        [picture.part(c * TILE + 1, r * TILE + 1, (c + 1) * TILE, (r + 1) * TILE) for c in range(side)]
+        for r in range(side)
+    ]
+    columns = [box for box in boxes[0][1:] if box.fill == NAVY]
+    return columns, [row[: len(columns) + 1] for row in boxes[1:] if row[0].fill == NAVY]
 
 
 def runs(mask: ArrayLike) -> list[tuple[int, int]]:

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from s2h.puzzles.drawing.canvas import BLACK, POINT, WHITE, font
-from s2h.puzzles.drawing.tables import DIGITS, GREY, NAVY, PAGE, TILE, YELLOW
+from s2h.puzzles.drawing.canvas import BLACK, NAVY, POINT, WHITE, font
+from s2h.puzzles.drawing.tables import DIGITS, GREY, PAGE, YELLOW
 from s2h.puzzles.tables import COMPACT_COLUMNS, COMPACT_ROWS, MONTHS, PRODUCTS
 from s2h.validation.checker import Checker, Mismatch, require
-from s2h.validation.pictures import Picture, Reader, runs
+from s2h.validation.pictures import Picture, Reader, runs, tiles
 
 Cell = tuple[int, int]
 """(row, column), both from 0."""
@@ -79,15 +79,8 @@ class TableChecker(Checker):
         return _seen_cells(names, [self._months.read(box) for box in heads], cells)
 
     def _read_compact_image(self, picture: Picture) -> SeenTable:
-        """Tiles of 16 pixels, each with a line at its left and top."""
-        side = picture.size[0] // TILE
-        boxes = [
-            [picture.part(c * TILE + 1, r * TILE + 1, (c + 1) * TILE, (r + 1) * TILE) for c in range(side)]
-            for r in range(side)
-        ]
-        columns = [box for box in boxes[0][1:] if box.fill == NAVY]
-        rows = [row for row in boxes[1:] if row[0].fill == NAVY]
-        cells = [[(self._compact_digits.read(box), box.fill) for box in row[1 : len(columns) + 1]] for row in rows]
+        columns, rows = tiles(picture)
+        cells = [[(self._compact_digits.read(box), box.fill) for box in row[1:]] for row in rows]
         names = [self._compact_names.read(row[0]) for row in rows]
         return _seen_cells(names, [self._compact_names.read(box) for box in columns], cells)
 

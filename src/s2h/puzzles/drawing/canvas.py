@@ -27,6 +27,10 @@ Ink = NDArray[np.uint8]
 
 WHITE: RGB = (255, 255, 255)
 BLACK: RGB = (0, 0, 0)
+NAVY: RGB = (0x40, 0x46, 0x6E)
+"""Behind the names of rows and columns."""
+TILE = 16
+"""Side in pixels of a compact cell: one patch of the tiny model's vision tower."""
 POINT = 100 / 72
 """Pixels in a point at 100 dpi, the resolution of the paper's images."""
 

@@ -10,8 +10,10 @@ from PIL import Image, ImageDraw
 
 from s2h.puzzles.drawing.canvas import (
     BLACK,
+    NAVY,
     POINT,
     RGB,
+    TILE,
     WHITE,
     Indexes,
     Palette,
@@ -26,9 +28,6 @@ from s2h.puzzles.drawing.canvas import (
 
 SOURCE_COLOUR: RGB = (0x87, 0xCE, 0xEB)
 DESTINATION_COLOUR: RGB = (0x00, 0x64, 0x00)
-NAVY: RGB = (0x40, 0x46, 0x6E)
-TILE = 16
-"""Side in pixels of a compact cell: one patch of the tiny model's vision tower."""
 
 PAGE = (1000, 1000)
 """Width and height in pixels."""

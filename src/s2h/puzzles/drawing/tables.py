@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from s2h.puzzles.drawing.canvas import (
     BLACK,
+    NAVY,
     POINT,
     RGB,
+    TILE,
     WHITE,
     Indexes,
     Label,
@@ -30,11 +32,8 @@ Cell = tuple[int, int]
 """(row, column), both from 0."""
 
 DIGITS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
-NAVY: RGB = (0x40, 0x46, 0x6E)
 GREY: RGB = (0xF5, 0xF5, 0xF5)
 YELLOW: RGB = (255, 255, 0)
-TILE = 16
-"""Side in pixels of a compact cell: one patch of the tiny model's vision tower."""
 
 PAGE = (1500, 800)
 """Width and height in pixels; 15 x 8 inches at 100 dpi in the paper."""
