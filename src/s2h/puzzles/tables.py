@@ -89,6 +89,7 @@ class TableTask(Task[Table]):
 
     @property
     def image_size(self) -> tuple[int, int]:
+        """The paper's page, or a square of 16-pixel tiles with room for the names."""
         if not self.compact:
             return drawing.PAGE
         side = TILE * (1 + max(int(self.settings.rows[1]), int(self.settings.columns[1])))
@@ -105,12 +106,15 @@ class TableTask(Task[Table]):
         return Table(row_names, column_names, values, path)
 
     def answer(self, puzzle: Table) -> str:
+        """The sum of the values on the path."""
         return str(sum(puzzle.path_values()))
 
     def describe(self, puzzle: Table) -> str:
+        """A LaTeX table with a star after highlighted values; in the compact style a word a cell."""
         return _compact_text(puzzle) if self.compact else _latex(puzzle)
 
     def question(self, puzzle: Table, modality: Modality) -> str:
+        """What is asked, with START and END by their names."""
         start, end = puzzle.place(puzzle.path[0]), puzzle.place(puzzle.path[-1])
         if self.compact:
             return f"from {' '.join(start)} to {' '.join(end)}"
@@ -124,6 +128,7 @@ class TableTask(Task[Table]):
         )
 
     def conversion_question(self) -> str:
+        """The request to write the table down."""
         if self.compact:
             return "write the table"
         return (
@@ -133,9 +138,11 @@ class TableTask(Task[Table]):
         )
 
     def reason(self, puzzle: Table) -> str:
+        """Every cell of the path with its value, and the sum."""
         return _compact_chain(puzzle) if self.compact else _paper_chain(puzzle)
 
     def render(self, puzzle: Table) -> bytes:
+        """The table with the path in yellow."""
         content = puzzle.row_names, puzzle.column_names, puzzle.values, frozenset(puzzle.path)
         if self.compact:
             return drawing.draw_compact(*content, side=self.image_size[0])
@@ -145,6 +152,7 @@ class TableTask(Task[Table]):
         return {"path length": len(puzzle.path)}
 
     def judge(self, puzzle: Table, reply: str) -> Verdict:
+        """The sum alone decides; the chain is right when it is ours, word for word."""
         found = re.fullmatch(r"(\d{1,6})\.?", final_answer(reply) or "")
         answer = found.group(1) if found else ""
         correct = bool(answer) and int(answer) == sum(puzzle.path_values())
@@ -153,6 +161,7 @@ class TableTask(Task[Table]):
         return Verdict(bool(answer), answer, correct, chain)
 
     def words(self) -> frozenset[str]:
+        """Every word of the compact style."""
         rows, columns = COMPACT_ROWS[: self.settings.rows[1]], COMPACT_COLUMNS[: self.settings.columns[1]]
         cells = {f"{column}:{star}{digit}" for column in columns for star in ("", "*") for digit in range(10)}
         numbers = {str(n) for n in range(9 * len(rows) * len(columns) + 1)}
