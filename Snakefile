@@ -2,10 +2,11 @@
 #
 #   puzzles -> mixtures -> base models -> training (phase by phase) -> scores -> tables
 #
-# The config is config/config.yaml, with --configfile config/other.yaml laid over it.
+# The config is config/recipes.yaml and config/config.yaml, with --configfile config/other.yaml laid over them.
 # How many jobs run at once, and on what, is a matter of the profile: profiles/default or profiles/slurm.
 
 
+configfile: "config/recipes.yaml"
 configfile: "config/config.yaml"
 
 

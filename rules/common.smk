@@ -3,14 +3,14 @@ import json
 import re
 import sys
 
-from s2h.config import load_config
+from s2h.config import Run, load_config
 from s2h.errors import S2HError
 from s2h.provenance import code_digest
 from s2h.publishing.gallery import TEMPLATE
 from s2h.puzzles.record import MODALITIES, SPLITS
 from s2h.puzzles.registry import TASKS
 from s2h.puzzles.shards import shard_count, shard_range
-from s2h.supervision.recipes import count
+from s2h.supervision.recipes import puzzles_needed
 from s2h.validation.registry import CHECKERS
 
 try:
@@ -30,7 +30,7 @@ def one_of(names):
 
 
 wildcard_constraints:
-    task=one_of(TASKS),
+    task=one_of([*TASKS, *CONFIG.joint_tasks]),
     level=one_of(["SIMPLE", "MEDIUM", "HARD"]),
     split=one_of(SPLITS),
     shard=r"\d{5}",
@@ -101,9 +101,19 @@ def task_settings(task, levels=None):
     return settings | {"levels": kept}
 
 
-def all_levels(wildcards):
-    """The task's settings with all its levels."""
-    return task_settings(wildcards.task)
+def members(wildcards):
+    """The tasks that are trained: one, or those that are trained together under a name."""
+    return CONFIG.members(wildcards.task)
+
+
+def member_settings(wildcards):
+    """Settings of those tasks, with all their levels."""
+    return {task: task_settings(task) for task in members(wildcards)}
+
+
+def reports(wildcards):
+    """What the checks of their puzzles found."""
+    return [f"{RESULTS}/validation/{task}.json" for task in members(wildcards)]
 
 
 def puzzle_settings(wildcards):
@@ -134,16 +144,34 @@ def mixture_phase(wildcards):
     return CONFIG.recipes[wildcards.recipe].phases[int(wildcards.phase) - 1]
 
 
+def mixture_settings(wildcards):
+    """The phase without what does not change its mixture."""
+    phase = mixture_phase(wildcards)
+    return phase.model_dump(mode="json", exclude={"frozen", "optimizer", "training"})
+
+
 def mixture_shards(wildcards):
-    """Train shards with the puzzles that the phase draws on, by level; a set that grows changes none of them."""
-    needed = {}
-    for counted in count(mixture_phase(wildcards), int(wildcards.budget)):
-        level = counted.part.level
-        needed[level] = max(needed.get(level, 1), counted.unique)
+    """Train shards with the puzzles that the phase draws on, by task and level; a set that grows changes none."""
+    tasks = members(wildcards)
+    phase, budget = mixture_phase(wildcards), int(wildcards.budget)
+    needed = puzzles_needed([phase], budget, len(tasks))
     return {
-        level: shard_paths(wildcards.task, level, "train", puzzles)
-        for level, puzzles in sorted(needed.items())
+        task: {
+            level: shard_paths(task, level, "train", max(puzzles, 1))
+            for level, puzzles in sorted(needed.items())
+        }
+        for task in tasks
     }
+
+
+def all_mixture_shards(wildcards):
+    """The same as one list."""
+    return [
+        path
+        for levels in mixture_shards(wildcards).values()
+        for paths in levels.values()
+        for path in paths
+    ]
 
 
 def source(model):
@@ -152,10 +180,9 @@ def source(model):
 
 
 def base_model_code(wildcards):
-    """Digest of the code that makes the tiny model, and of the task whose words it knows."""
-    return code_digest(
-        "s2h.models.tiny", "s2h.supervision.formats", TASKS.module(wildcards.task)
-    )
+    """Digest of the code that makes the tiny model, and of the tasks whose words it knows."""
+    tasks = [TASKS.module(task) for task in members(wildcards)]
+    return code_digest("s2h.models.tiny", "s2h.supervision.formats", *tasks)
 
 
 def base_folder(wildcards):
@@ -181,6 +208,18 @@ def processor_options(wildcards):
     return json.dumps(source(wildcards.model).processor_options if outside else {})
 
 
+def training_settings(wildcards):
+    """How the phase is trained, as JSON."""
+    run = Run(
+        wildcards.task,
+        wildcards.recipe,
+        int(wildcards.budget),
+        wildcards.model,
+        int(wildcards.seed),
+    )
+    return CONFIG.training(run, int(wildcards.phase) - 1).model_dump_json()
+
+
 def phases(wildcards):
     """How many phases the recipe has."""
     return len(CONFIG.recipes[wildcards.recipe].phases)
@@ -191,27 +230,33 @@ def processes(wildcards, threads, resources):
     return resources.get("gpus", 0) or threads
 
 
-def scored_levels(wildcards):
-    """Levels of the task that have evaluation puzzles."""
-    return [
-        level
-        for level, settings in CONFIG.task(wildcards.task).levels.items()
-        if settings.eval > 0
-    ]
-
-
-def eval_sizes(wildcards):
-    """Number of evaluation puzzles of each level."""
-    levels = CONFIG.task(wildcards.task).levels
-    return {level: levels[level].eval for level in scored_levels(wildcards)}
+def evaluation(wildcards):
+    """What is scored, by task: its settings, and shards and number of puzzles of each level that has any."""
+    levels = {
+        task: {
+            level: settings.eval
+            for level, settings in CONFIG.task(task).levels.items()
+            if settings.eval
+        }
+        for task in members(wildcards)
+    }
+    return {
+        task: {
+            "settings": task_settings(task),
+            "shards": {level: shard_paths(task, level, "eval") for level in sizes},
+            "puzzles": sizes,
+        }
+        for task, sizes in levels.items()
+    }
 
 
 def eval_shards(wildcards):
-    """Evaluation shards of all levels."""
+    """The shards as one list."""
     return [
         path
-        for level in scored_levels(wildcards)
-        for path in shard_paths(wildcards.task, level, "eval")
+        for task in evaluation(wildcards).values()
+        for paths in task["shards"].values()
+        for path in paths
     ]
 
 
@@ -244,5 +289,6 @@ def final_model(wildcards):
 
 
 def scoring_code(wildcards):
-    """Digest of the code that decodes and judges this task's replies."""
-    return code_digest("s2h.scoring.engine", TASKS.module(wildcards.task))
+    """Digest of the code that decodes and judges the tasks' replies."""
+    tasks = [TASKS.module(task) for task in members(wildcards)]
+    return code_digest("s2h.scoring.engine", *tasks)

@@ -3,9 +3,9 @@
 
 rule make_mixture:
     input:
-        shards=lambda wildcards: sum(mixture_shards(wildcards).values(), []),
+        shards=all_mixture_shards,
         # Nothing is trained on a set that failed; a report that changes and is good again makes nothing new.
-        validated=ancient(f"{RESULTS}/validation/{{task}}.json"),
+        validated=ancient(reports),
     output:
         f"{RESULTS}/mixtures/{{task}}/{{recipe}}/{{budget}}/{{seed}}/phase-{{phase}}.parquet",
     log:
@@ -17,7 +17,7 @@ rule make_mixture:
         mem_mb=2000,
     params:
         shards=mixture_shards,
-        phase=lambda wildcards: mixture_phase(wildcards).model_dump(mode="json"),
+        phase=mixture_settings,
         code=code_digest("s2h.supervision.mixture"),
     message:
         "make mixture: {wildcards.task}, {wildcards.recipe}, phase {wildcards.phase}"

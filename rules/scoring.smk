@@ -5,7 +5,7 @@ rule score_model:
     input:
         model=final_model,
         shards=eval_shards,
-        validated=ancient(f"{RESULTS}/validation/{{task}}.json"),
+        validated=ancient(reports),
     output:
         f"{RESULTS}/scores/{RUN}.parquet",
     log:
@@ -16,12 +16,7 @@ rule score_model:
     resources:
         mem_mb=4000,
     params:
-        shards=lambda wildcards: {
-            level: shard_paths(wildcards.task, level, "eval")
-            for level in scored_levels(wildcards)
-        },
-        puzzles=eval_sizes,
-        task_settings=all_levels,
+        evaluation=evaluation,
         settings=lambda wildcards: CONFIG.models[wildcards.model].scoring.model_dump(
             mode="json"
         ),

@@ -13,7 +13,7 @@ rule build_base_model:
         mem_mb=2000,
     params:
         settings=lambda wildcards: source(wildcards.model).model_dump(mode="json"),
-        task_settings=all_levels,
+        tasks=member_settings,
         code=base_model_code,
     message:
         "build the base model {wildcards.model} for {wildcards.task}"
@@ -38,9 +38,7 @@ rule train_phase:
         mem_mb=4000,
     params:
         base=base_folder,
-        settings=lambda wildcards: CONFIG.models[
-            wildcards.model
-        ].training.model_dump_json(),
+        settings=training_settings,
         processor=processor_options,
         checkpoints=f"{RESULTS}/checkpoints/{RUN}/phase-{{phase}}",
         processes=processes,

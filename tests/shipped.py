@@ -20,9 +20,9 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def config_values(*overlays: str) -> dict[str, Any]:
-    """The values of config.yaml with the named overlays laid over it."""
+    """The values of recipes.yaml and config.yaml with the named overlays laid over it."""
     values: dict[str, Any] = {}
-    for name in ("config", *overlays):
+    for name in ("recipes", "config", *overlays):
         values = merge(values, yaml.safe_load((ROOT / "config" / f"{name}.yaml").read_text()))
     return values
 

@@ -7,6 +7,7 @@ import pytest
 
 from s2h.config import Config, load_config
 from s2h.errors import ConfigError
+from s2h.supervision.formats import FORMATS, FULL, INTERNALISED
 from tests.shipped import ROOT, config_values, default_config, merge
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [
@@ -44,6 +45,34 @@ def test_a_mistake_is_named_with_what_to_do(change: dict[str, Any], complaint: s
     assert all(line.startswith("config") for line in str(caught.value).splitlines())
 
 
+JOINT: list[tuple[dict[str, Any], str]] = [
+    ({"joint_tasks": {"mine": ["table_readout", "grid_navigaton"]}}, "Did you mean 'grid_navigation'"),
+    ({"joint_tasks": {"mine": ["table_readout"]}}, "name two different tasks or more"),
+    ({"joint_tasks": {"table_readout": ["table_readout", "grid_navigation"]}}, "a name of their own"),
+    ({"joint_tasks": {"mine": ["table_readout", "visual_analogy"]}}, "set the same tasks.*.image_side"),
+]
+
+
+@pytest.mark.parametrize(("change", "complaint"), JOINT)
+def test_tasks_that_are_trained_together_must_fit(change: dict[str, Any], complaint: str) -> None:
+    runs = [{"tasks": ["mine"], "recipes": ["mix"], "budgets": [60], "models": ["tiny"], "seeds": [0]}]
+    with pytest.raises(ConfigError) as caught:
+        load_config(merge(config_values(), change | {"runs": runs}))
+    assert complaint in str(caught.value)
+
+
+def test_a_phase_may_change_the_training_and_says_what_it_gets_wrong() -> None:
+    phases = config_values()["recipes"]["mix"]["phases"]
+    changed = {"recipes": {"mix": {"phases": [phases[0] | {"training": {"learning_rate": 0.5}}]}}}
+    config = load_config(merge(config_values(), changed))
+    run = next(run for run in config.all_runs() if run.recipe == "mix")
+    assert config.training(run, 0).learning_rate == 0.5
+    assert config.training(run, 0).batch_size == config.models["tiny"].training.batch_size
+    wrong = {"recipes": {"mix": {"phases": [phases[0] | {"training": {"learning_rat": 0.5}}]}}}
+    with pytest.raises(ConfigError, match=r"recipes.mix: phase 1 changes the training.*Did you mean 'learning_rate'"):
+        load_config(merge(config_values(), wrong))
+
+
 @pytest.mark.parametrize(
     ("key", "names", "complaint"),
     [
@@ -76,10 +105,15 @@ def test_shipped_configs_are_sound(overlays: tuple[str, ...]) -> None:
     assert load_config(json.loads(config.model_dump_json())) == config
 
 
-def test_every_recipe_and_task_is_smoked() -> None:
+def test_every_task_and_kind_of_recipe_is_smoked() -> None:
     config = default_config("smoke")
-    assert {run.recipe for run in config.all_runs()} == set(config.recipes)
-    assert {run.task for run in config.all_runs()} == set(type(config.tasks).model_fields)
+    recipes = [config.recipes[run.recipe] for run in config.all_runs()]
+    parts = [part for recipe in recipes for phase in recipe.phases for part in phase.parts]
+    assert {part.format for part in parts} == set(FORMATS)
+    assert {part.level for part in parts} == {"SIMPLE", "MEDIUM", "HARD"}
+    assert {part.chain for part in parts} >= {FULL, INTERNALISED}
+    assert {len(recipe.phases) for recipe in recipes} == {1, 2}
+    assert {run.task for run in config.all_runs()} == {*type(config.tasks).model_fields, "every_task"}
 
 
 def test_the_schema_file_is_that_of_the_code() -> None:

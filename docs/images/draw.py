@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[2]
 
 def main() -> None:
     """The first HARD evaluation puzzle of the default study, six times enlarged."""
-    config = load_config(yaml.safe_load((ROOT / "config/config.yaml").read_text()))
+    recipes, rest = (yaml.safe_load((ROOT / "config" / name).read_text()) for name in ("recipes.yaml", "config.yaml"))
+    config = load_config(recipes | rest)
     task = TASKS["consecutive_table_readout"](config.task("consecutive_table_readout"))
     puzzle, _ = draw_puzzle(task, PuzzleSet(config.seed, "HARD", "eval"), 0)
     image = Image.open(io.BytesIO(task.render(puzzle))).convert("RGB").crop((0, 0, 80, 64))

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, ValidationError, create_model, field_validator, model_validator
 
 from s2h.errors import ConfigError
-from s2h.models.settings import ModelSettings
+from s2h.models.settings import ModelSettings, TrainingSettings
 from s2h.puzzles.registry import TASKS
-from s2h.puzzles.task import TaskSettings
+from s2h.puzzles.task import Task, TaskSettings
 from s2h.registry import unknown
 from s2h.settings import Settings
-from s2h.supervision.formats import FULL, NONE
+from s2h.supervision.formats import FULL, INTERNALISED, NONE
 from s2h.supervision.recipes import Recipe, puzzles_needed
 from s2h.validation.report import ValidationSettings
 
@@ -78,6 +78,7 @@ class Config(Settings):
         shard_size: puzzles in a file, by split.
         validation: when a set of puzzles may be used.
         tasks: settings of the tasks.
+        joint_tasks: names for tasks that are trained together, in one mixture; runs take them like tasks.
         models: models by name.
         recipes: recipes by name.
         runs: what is trained and scored.
@@ -88,11 +89,12 @@ class Config(Settings):
     shard_size: ShardSize = ShardSize()
     validation: ValidationSettings = ValidationSettings()
     tasks: TasksSettings
+    joint_tasks: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     models: dict[str, ModelSettings]
     recipes: dict[str, Recipe]
     runs: tuple[Grid, ...] = Field(min_length=1)
 
-    @field_validator("models", "recipes")
+    @field_validator("models", "recipes", "joint_tasks")
     @classmethod
     def _plain_names(cls, named: dict[str, Any]) -> dict[str, Any]:
         for name in named:
@@ -100,11 +102,23 @@ class Config(Settings):
                 raise ValueError(f"the name {name!r} becomes a folder: use letters, digits, '_', '-' and '.'")
         return named
 
+    @field_validator("joint_tasks")
+    @classmethod
+    def _joint_tasks_exist(cls, joint: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        for name, members in joint.items():
+            if name in TASKS:
+                raise ValueError(f"{name} is a task: give tasks that are trained together a name of their own")
+            for member in members:
+                TASKS.place(member)  # raises for an unknown name
+            if len(set(members)) < max(len(members), 2):
+                raise ValueError(f"joint_tasks.{name} is {list(members)}: name two different tasks or more")
+        return joint
+
     @model_validator(mode="after")
     def _runs_exist(self) -> Config:
         for grid in self.runs:
             for kind, names, known in (
-                ("task", grid.tasks, self.tasks.model_fields_set),
+                ("task", grid.tasks, {*self.task_names(), *self.joint_tasks}),
                 ("recipe", grid.recipes, self.recipes),
                 ("model", grid.models, self.models),
             ):
@@ -116,29 +130,59 @@ class Config(Settings):
         return self
 
     def _check(self, run: Run) -> None:
-        task, recipe = self.task(run.task), self.recipes[run.recipe]
-        if self.models[run.model].source.kind == "tiny" and task.style != "compact":
+        recipe, members = self.recipes[run.recipe], self.members(run.task)
+        for phase in range(len(recipe.phases)):
+            self.training(run, phase)
+        needed = puzzles_needed(recipe.phases, run.budget, len(members))
+        for name in members:
+            self._check_task(run, name, needed)
+        sides = {name: self.task_object(name).image_size for name in members}
+        if self.models[run.model].source.kind == "tiny" and len(set(sides.values())) > 1:
             raise ValueError(
-                f"the model {run.model} reads the compact style only: set tasks.{run.task}.style to compact"
+                f"the model {run.model} sees images of one size, but those of {run.task} have {sides}: set the same "
+                "tasks.*.image_side for all of them"
             )
-        known = TASKS[run.task](task).alternative_chains
+
+    def _check_task(self, run: Run, name: str, needed: dict[Any, int]) -> None:
+        task, recipe = self.task(name), self.recipes[run.recipe]
+        if self.models[run.model].source.kind == "tiny" and task.style != "compact":
+            raise ValueError(f"the model {run.model} reads the compact style only: set tasks.{name}.style to compact")
+        known = (FULL, NONE, INTERNALISED, *self.task_object(name).alternative_chains)
         for part in itertools.chain(*(phase.parts for phase in recipe.phases)):
-            if part.chain not in (FULL, NONE, *known):
+            if part.chain not in known:
                 raise ValueError(
-                    f"the recipe {run.recipe}: {unknown('chain', part.chain, (FULL, NONE, *known))} These are the "
-                    f"chains of thought of {run.task} in the {task.style} style"
+                    f"the recipe {run.recipe}: {unknown('chain', part.chain, known)} These are the chains of thought "
+                    f"of {name} in the {task.style} style"
                 )
-        for level, needed in puzzles_needed(recipe, run.budget).items():
+        for level, puzzles in needed.items():
             made = task.levels[level].train if level in task.levels else None
             if made is None:
                 raise ValueError(
-                    f"the recipe {run.recipe} needs {level} puzzles, but tasks.{run.task}.levels has no {level}"
+                    f"the recipe {run.recipe} needs {level} puzzles, but tasks.{name}.levels has no {level}"
                 )
-            if needed > made:
+            if puzzles > made:
                 raise ValueError(
-                    f"the recipe {run.recipe} at budget {run.budget} needs {needed} {level} puzzles of {run.task}, but "
-                    f"{made} are made: raise tasks.{run.task}.levels.{level}.train to {needed}, or lower the budget"
+                    f"the recipe {run.recipe} at budget {run.budget} needs {puzzles} {level} puzzles of {name}, but "
+                    f"{made} are made: raise tasks.{name}.levels.{level}.train to {puzzles}, or lower the budget"
                 )
+
+    def members(self, name: str) -> tuple[str, ...]:
+        """The tasks that a run trains: one, or those that are trained together under a name."""
+        return self.joint_tasks.get(name, (name,))
+
+    def training(self, run: Run, phase: int) -> TrainingSettings:
+        """How a run's model is trained in a phase (counted from 0): the model's settings, changed by the phase's."""
+        changes = self.recipes[run.recipe].phases[phase].training
+        base = self.models[run.model].training.model_dump()
+        try:
+            return TrainingSettings.model_validate(base | changes)
+        except ValidationError as error:
+            found = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
+            raise ValueError(f"recipes.{run.recipe}: phase {phase + 1} changes the training: {found}") from None
+
+    def task_object(self, name: str) -> Task[Any]:
+        """A task with its settings."""
+        return TASKS[name](self.task(name))
 
     def task(self, name: str) -> TaskSettings:
         """Settings of a task."""

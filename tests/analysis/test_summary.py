@@ -15,11 +15,12 @@ TITLES = {"text_only": "Text", "mix": "Mix", "align_mix": "Align-Mix"}
 TASKS = {"table_readout": "Table Readout"}
 
 
-def _scores(path: Path, *, recipe="mix", budget=30000, seed=0, task="table_readout", right=RIGHT, n=20) -> Path:
+def _scores(path: Path, *, recipe="mix", budget=30000, seed=0, task="table_readout", right=RIGHT, n=20, joint=None):
     rows = [
         {
             "puzzle_id": f"{task}-{level}-{i}",
             "task": task,
+            "trained_on": joint or task,
             "recipe": recipe,
             "budget": budget,
             "model": "tiny",
@@ -44,7 +45,7 @@ def _write(files, folder: Path) -> tuple[list[dict[str, str]], str]:
 
 def test_counts_shares_and_intervals(tmp_path):
     frame = summarise([_scores(tmp_path / "a.parquet")])
-    expected = ["task", "recipe", "budget", "model", "seed", "level", "modality", "n", "correct"]
+    expected = ["task", "trained_on", "recipe", "budget", "model", "seed", "level", "modality", "n", "correct"]
     assert frame.columns == [*expected, "accuracy", "ci_low", "ci_high", "chain_accuracy"]
     hard = frame.filter(pl.col("level") == "HARD", pl.col("modality") == "text").row(0, named=True)
     assert (hard["n"], hard["correct"], hard["accuracy"], hard["chain_accuracy"]) == (20, 15, 0.75, 0.35)
@@ -100,3 +101,12 @@ def test_bad_inputs_are_refused(tmp_path):
     (tmp_path / "torn.parquet").write_bytes(b"PAR1")
     with pytest.raises(DataError, match=r"torn\.parquet"):
         summarise([tmp_path / "torn.parquet"])
+
+
+def test_tasks_trained_together_stand_beside_those_trained_alone(tmp_path):
+    files = [_scores(tmp_path / "alone.parquet"), _scores(tmp_path / "joint.parquet", joint="all_tasks")]
+    rows, page = _write(files, tmp_path)
+    assert {row["trained_on"] for row in rows} == {"table_readout", "all_tasks"}
+    assert len(rows) == 8
+    assert "| Mix |" in page
+    assert "| Mix (all_tasks) |" in page

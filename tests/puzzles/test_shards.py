@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -24,6 +25,7 @@ from s2h.puzzles.record import SCHEMA, Record, descriptions
 from s2h.puzzles.shards import (
     PuzzleSet,
     content_digest,
+    image_places,
     make_record,
     read_shards,
     shard_count,
@@ -154,6 +156,21 @@ def test_an_error_leaves_no_file_behind(tmp_path: Path) -> None:
             progress=stop,
         )
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("style", ["compact", "paper"])
+def test_every_image_can_be_read_alone(style: str, tmp_path: Path) -> None:
+    path = tmp_path / "shard.parquet"
+    which = PuzzleSet(0, "SIMPLE", "train")
+    write_shard(path, shipped_task("visual_analogy", style), which, (0, 1100), progress=lambda done: None)
+    places = image_places(path)
+    data = path.read_bytes()
+    images = [record["image"]["bytes"] for record in read_shards([str(path)])]
+    assert [data[offset : offset + size] for offset, size in places] == images
+    frame = pl.read_parquet(path)
+    frame.write_parquet(path)  # another program compresses images too, so they cannot be read alone
+    with pytest.raises(DataError, match=r"delete it and run again"):
+        image_places(path)
 
 
 def test_images_are_not_compressed_again_in_vain(tmp_path: Path) -> None:

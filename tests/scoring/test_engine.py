@@ -21,7 +21,7 @@ from s2h.scoring import engine
 from s2h.scoring.decoding import Reply, load_decoder
 from s2h.scoring.sets import read_set
 
-IDENTITY = {"recipe": "mix", "budget": 30000, "model": "tiny", "seed": 3}
+IDENTITY = {"trained_on": "consecutive_table_readout", "recipe": "mix", "budget": 30000, "model": "tiny", "seed": 3}
 AWKWARD = [
     "007",
     "",
@@ -67,9 +67,7 @@ def test_score_writes_every_set(task, shards, model_folder, tmp_path, monkeypatc
     decoding = ScoringSettings(batch_size=4, max_new_tokens=5)
     engine.score(
         model_folder,
-        task=task,
-        shards=shards,
-        puzzles={"SIMPLE": 6, "HARD": 4},
+        evaluations=[engine.Evaluation(task, shards, {"SIMPLE": 6, "HARD": 4})],
         output=output,
         settings=decoding,
         work_dir=work,

@@ -1,30 +1,45 @@
 """Laws of mixtures: exact counts, shared puzzles, one order for one config, no image bytes."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s2h.errors import DataError
-from s2h.supervision.formats import CONVERSION
-from s2h.supervision.mixture import SCHEMA, assemble, read_puzzles
-from s2h.supervision.recipes import Phase, count, examples_seen
+from s2h.puzzles.shards import read_shards
+from s2h.supervision.formats import CONVERSION, CONVERT_TOKEN
+from s2h.supervision.mixture import SCHEMA, assemble, read_puzzles, write_mixture
+from s2h.supervision.recipes import Phase, count, examples_seen, kept_share
 from tests.shipped import default_config
 
 RECIPES = default_config().recipes
 PHASES = [phase for recipe in RECIPES.values() for phase in recipe.phases]
 ORDERS = st.sampled_from(["shuffled", "interleaved", "sequential"])
+LEVELS = ("SIMPLE", "MEDIUM", "HARD")
 
 
-def puzzles(level: str, size: int) -> pl.DataFrame:
-    names = [f"{level}-{i}" for i in range(size)]
-    columns = ("puzzle_id", "text", "text_question", "image_question", "reasoning", "answer_block")
+def puzzles(task: str, level: str, size: int) -> pl.DataFrame:
+    names = [f"{task}-{level}-{i}" for i in range(size)]
+    columns = ("text", "text_question", "image_question", "conversion_question", "reasoning", "answer_block")
     frame = pl.DataFrame({column: [f"{column} {name}" for name in names] for column in columns})
-    rows = pl.int_range(pl.len(), dtype=pl.Int64).alias("row")
-    return frame.with_columns(pl.Series("puzzle_id", names), pl.lit(f"{level}.parquet").alias("shard"), rows)
+    chains = ("template", "order", "value")
+    others = [[{"name": chain, "reasoning": f"{chain} {name}"} for chain in chains] for name in names]
+    return frame.with_columns(
+        pl.Series("puzzle_id", names),
+        pl.Series("alternatives", others),
+        pl.lit(f"{task}-{level}.parquet").alias("shard"),
+        offset=100 * pl.int_range(pl.len(), dtype=pl.Int64),
+        size=pl.lit(50, pl.Int64),
+    )
 
 
-SETS = {"SIMPLE": puzzles("SIMPLE", 300), "HARD": puzzles("HARD", 300)}
+SETS: dict[Any, pl.DataFrame] = {("task", level): puzzles("task", level, 300) for level in LEVELS}
+JOINT = {(task, level): puzzles(task, level, 300) for task in ("first", "second") for level in LEVELS}
 
 
 @settings(deadline=None, max_examples=60)
@@ -46,7 +61,7 @@ def test_counts_are_exact_and_formats_share_their_puzzles(phase: Phase, budget: 
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.sampled_from(PHASES), st.integers(12, 300), ORDERS)
+@given(st.sampled_from(PHASES), st.integers(30, 300), ORDERS)
 def test_the_order_is_a_function_of_the_seed(phase: Phase, budget: int, order: str) -> None:
     phase = phase.model_copy(update={"order": order})
     one, again, other = (assemble(phase, budget=budget, puzzles=SETS, key=(seed, "task")) for seed in (0, 0, 1))
@@ -55,15 +70,34 @@ def test_the_order_is_a_function_of_the_seed(phase: Phase, budget: int, order: s
 
 
 @settings(deadline=None, max_examples=30)
-@given(st.sampled_from(PHASES), st.integers(12, 299))
-def test_a_smaller_budget_holds_some_of_the_larger_ones_puzzles(phase: Phase, budget: int) -> None:
+@given(st.sampled_from(PHASES), st.integers(12, 299), st.integers(1, 200))
+def test_smaller_budgets_and_larger_sets_hold_the_same_puzzles(phase: Phase, budget: int, more: int) -> None:
     small, large = (assemble(phase, budget=b, puzzles=SETS, key=(0, "task")) for b in (budget, 300))
     assert set(small["puzzle_id"]) <= set(large["puzzle_id"])
+    grown: Any = {source: pl.concat([frame, puzzles("new", source[1], more)]) for source, frame in SETS.items()}
+    assert assemble(phase, budget=budget, puzzles=grown, key=(0, "task")).equals(small)
+
+
+def test_what_does_not_concern_the_data_changes_nothing() -> None:
+    (phase,) = RECIPES["mix_plus"].phases
+    other = phase.model_copy(update={"frozen": ("vision",), "optimizer": "kept", "training": {"learning_rate": 1}})
+    one, two = (assemble(each, budget=60, puzzles=SETS, key=(0, "task")) for each in (phase, other))
+    assert one.equals(two)
+
+
+def test_several_tasks_are_mixed_in_equal_shares() -> None:
+    for name in ("mix_plus", "image_text", "mix_plus_interleaved", "mix_plus_curriculum"):
+        (phase,) = RECIPES[name].phases
+        mixed = assemble(phase, budget=240, puzzles=JOINT, key=(0, "both"))
+        assert mixed.height == examples_seen(phase, 240, 2) == 240
+        counts = mixed.group_by("task", "level", "format").len()
+        assert counts.filter(task="first").drop("task").sort("level", "format").equals(
+            counts.filter(task="second").drop("task").sort("level", "format")
+        ) or phase.epochs != int(phase.epochs)
 
 
 def test_interleaving_keeps_the_proportions_everywhere() -> None:
-    phase = RECIPES["mix_plus"].phases[0].model_copy(update={"order": "interleaved"})
-    mixed = assemble(phase, budget=300, puzzles=SETS, key=(0, "task"))
+    mixed = assemble(RECIPES["mix_plus_interleaved"].phases[0], budget=300, puzzles=SETS, key=(0, "task"))
     for start in range(0, mixed.height - 60, 7):
         window = mixed.slice(start, 60)
         assert abs(window.filter(level="HARD").height - 30) <= 2
@@ -71,8 +105,7 @@ def test_interleaving_keeps_the_proportions_everywhere() -> None:
 
 
 def test_a_curriculum_takes_part_after_part() -> None:
-    phase = RECIPES["mix_plus"].phases[0].model_copy(update={"order": "sequential"})
-    mixed = assemble(phase, budget=60, puzzles=SETS, key=(0, "task"))
+    mixed = assemble(RECIPES["mix_plus_curriculum"].phases[0], budget=60, puzzles=SETS, key=(0, "task"))
     assert mixed["format"].to_list() == ["text"] * 10 + ["image"] * 10 + ["image_via_text"] * 10 + ["text"] * 30
 
 
@@ -86,14 +119,68 @@ def test_prompts_and_responses_are_those_of_the_format() -> None:
         if row["format"] == "image_via_text":
             said = f"{CONVERSION}\n\n{text}\n\n{said}"
         assert (row["prompt"], row["response"]) == (asked, said)
-        shard = "" if row["format"] == "text" else "SIMPLE.parquet"
-        assert (row["image_shard"], row["image_row"] >= 0) == (shard, shard != "")
+        place = (row["image_shard"], row["image_offset"], row["image_bytes"])
+        number = int(name.rpartition("-")[2])
+        assert place == (("", -1, 0) if row["format"] == "text" else ("task-SIMPLE.parquet", 100 * number, 50))
 
 
-def test_too_few_puzzles_and_torn_shards_are_refused(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(DataError, match="needs 301 SIMPLE puzzles, but only 300"):
+def test_alternative_chains_are_for_text_alone() -> None:
+    mixed = assemble(RECIPES["mix_plus_template"].phases[0], budget=60, puzzles=SETS, key=(0, "task"))
+    for row in mixed.iter_rows(named=True):
+        assert ("template" in row["response"]) == (row["format"] == "text") == (row["chain"] == "template")
+
+
+def test_tokens_stand_in_place_of_the_conversion() -> None:
+    mixed = assemble(RECIPES["mix_plus_convert_tokens"].phases[0], budget=60, puzzles=SETS, key=(0, "task"))
+    for row in mixed.filter(format="image_via_text").iter_rows(named=True):
+        name = row["puzzle_id"]
+        tokens = " ".join([CONVERT_TOKEN] * 16)
+        assert row["response"] == f"{tokens}\n\nreasoning {name}\n\nanswer_block {name}"
+    assert mixed["response"].str.contains(CONVERT_TOKEN).sum() == 10
+
+
+def test_the_conversion_alone_answers_nothing() -> None:
+    mixed = assemble(RECIPES["convert_mix_plus"].phases[0], budget=60, puzzles=SETS, key=(0, "task"))
+    for row in mixed.iter_rows(named=True):
+        assert row["prompt"] == f"conversion_question {row['puzzle_id']}"
+        assert row["response"] == f"text {row['puzzle_id']}"
+
+
+def test_an_internalised_chain_is_cut_behind_its_conversion_by_its_place() -> None:
+    mixed = assemble(RECIPES["mix_plus_internalised"].phases[0], budget=300, puzzles=SETS, key=(0, "task"))
+    assert mixed["chain_kept"].to_list() == [kept_share(position, 300) for position in range(300)]
+    for row in mixed.iter_rows(named=True):
+        name = row["puzzle_id"]
+        words = f"reasoning {name}"
+        start = f"{CONVERSION}\n\ntext {name}\n\n" if row["format"] == "image_via_text" else ""
+        chain = row["response"].removeprefix(start).removesuffix(f"answer_block {name}").rstrip("\n")
+        assert row["response"].endswith(f"answer_block {name}")
+        assert words.startswith(chain)
+        assert (chain == words) if row["chain_kept"] == 1 else (len(chain) <= row["chain_kept"] * len(words))
+
+
+def test_too_few_puzzles_and_torn_shards_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="needs 301 SIMPLE puzzles of task, but only 300"):
         assemble(RECIPES["text"].phases[0], budget=602, puzzles=SETS, key=(0, "task"))
     torn = tmp_path / "shard-00000.parquet"
     torn.write_bytes(b"PAR1 torn")
     with pytest.raises(DataError, match="cannot be read"):
         read_puzzles([str(torn)])
+
+
+def test_a_mixture_says_where_images_lie_and_holds_none(readout_shards: dict[str, list[str]], tmp_path: Path) -> None:
+    path = tmp_path / "mixture.parquet"
+    shards: Any = {"consecutive_table_readout": readout_shards}
+    write_mixture(path, RECIPES["mix_plus"].phases[0], budget=48, shards=shards, key=(0, "task"))
+    assert b"\x89PNG" not in path.read_bytes()
+    images = {
+        record["puzzle_id"]: record["image"]["bytes"]
+        for files in readout_shards.values()
+        for record in read_shards(files)
+    }
+    rows = [row for row in pl.read_parquet(path).iter_rows(named=True) if row["image_shard"]]
+    assert len(rows) == 16
+    for row in rows:
+        with open(row["image_shard"], "rb") as file:
+            file.seek(row["image_offset"])
+            assert file.read(row["image_bytes"]) == images[row["puzzle_id"]]

@@ -34,7 +34,7 @@ def mixture(readout_shards: dict[str, list[str]], tmp_path_factory: pytest.TempP
     """Forty-eight examples of Mix+: text, image and image-via-text, SIMPLE and HARD, mixed freely."""
     path = tmp_path_factory.mktemp("mixture") / "phase-1.parquet"
     phase = default_config().recipes["mix_plus"].phases[0]
-    write_mixture(path, phase, budget=48, shards=readout_shards, key=(0, "test"))  # type: ignore[arg-type]
+    write_mixture(path, phase, budget=48, shards={"consecutive_table_readout": readout_shards}, key=(0, "test"))  # type: ignore[arg-type]
     return path
 
 

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Unpack the rule and write the model folder."""
-    task = make_task(snakemake.wildcards.task, snakemake.params.task_settings)
+    tasks = [make_task(name, settings) for name, settings in snakemake.params.tasks.items()]
     settings = TinySettings.model_validate(snakemake.params.settings)
     with whole_folder(snakemake.output[0]) as folder:
         build(
             settings,
-            words=task.words() | WORDS,
-            image_size=task.image_size[0],
+            words=WORDS.union(*(task.words() for task in tasks)),
+            image_size=tasks[0].image_size[0],
             seed=int(snakemake.wildcards.seed),
             folder=folder,
         )

@@ -1,11 +1,10 @@
-"""Score a trained model on every level, as text and as image."""
+"""Score a trained model on every task and level, as text and as image."""
 
 from typing import TYPE_CHECKING
 
 from s2h.logs import job_log
 from s2h.models.settings import ScoringSettings
-from s2h.puzzles.registry import make_task
-from s2h.scoring.engine import score
+from s2h.scoring.engine import Evaluation, score
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -16,13 +15,11 @@ def main() -> None:
     run = dict(snakemake.wildcards.items())
     score(
         snakemake.input.model,
-        task=make_task(snakemake.wildcards.task, snakemake.params.task_settings),
-        shards=snakemake.params.shards,
-        puzzles=snakemake.params.puzzles,
+        evaluations=[Evaluation.of(name, **values) for name, values in snakemake.params.evaluation.items()],
         output=snakemake.output[0],
         settings=ScoringSettings.model_validate(snakemake.params.settings),
         work_dir=snakemake.params.work,
-        identity={name: run[name] for name in ("recipe", "budget", "model", "seed")},
+        identity={name: run[name] for name in ("recipe", "budget", "model", "seed")} | {"trained_on": run["task"]},
     )
 
 

@@ -13,7 +13,7 @@ from s2h.errors import DataError
 from s2h.files import whole_file
 from s2h.puzzles.record import LEVELS, MODALITIES
 
-RUN = ("task", "recipe", "budget", "model", "seed")
+RUN = ("task", "trained_on", "recipe", "budget", "model", "seed")
 """The columns that name a run."""
 
 _SET = (*RUN, "level", "modality")
@@ -80,7 +80,8 @@ def write_summary(
     Args:
         score_files: Parquet files of the scores.
         csv_path: the columns of ``summarise``.
-        markdown_path: one table for each task, model, budget and seed, with a row for each recipe.
+        markdown_path: one table for each task, model, budget and seed, with a row for each recipe; where several
+            tasks were trained together, their name stands behind the recipe.
         recipe_titles: the paper's names; their order is that of the rows.
         task_titles: the paper's names.
     """
@@ -123,13 +124,15 @@ def _table(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Iterator[str
     gaps = [gap for gap in _GAPS if {gap[1], gap[2]} <= found]
     yield _line(["Recipe", *(" ".join(cell) for cell in cells), *(name for name, _, _ in gaps)])
     yield _line(["---", *["--:"] * (len(cells) + len(gaps))])
-    runs = part.partition_by("recipe", as_dict=True)
+    runs = part.partition_by("recipe", "trained_on", "task", as_dict=True)
     order = list(recipe_titles)
-    for (recipe,) in sorted(runs, key=lambda key: (order.index(key[0]) if key[0] in order else len(order), key)):
-        rows = {(row["level"], row["modality"]): row for row in runs[(recipe,)].iter_rows(named=True)}
+    for key in sorted(runs, key=lambda key: (order.index(key[0]) if key[0] in order else len(order), key)):
+        recipe, trained_on, task = key
+        rows = {(row["level"], row["modality"]): row for row in runs[key].iter_rows(named=True)}
         shares = (_share(rows.get(cell)) for cell in cells)
         points = (_points(rows.get(first), rows.get(second)) for _, first, second in gaps)
-        yield _line([recipe_titles.get(recipe, recipe), *shares, *points])
+        title = recipe_titles.get(recipe, recipe) + ("" if trained_on == task else f" ({trained_on})")
+        yield _line([title, *shares, *points])
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -167,7 +167,7 @@ class GridNavigation(Task[Grid]):
     puzzle_type = Grid
 
     @property
-    def image_size(self) -> tuple[int, int]:
+    def least_size(self) -> tuple[int, int]:
         """The paper's page, or a square of 16-pixel tiles with room for the letters."""
         if not self.compact:
             return drawing.PAGE

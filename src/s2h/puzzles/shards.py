@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import mmap
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,8 @@ P = TypeVar("P")
 
 
 _ROWS_PER_GROUP = 500  # images of one row group are read together: small enough to fetch, large enough to compress
+_NESTED = ("image.path", "alternatives.list.element.name", "alternatives.list.element.reasoning")
+_PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 _TRIES = 10_000  # puzzles drawn for one record; sixteen on average for an evaluation set
 _EVAL_PART = 16  # one in so many contents belongs to evaluation sets
 
@@ -116,10 +119,14 @@ def write_shard(
         span: the indexes that it holds.
         progress: called with the number of puzzles made so far, after each row group.
     """
-    texts = [name for name in SCHEMA.names if name != "image"]  # images are compressed already, and never alike
+    texts = [name for name in SCHEMA.names if name != "image"]
+    # Images are compressed already: they stand in the file as they are, so that one can be read alone (image_places).
+    compression = dict.fromkeys([*texts, *_NESTED], "zstd") | {"image.bytes": "none"}
     with (
         whole_file(path) as temporary,
-        pq.ParquetWriter(temporary, SCHEMA, compression="zstd", use_dictionary=texts, write_statistics=texts) as writer,
+        pq.ParquetWriter(
+            temporary, SCHEMA, compression=compression, use_dictionary=texts, write_statistics=texts
+        ) as writer,
     ):
         for start in range(*span, _ROWS_PER_GROUP):
             stop = min(start + _ROWS_PER_GROUP, span[1])
@@ -138,3 +145,39 @@ def read_shards(shards: list[str], columns: list[str] | None = None) -> Iterator
                     yield from batch.to_pylist()
         except (OSError, pa.ArrowInvalid) as error:
             raise DataError(f"the puzzle shard {shard} cannot be read ({error}); delete it and run again.") from None
+
+
+def image_places(shard: str | Path) -> list[tuple[int, int]]:
+    """Where the image of each row lies in a shard's file: (offset, size) in bytes.
+
+    Reading those bytes gives the PNG file; Parquet's own readers fetch hundreds of images for one.
+
+    Raises:
+        DataError: the file cannot be read, or its images are not stored as ``write_shard`` stores them.
+    """
+    places: list[tuple[int, int]] = []
+    try:
+        metadata = pq.read_metadata(shard)
+        with open(shard, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            for group in range(metadata.num_row_groups):
+                places += _image_places_of(data, metadata.row_group(group))
+    except (OSError, ValueError, pa.ArrowInvalid) as error:
+        raise DataError(f"the puzzle shard {shard} cannot be read ({error}); delete it and run again.") from None
+    return places
+
+
+def _image_places_of(data: mmap.mmap, group: Any) -> list[tuple[int, int]]:
+    """Those of one row group: every value of the column is its length in four bytes, then the PNG file."""
+    chunks = (group.column(i) for i in range(group.num_columns))
+    chunk = next(chunk for chunk in chunks if chunk.path_in_schema == "image.bytes")
+    places, end = [], chunk.data_page_offset + chunk.total_compressed_size
+    at = data.find(_PNG_START, chunk.data_page_offset, end)
+    while at >= 0:
+        size = int.from_bytes(data[at - 4 : at], "little")
+        if data[at + size - len(_PNG_END) : at + size] != _PNG_END:
+            raise ValueError(f"its images are not stored as they are: no PNG file of {size} bytes at {at}")
+        places.append((at, size))
+        at = data.find(_PNG_START, at + size, end)
+    if len(places) != group.num_rows:
+        raise ValueError(f"{len(places)} images for {group.num_rows} rows")
+    return places

@@ -88,7 +88,7 @@ class TableTask(Task[Table]):
     """One sentence of the question on how the path runs; empty when it may run anywhere."""
 
     @property
-    def image_size(self) -> tuple[int, int]:
+    def least_size(self) -> tuple[int, int]:
         """The paper's page, or a square of 16-pixel tiles with room for the names."""
         if not self.compact:
             return drawing.PAGE

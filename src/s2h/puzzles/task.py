@@ -53,9 +53,12 @@ class TaskSettings(Settings):
     Attributes:
         style: ``paper`` draws and words puzzles as the paper does; ``compact`` is the same task in small images (a
             multiple of 16 pixels) and single words, which the tiny model reads.
+        image_side: side in pixels of compact images, a multiple of 16; by default the least that holds every puzzle.
+            Tasks that one tiny model learns together need the same.
     """
 
     style: Style
+    image_side: int | None = Field(None, ge=16, multiple_of=16)
 
     levels: dict[Any, Any]
 
@@ -108,8 +111,20 @@ class Task(ABC, Generic[P]):
 
     @property
     @abstractmethod
+    def least_size(self) -> tuple[int, int]:
+        """Width and height in pixels that hold every image; compact ones are squares, their side a multiple of 16."""
+
+    @property
     def image_size(self) -> tuple[int, int]:
-        """Width and height in pixels of every image; compact ones are squares, their side a multiple of 16."""
+        """Width and height in pixels of every image."""
+        side = self.settings.image_side
+        if not self.compact or side is None:
+            return self.least_size
+        if side < self.least_size[0]:
+            raise ConfigError(
+                f"{self.title}: image_side is {side}, but its puzzles need {self.least_size[0]} pixels: raise it."
+            )
+        return side, side
 
     @abstractmethod
     def sample(self, rng: np.random.Generator, level: Level, split: Split) -> P:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Sequence
 from functools import cached_property
@@ -90,13 +91,14 @@ class VisualAnalogy(Task[Analogy]):
     puzzle_type = Analogy
 
     @property
-    def image_size(self) -> tuple[int, int]:
+    def least_size(self) -> tuple[int, int]:
         """The paper's page, or a square with four panels on each side."""
-        return self._page.size
+        return (drawing.COMPACT_PAGE if self.compact else drawing.PAPER_PAGE).size
 
-    @property
+    @cached_property
     def _page(self) -> drawing.Page:
-        return drawing.COMPACT_PAGE if self.compact else drawing.PAPER_PAGE
+        page = drawing.COMPACT_PAGE if self.compact else drawing.PAPER_PAGE
+        return dataclasses.replace(page, size=self.image_size)
 
     @cached_property
     def held_out(self) -> tuple[Pair, ...]:

@@ -33,6 +33,7 @@ from s2h.errors import DataError
 from s2h.files import whole_file
 from s2h.logs import LOGGER, Progress
 from s2h.models.settings import ScoringSettings
+from s2h.puzzles.registry import make_task
 from s2h.puzzles.task import Level, Modality, Task, Verdict
 from s2h.scoring.decoding import Decoder, Prompt, Reply, load_decoder
 from s2h.scoring.sets import EvalSet, read_set
@@ -56,6 +57,7 @@ class Score:
     Attributes:
         puzzle_id: of the puzzle's record.
         task: registered name of the task.
+        trained_on: the task that the model was trained on, or the name of several that were trained together.
         recipe: how the model's training was supervised.
         budget: training examples of a phase.
         model: name of the model in the config.
@@ -75,6 +77,7 @@ class Score:
 
     puzzle_id: str
     task: str
+    trained_on: str
     recipe: str
     budget: int
     model: str
@@ -96,6 +99,7 @@ SCHEMA = pa.schema(
     [
         ("puzzle_id", pa.string()),
         ("task", pa.string()),
+        ("trained_on", pa.string()),
         ("recipe", pa.string()),
         ("budget", pa.int64()),
         ("model", pa.string()),
@@ -122,45 +126,63 @@ class Judged(NamedTuple):
     verdict: Verdict
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What of a task is scored.
+
+    Attributes:
+        task: the task, with its settings.
+        shards: evaluation shards of each level, in order.
+        puzzles: how many puzzles of each level are scored: the first of its shards.
+    """
+
+    task: Task[Any]
+    shards: Mapping[Level, Sequence[str]]
+    puzzles: Mapping[Level, int]
+
+    @classmethod
+    def of(cls, name: str, *, settings: Mapping[str, Any], shards: Any, puzzles: Any) -> Evaluation:
+        """The same from a task's name and its settings as a config file holds them."""
+        return cls(make_task(name, settings), shards, puzzles)
+
+
 def score(
     model_folder: str | Path,
     *,
-    task: Task[Any],
-    shards: Mapping[Level, Sequence[str]],
-    puzzles: Mapping[Level, int],
+    evaluations: Sequence[Evaluation],
     output: str | Path,
     settings: ScoringSettings,
     work_dir: str | Path,
     identity: dict[str, Any],
 ) -> None:
-    """Score a model on every level, as text and as image, and write one Score for each puzzle and modality.
+    """Score a model on every task and level, as text and as image; write one Score for each puzzle and modality.
 
     All sets are scored in one process, as importing VLMEvalKit takes longer than many a set.
 
     Args:
         model_folder: what ``save_pretrained`` wrote, model and processor.
-        task: the task that the model was trained on.
-        shards: evaluation shards of each level, in order.
-        puzzles: how many puzzles of each level are scored: the first of its shards.
-        output: Parquet file of the scores: levels in the order of ``shards``, text before image.
+        evaluations: what is scored.
+        output: Parquet file of the scores: tasks and levels in the order of ``evaluations``, text before image.
         settings: how to decode.
         work_dir: folder for VLMEvalKit's files; what it held before is removed, so that nothing is ever reused.
-        identity: ``recipe``, ``budget``, ``model`` and ``seed`` of the run; numbers may be written as text.
+        identity: ``trained_on``, ``recipe``, ``budget``, ``model`` and ``seed``; numbers may be written as text.
 
     Raises:
         DataError: a shard is not what it should be, or predictions were lost on their way.
         ModelError: the model cannot be loaded.
     """
     eval_sets = [
-        read_set(task.name, level, modality, paths, puzzles[level])
-        for level, paths in shards.items()
+        (each.task, read_set(each.task.name, level, modality, paths, each.puzzles[level]))
+        for each in evaluations
+        for level, paths in each.shards.items()
         for modality in _MODALITIES
     ]
     decoder = load_decoder(model_folder, settings)
-    progress = Progress(f"score {identity['recipe']} on {task.name}", sum(len(each.rows) for each in eval_sets))
+    examples = sum(len(eval_set.rows) for _, eval_set in eval_sets)
+    progress = Progress(f"score {identity['recipe']} on {identity['trained_on']}", examples)
     scores: list[Score] = []
     with _fresh_work(Path(work_dir)) as work:
-        for eval_set in eval_sets:
+        for task, eval_set in eval_sets:
             respond = _responder(decoder, progress, len(scores))
             scores += score_set(eval_set, task=task, respond=respond, work=work, identity=identity)
     _write(output, scores)
@@ -180,7 +202,7 @@ def score_set(
         judged = _through_vlmeval(dataset, model, replies, work)
     right = sum(each.verdict.correct for each in judged)
     LOGGER.info("%s: %d of %d right", eval_set.name, right, len(judged))
-    run = {"recipe": identity["recipe"], "model": identity["model"]}
+    run = {name: identity[name] for name in ("trained_on", "recipe", "model")}
     run |= {name: int(identity[name]) for name in ("budget", "seed")}
     return [
         Score(

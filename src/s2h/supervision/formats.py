@@ -10,13 +10,15 @@ Format = Literal["text", "image", "image_via_text", "image_to_text"]
 FORMATS: tuple[Format, ...] = ("text", "image", "image_via_text", "image_to_text")
 """Text, Image, Image-via-Text, and the conversion alone, whose response is the puzzle as text."""
 
-FULL, NONE = "full", "none"
-"""Chains of thought of every task: the whole of it, and the answer alone. A task may have alternatives by name."""
+FULL, NONE, INTERNALISED = "full", "none", "internalised"
+"""Chains of thought of every task: all of it, the answer alone, and less and less of it. A task may have others."""
 
 CONVERSION = "Converted to text:"
 """The line that announces the conversion of the image to text; an Image-via-Text response begins with it."""
+CONVERT_TOKEN = "<Convert>"
+"""Stands, some times over, in place of a conversion that is not written out."""
 
-WORDS = frozenset(CONVERSION.split())
+WORDS = frozenset({*CONVERSION.split(), CONVERT_TOKEN})
 """The words that supervision adds to those of a task."""
 
 TEXT_COLUMNS = (
@@ -33,26 +35,53 @@ def prompt(form: Format) -> pl.Expr:
     return pl.col("conversion_question" if form == "image_to_text" else "image_question").alias("prompt")
 
 
-def response(form: Format, chain: str = FULL) -> pl.Expr:
-    """The model's turn; null where a puzzle has no chain of that name.
+def conversion(form: Format, convert_tokens: int = 0) -> pl.Expr:
+    """What the response writes before it reasons: the puzzle as text, or tokens in its place; empty for most formats.
 
-    An Image-via-Text response first writes the image down as text; the conversion alone does nothing else.
+    The conversion alone writes the text and nothing else.
+    """
+    if form == "image_to_text":
+        return pl.col("text")
+    if form != "image_via_text":
+        return pl.lit("")
+    if convert_tokens:
+        return pl.lit(" ".join([CONVERT_TOKEN] * convert_tokens))
+    return pl.concat_str([pl.lit(CONVERSION), pl.col("text")], separator="\n\n")
+
+
+def chain_of_thought(form: Format, chain: str = FULL) -> pl.Expr:
+    """The chain of thought in the words of ``chain``; empty where there is none, null where the puzzle has no such one.
+
+    An internalised chain is whole here: how much is kept of it depends on an example's place in its mixture.
+    """
+    if form == "image_to_text" or chain == NONE:
+        return pl.lit("")
+    if chain in (FULL, INTERNALISED):
+        return pl.col("reasoning")
+    chains = pl.element().filter(pl.element().struct.field("name") == chain).struct.field("reasoning")
+    return pl.col("alternatives").list.eval(chains).list.first()
+
+
+def answer_block(form: Format) -> pl.Expr:
+    """How the response ends; empty for the conversion alone, which does not answer."""
+    return pl.lit("") if form == "image_to_text" else pl.col("answer_block")
+
+
+def joined(parts: list[pl.Expr]) -> pl.Expr:
+    """Parts with a blank line between them, empty ones left out; null where one of them is."""
+    filled = [pl.when(part == "").then(pl.lit("")).otherwise(part + "\n\n") for part in parts]
+    return pl.concat_str(filled).str.strip_chars_end("\n").alias("response")
+
+
+def response(form: Format, chain: str = FULL, convert_tokens: int = 0) -> pl.Expr:
+    """The model's turn; null where a puzzle has no chain of that name.
 
     Args:
         form: the supervision format.
-        chain: ``full``, ``none`` or the name of an alternative; the conversion has none.
+        chain: ``full``, ``none`` or the name of an alternative.
+        convert_tokens: how many tokens stand in place of a conversion; 0 writes it out.
     """
-    if form == "image_to_text":
-        return pl.col("text").alias("response")
-    parts = [pl.lit(CONVERSION), pl.col("text")] if form == "image_via_text" else []
-    if chain != NONE:
-        parts.append(pl.col("reasoning") if chain == FULL else _alternative(chain))
-    return pl.concat_str([*parts, pl.col("answer_block")], separator="\n\n").alias("response")
-
-
-def _alternative(name: str) -> pl.Expr:
-    chains = pl.element().filter(pl.element().struct.field("name") == name).struct.field("reasoning")
-    return pl.col("alternatives").list.eval(chains).list.first()
+    return joined([conversion(form, convert_tokens), chain_of_thought(form, chain), answer_block(form)])
 
 
 def shows_image(form: Format) -> bool:

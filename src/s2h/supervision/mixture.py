@@ -1,40 +1,55 @@
 """Mixtures: the examples of one training phase in the order in which they are seen.
 
-A mixture holds prompts and responses, and says in which shard and row an image lies; it never copies image bytes.
+A mixture holds prompts and responses, and says where in which file an image lies; it never copies image bytes.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import polars as pl
-import pyarrow.parquet as pq
 
 from s2h.errors import DataError
 from s2h.files import whole_file
+from s2h.puzzles.shards import image_places
 from s2h.puzzles.task import Level
 from s2h.seeding import generator
-from s2h.supervision.formats import TEXT_COLUMNS, prompt, response, shows_image
-from s2h.supervision.recipes import Part, PartCount, Phase, count, examples_seen
+from s2h.supervision.formats import (
+    INTERNALISED,
+    TEXT_COLUMNS,
+    answer_block,
+    chain_of_thought,
+    conversion,
+    joined,
+    prompt,
+    shows_image,
+)
+from s2h.supervision.recipes import Part, PartCount, Phase, count, examples_seen, kept_share, shortened
 
 SCHEMA = {
     "position": pl.Int64,  # place in the order of training, from 0
     "puzzle_id": pl.String,
+    "task": pl.String,
     "level": pl.String,
     "format": pl.String,
     "chain": pl.String,
+    "chain_kept": pl.Float64,  # share of the chain of thought that is kept, 1 unless it is internalised
     "prompt": pl.String,  # the user's turn, without the image
     "response": pl.String,  # the model's turn
     "image_shard": pl.String,  # Parquet file of the image, relative to the working folder; empty for text
-    "image_row": pl.Int64,  # row in that file; -1 for text
+    "image_offset": pl.Int64,  # place of the image's PNG file in that file, in bytes; -1 for text
+    "image_bytes": pl.Int64,  # its size; 0 for text
 }
+
+Source = tuple[str, Level]
+"""A task and a level of it."""
 
 
 def read_puzzles(shards: Sequence[str]) -> pl.DataFrame:
-    """The text columns of a puzzle set, with the shard and row of each image.
+    """The text columns of a puzzle set, with the place of each image.
 
     Args:
         shards: the set's Parquet files in order.
@@ -48,71 +63,96 @@ def read_puzzles(shards: Sequence[str]) -> pl.DataFrame:
             frame = pl.read_parquet(shard, columns=list(TEXT_COLUMNS))
         except (OSError, pl.exceptions.PolarsError) as error:
             raise DataError(f"the puzzle shard {shard} cannot be read ({error}); delete it and run again.") from None
-        place = pl.lit(shard).alias("shard"), pl.int_range(pl.len(), dtype=pl.Int64).alias("row")
-        frames.append(frame.with_columns(*place))
+        offsets, sizes = zip(*image_places(shard), strict=True)
+        frames.append(
+            frame.with_columns(
+                pl.lit(shard).alias("shard"), pl.Series("offset", offsets), pl.Series("size", sizes, pl.Int64)
+            )
+        )
     return pl.concat(frames)
 
 
-def assemble(phase: Phase, *, budget: int, puzzles: dict[Level, pl.DataFrame], key: tuple[int, str]) -> pl.DataFrame:
+def assemble(
+    phase: Phase, *, budget: int, puzzles: Mapping[Source, pl.DataFrame], key: tuple[int, str]
+) -> pl.DataFrame:
     """The examples of a phase in training order, as rows of ``SCHEMA``.
 
     The order is a function of the arguments alone. All formats of a level take the first puzzles of its set, which
     are in random order from the start; so parts of equal size hold the same puzzles, a smaller budget's puzzles are
-    among a larger one's, and a set that grows changes no mixture.
+    among a larger one's, and a set that grows changes no mixture. Several tasks share the budget evenly.
 
     Args:
         phase: what to assemble.
         budget: examples of the run; the phase sees its own multiple of it.
-        puzzles: what ``read_puzzles`` gave, by level; more than are needed do no harm.
+        puzzles: what ``read_puzzles`` gave, by task and level; more than are needed do no harm.
         key: seed of the training and a name for the random order, e.g. the task.
 
     Raises:
         DataError: a level has fewer puzzles than the phase needs.
     """
-    counts = count(phase, budget)
-    views = [_view(counted, puzzles[counted.part.level]) for counted in counts]
-    epoch = pl.concat(views)
-    order = [_epoch_order(phase, counts, key, e) for e in range(math.ceil(phase.epochs))]
-    rows = np.concatenate(order)[: examples_seen(phase, budget)]
-    mixed = epoch[rows]
-    return mixed.with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("position")).select(
-        pl.col(name).cast(kind) for name, kind in SCHEMA.items()
+    tasks = sorted({task for task, _ in puzzles})
+    counts = count(phase, budget, len(tasks))
+    views = [_view(counted, task, puzzles[task, counted.part.level]) for counted in counts for task in tasks]
+    epoch, sizes = pl.concat(views), [counted.epoch * len(tasks) for counted in counts]
+    order = [_epoch_order(phase, sizes, key, e) for e in range(math.ceil(phase.epochs))]
+    rows = np.concatenate(order)[: examples_seen(phase, budget, len(tasks))]
+    mixed = epoch[rows].with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("position"))
+    return (
+        _internalised(mixed)
+        .with_columns(joined([pl.col("conversion"), pl.col("reasoning"), pl.col("answer_block")]))
+        .select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
     )
+
+
+def _internalised(mixed: pl.DataFrame) -> pl.DataFrame:
+    """Keep as much of internalised chains as their places allow."""
+    kept = [
+        kept_share(position, mixed.height) if chain == INTERNALISED else 1.0
+        for position, chain in enumerate(mixed["chain"])
+    ]
+    if min(kept, default=1.0) == 1.0:
+        return mixed.with_columns(pl.lit(1.0).alias("chain_kept"))
+    reasoning = [shortened(text, share) for text, share in zip(mixed["reasoning"], kept, strict=True)]
+    return mixed.with_columns(pl.Series("chain_kept", kept), pl.Series("reasoning", reasoning))
 
 
 def _shuffled(size: int, key: tuple[int, str], name: str) -> np.ndarray:
     return generator(key[0], key[1], name).permutation(size)
 
 
-def _view(counted: PartCount, frame: pl.DataFrame) -> pl.DataFrame:
-    """The examples of one part in one epoch."""
+def _view(counted: PartCount, task: str, frame: pl.DataFrame) -> pl.DataFrame:
+    """The examples of one part and task in one epoch; the parts of their responses are still apart."""
     part = counted.part
     if counted.unique > frame.height:
         raise DataError(
-            f"{part.format} needs {counted.unique} {part.level} puzzles, but only {frame.height} were made: "
+            f"{part.format} needs {counted.unique} {part.level} puzzles of {task}, but only {frame.height} were made: "
             "raise the level's 'train' or lower the budget."
         )
     chosen = frame[np.tile(np.arange(counted.unique), part.repeats)]
-    said = prompt(part.format), response(part.format, part.chain)
-    view = chosen.select("puzzle_id", *_labels(part), *said, *_image(part))
-    if view["response"].null_count():
-        raise DataError(f"the puzzles of level {part.level} have no chain of thought called {part.chain!r}")
+    view = chosen.select(
+        "puzzle_id",
+        pl.lit(task).alias("task"),
+        *(pl.lit(getattr(part, name)).alias(name) for name in ("level", "format", "chain")),
+        prompt(part.format),
+        conversion(part.format, part.convert_tokens).alias("conversion"),
+        chain_of_thought(part.format, part.chain).alias("reasoning"),
+        answer_block(part.format).alias("answer_block"),
+        *_image(part),
+    )
+    if view["reasoning"].null_count():
+        raise DataError(f"the puzzles of {task} {part.level} have no chain of thought called {part.chain!r}")
     return view
 
 
-def _labels(part: Part) -> Iterator[pl.Expr]:
-    return (pl.lit(getattr(part, name)).alias(name) for name in ("level", "format", "chain"))
-
-
-def _image(part: Part) -> tuple[pl.Expr, pl.Expr]:
+def _image(part: Part) -> list[pl.Expr]:
+    names = {"image_shard": ("shard", ""), "image_offset": ("offset", -1), "image_bytes": ("size", 0)}
     if shows_image(part.format):
-        return pl.col("shard").alias("image_shard"), pl.col("row").alias("image_row")
-    return pl.lit("").alias("image_shard"), pl.lit(-1, dtype=pl.Int64).alias("image_row")
+        return [pl.col(column).alias(name) for name, (column, _) in names.items()]
+    return [pl.lit(absent).cast(SCHEMA[name]).alias(name) for name, (_, absent) in names.items()]
 
 
-def _epoch_order(phase: Phase, counts: list[PartCount], key: tuple[int, str], epoch: int) -> np.ndarray:
+def _epoch_order(phase: Phase, sizes: Sequence[int], key: tuple[int, str], epoch: int) -> np.ndarray:
     """Row numbers of one epoch, over the parts written one after the other."""
-    sizes = [c.epoch for c in counts]
     starts = np.cumsum([0, *sizes[:-1]])
     if phase.order == "shuffled":
         return _shuffled(sum(sizes), key, f"epoch-{epoch}")
@@ -126,16 +166,15 @@ def _epoch_order(phase: Phase, counts: list[PartCount], key: tuple[int, str], ep
 
 
 def write_mixture(
-    path: str | Path, phase: Phase, *, budget: int, shards: dict[Level, list[str]], key: tuple[int, str]
+    path: str | Path,
+    phase: Phase,
+    *,
+    budget: int,
+    shards: Mapping[str, Mapping[Level, list[str]]],
+    key: tuple[int, str],
 ) -> None:
-    """Assemble a phase from puzzle shards and write it as Parquet."""
-    puzzles = {level: read_puzzles(files) for level, files in shards.items()}
+    """Assemble a phase from puzzle shards, given by task and level, and write it as Parquet."""
+    puzzles = {(task, level): read_puzzles(files) for task, levels in shards.items() for level, files in levels.items()}
     mixed = assemble(phase, budget=budget, puzzles=puzzles, key=key)
     with whole_file(path) as temporary:
         mixed.write_parquet(temporary, compression="zstd")
-
-
-def mixture_rows(path: str | Path) -> int:
-    """Number of examples in a mixture, from its footer alone."""
-    rows: int = pq.read_metadata(path).num_rows
-    return rows

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections import OrderedDict
+import os
 from pathlib import Path
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 from PIL import Image
 
 from s2h.errors import DataError
@@ -35,50 +33,35 @@ class Example:
 
 
 class Images:
-    """Images by shard and row; the row groups used last are kept in memory, up to a limit.
+    """Images by file and place: reads the bytes of one PNG file and no others.
 
-    Args:
-        limit: most bytes of encoded images to keep.
+    Attributes:
+        read: bytes read so far.
     """
 
-    def __init__(self, limit: int = 2**30) -> None:
-        self.limit = limit
-        self._groups: OrderedDict[tuple[str, int], pa.ChunkedArray] = OrderedDict()
-        self._files: dict[str, pq.ParquetFile] = {}
-        self._held = 0
+    def __init__(self) -> None:
+        self.read = 0
+        self._files: dict[str, int] = {}
 
-    def __call__(self, shard: str, row: int) -> Image.Image:
-        """The picture in row ``row`` of ``shard``, as RGB."""
-        file = self._open(shard)
-        for group in range(file.metadata.num_row_groups):
-            rows = file.metadata.row_group(group).num_rows
-            if row < rows:
-                data = self._group(shard, group)[row].as_py()["bytes"]
-                return Image.open(io.BytesIO(data)).convert("RGB")
-            row -= rows
-        raise DataError(f"{shard} has no such row: the mixture was made from another shard; run the workflow again.")
+    def __call__(self, shard: str, offset: int, size: int) -> Image.Image:
+        """The picture that lies at ``offset`` in ``shard``, as RGB."""
+        data = os.pread(self._open(shard), size, offset)
+        self.read += len(data)
+        try:
+            return Image.open(io.BytesIO(data)).convert("RGB")
+        except (OSError, SyntaxError) as error:
+            raise DataError(
+                f"{shard} holds no image of {size} bytes at {offset} ({error}): the mixture was made from another "
+                "shard; delete the mixture and run again."
+            ) from None
 
-    def _open(self, shard: str) -> pq.ParquetFile:
+    def _open(self, shard: str) -> int:
         if shard not in self._files:
             try:
-                self._files[shard] = pq.ParquetFile(shard, memory_map=True)
-            except (OSError, pa.ArrowInvalid) as error:
-                raise DataError(
-                    f"the puzzle shard {shard} cannot be read ({error}); delete it and run again."
-                ) from None
+                self._files[shard] = os.open(shard, os.O_RDONLY)
+            except OSError as error:
+                raise DataError(f"the puzzle shard {shard} cannot be read ({error}); run the workflow again.") from None
         return self._files[shard]
-
-    def _group(self, shard: str, group: int) -> pa.ChunkedArray:
-        key = (shard, group)
-        if key in self._groups:
-            self._groups.move_to_end(key)
-            return self._groups[key]
-        column = self._open(shard).read_row_group(group, columns=["image"]).column("image")
-        self._groups[key] = column
-        self._held += column.nbytes
-        while self._held > self.limit and len(self._groups) > 1:
-            self._held -= self._groups.popitem(last=False)[1].nbytes
-        return column
 
 
 class Mixture:
@@ -92,12 +75,13 @@ class Mixture:
         if self.frame.height == 0:
             raise DataError(f"the mixture {path} is empty: raise the budget of the run.")
         self.path = Path(path)
-        self._images = Images()
+        self.images = Images()
 
     def __len__(self) -> int:
         return self.frame.height
 
     def __getitem__(self, position: int) -> Example:
         row = self.frame.row(position, named=True)
-        image = self._images(row["image_shard"], row["image_row"]) if row["image_shard"] else None
+        place = row["image_shard"], row["image_offset"], row["image_bytes"]
+        image = self.images(*place) if row["image_shard"] else None
         return Example(position, row["format"], row["prompt"], row["response"], image)

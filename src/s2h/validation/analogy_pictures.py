@@ -46,7 +46,7 @@ class Layout:
     """Where panels lie and how large things are; lengths in pixels.
 
     Attributes:
-        size: (width, height) of the page.
+        size: least (width, height) of the page.
         side: of a panel with its frame.
         places: (left, top) of the panels of examples and query, without the missing one, then of the options.
         missing: (left, top) of the panel with the question mark.
@@ -79,7 +79,8 @@ class Layout:
 
     def panels(self, picture: Picture) -> list[Greys]:
         """The grey levels inside each panel's frame; raises Mismatch where a frame or the question mark is missing."""
-        require(picture.size == self.size, "image", f"the image has {picture.size} pixels, not {self.size}")
+        fits = all(a >= b for a, b in zip(picture.size, self.size, strict=True))
+        require(fits, "image", f"the image has {picture.size} pixels, and less than {self.size}")
         greys = np.array(picture.colours)[:, 0].astype(np.uint8)
         found = []
         for x, y in (*self.places, self.missing):

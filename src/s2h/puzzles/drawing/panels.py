@@ -89,7 +89,10 @@ COMPACT_PAGE = Page(
 
 
 def draw_page(page: Page, rows: Sequence[Panel], options: Sequence[Panel]) -> bytes:
-    """The puzzle as a PNG file: eight panels, a question mark in the ninth place, and the options below."""
+    """The puzzle as a PNG file: eight panels, a question mark in the ninth place, and the options below.
+
+    A page that is larger than it needs to be is white at its right and bottom.
+    """
     canvas = _PALETTE.canvas(*page.size)
     np.copyto(canvas, _blank(page))
     for panel, place in zip((*rows, *options), (*page.rows[:-1], *page.options), strict=True):
