@@ -1,6 +1,7 @@
 # The config, checked before anything is planned, and the wildcards that it allows.
 import json
 import re
+import shlex
 import sys
 
 from s2h.config import Run, load_config
@@ -220,6 +221,21 @@ def training_settings(wildcards):
     return CONFIG.training(run, int(wildcards.phase) - 1).model_dump_json()
 
 
+def phase_options(wildcards):
+    """What stops learning in the phase, and what becomes of its optimizer, as options of the command line."""
+    recipe, number = CONFIG.recipes[wildcards.recipe], int(wildcards.phase)
+    phase, following = recipe.phases[number - 1], recipe.phases[number:]
+    options = []
+    if phase.frozen:
+        options += ["--frozen", *phase.frozen]
+    if phase.optimizer == "kept":
+        before = f"{RESULTS}/checkpoints/{RUN}/phase-{number - 1}"
+        options += ["--optimizer-from", before.format(**wildcards)]
+    if following and following[0].optimizer == "kept":
+        options += ["--leave-optimizer"]
+    return shlex.join(options)
+
+
 def phases(wildcards):
     """How many phases the recipe has."""
     return len(CONFIG.recipes[wildcards.recipe].phases)
@@ -258,6 +274,52 @@ def eval_shards(wildcards):
         for paths in task["shards"].values()
         for path in paths
     ]
+
+
+def recipe_studies():
+    """For each task and model of the runs: a train shard of every level, the processor, and the recipes that fit."""
+    pairs = sorted({(run.task, run.model) for run in RUNS})
+    return [
+        {
+            "name": task,
+            "model": model,
+            "processor": counting_processor(task, model),
+            "processor_options": getattr(source(model), "processor_options", {}),
+            "shards": {
+                member: {
+                    level: shard_paths(member, level, "train", 1)
+                    for level in CONFIG.task(member).levels
+                }
+                for member in CONFIG.members(task)
+            },
+            "recipes": {
+                name: recipe.model_dump(mode="json")
+                for name, recipe in CONFIG.fitting_recipes(task).items()
+            },
+        }
+        for task, model in pairs
+    ]
+
+
+def counting_processor(task, model):
+    """Where the processor is that counts a model's tokens: any seed's base model has the same."""
+    seed = min(run.seed for run in RUNS)
+    made = f"{RESULTS}/base_models/{task}/{model}/{seed}"
+    return made if source(model).kind == "tiny" else source(model).name
+
+
+def recipe_inputs():
+    """The files that the recipes' table is made from."""
+    studies = recipe_studies()
+    shards = [
+        path
+        for study in studies
+        for levels in study["shards"].values()
+        for paths in levels.values()
+        for path in paths
+    ]
+    made = [s["processor"] for s in studies if source(s["model"]).kind == "tiny"]
+    return sorted({*shards, *made})
 
 
 def gallery_shards():

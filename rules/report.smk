@@ -25,3 +25,27 @@ rule summarise_scores:
         "write results/tables/summary.csv"
     script:
         "../workflow/scripts/summarise_scores.py"
+
+
+rule tabulate_recipes:
+    input:
+        recipe_inputs(),
+    output:
+        csv=f"{RESULTS}/tables/recipes.csv",
+        markdown=f"{RESULTS}/tables/recipes.md",
+    log:
+        f"{RESULTS}/logs/tabulate_recipes.log",
+    conda:
+        "../envs/training.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        studies=recipe_studies(),
+        budgets=sorted({run.budget for run in RUNS}),
+        titles={name: recipe.title for name, recipe in CONFIG.recipes.items()},
+        code=code_digest("s2h.analysis.recipes"),
+    message:
+        "write results/tables/recipes.csv"
+    script:
+        "../workflow/scripts/tabulate_recipes.py"

@@ -40,7 +40,10 @@ rule train_phase:
         base=base_folder,
         settings=training_settings,
         processor=processor_options,
+        phase=phase_options,
         checkpoints=f"{RESULTS}/checkpoints/{RUN}/phase-{{phase}}",
+        metrics=f"{RESULTS}/logs/train_phase/{RUN}/phase-{{phase}}.metrics.jsonl",
+        tensorboard=f"{RESULTS}/tensorboard/{RUN}/phase-{{phase}}",
         processes=processes,
         title=lambda wildcards: f"train {wildcards.recipe}, phase {wildcards.phase} of {phases(wildcards)}",
     message:
@@ -51,5 +54,6 @@ rule train_phase:
         " torchrun --standalone --nproc_per_node={params.processes} -m s2h.training"
         " --title {params.title:q} --base {params.base:q} --mixture {input.mixture:q} --output {output:q}"
         " --checkpoints {params.checkpoints:q} --seed {wildcards.seed} --settings {params.settings:q}"
-        " --processor {params.processor:q}"
+        " --processor {params.processor:q} {params.phase}"
+        " --metrics {params.metrics:q} --tensorboard {params.tensorboard:q}"
         " --job-log {log:q}.steps 2>&1 | tee {log:q} | {{ grep --line-buffered -E '^(\\[s2h\\]|s2h:)' || true; }} >&2"

@@ -166,6 +166,17 @@ class Config(Settings):
                     f"{made} are made: raise tasks.{name}.levels.{level}.train to {puzzles}, or lower the budget"
                 )
 
+    def fitting_recipes(self, name: str) -> dict[str, Recipe]:
+        """The recipes whose levels and chains of thought a task, or each of several trained together, has."""
+        tasks = [self.task_object(member) for member in self.members(name)]
+        chains = set.intersection(*({FULL, NONE, INTERNALISED, *task.alternative_chains} for task in tasks))
+        levels = set.intersection(*({*task.settings.levels} for task in tasks))
+        return {
+            key: recipe
+            for key, recipe in self.recipes.items()
+            if all(p.level in levels and p.chain in chains for phase in recipe.phases for p in phase.parts)
+        }
+
     def members(self, name: str) -> tuple[str, ...]:
         """The tasks that a run trains: one, or those that are trained together under a name."""
         return self.joint_tasks.get(name, (name,))

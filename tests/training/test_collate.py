@@ -17,7 +17,7 @@ def examples(readout_shards: dict[str, list[str]], tmp_path_factory: pytest.Temp
     path = tmp_path_factory.mktemp("mixture") / "phase-1.parquet"
     phase = default_config().recipes["mix"].phases[0]
     write_mixture(path, phase, budget=24, shards={"consecutive_table_readout": readout_shards}, key=(0, "test"))  # type: ignore[arg-type]
-    mixture = Mixture(path)
+    mixture = Mixture.read(path)
     return [mixture[i] for i in range(len(mixture))]
 
 

@@ -47,6 +47,8 @@ def command(folder: Path, base: Path, mixture: Path, **changes: object) -> list[
         "checkpoints": folder / "checkpoints",
         "seed": 0,
         "settings": json.dumps(SETTINGS | changes),
+        "metrics": folder / "metrics.jsonl",
+        "tensorboard": folder / "tensorboard",
         "job-log": folder / "log",
     }
     options = [word for name, value in arguments.items() for word in (f"--{name}", str(value))]

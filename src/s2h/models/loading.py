@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForImageTextToText, AutoProcessor
+from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers.utils import is_flash_attn_2_available
 
 from s2h.errors import ModelError
 
@@ -40,8 +41,30 @@ def load_model(folder: str | Path, *, dtype: torch.dtype, attention: str) -> Any
     """
     try:
         return AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, attn_implementation=attention)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelError(f"no image-text-to-text model can be loaded from {folder}: {error}") from None
+
+
+def parameter_count(folder: str | Path) -> int:
+    """Number of parameters of a model folder or hub name, from its config alone: no weights are read."""
+    try:
+        config = AutoConfig.from_pretrained(folder)
+        with torch.device("meta"):
+            model = AutoModelForImageTextToText.from_config(config)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"no image-text-to-text model can be loaded from {folder}: {error}") from None
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def fastest_attention(device: str) -> str:
+    """The fastest implementation of attention on ``cuda`` or ``cpu``.
+
+    On a CPU that is the plain product, for models as small as the tiny one; elsewhere FlashAttention 2 where it is
+    installed, or torch's scaled dot product.
+    """
+    if device == "cpu":
+        return "eager"
+    return "flash_attention_2" if is_flash_attn_2_available() else "sdpa"
 
 
 def user_turn(prompt: str, *, with_image: bool) -> list[dict[str, Any]]:

@@ -88,8 +88,22 @@ class PretrainedSettings(Settings):
 Source = Annotated[TinySettings | PretrainedSettings, Field(discriminator="kind")]
 
 
+class LoraSettings(Settings):
+    """Low-rank adapters in every linear layer that learns; they are merged into the weights at the end of a phase.
+
+    Attributes:
+        rank: of the adapters.
+        alpha: their scale; the update is multiplied by alpha / rank.
+        dropout: on their inputs.
+    """
+
+    rank: int = Field(64, ge=1)
+    alpha: int = Field(128, ge=1)
+    dropout: float = Field(0.0, ge=0, lt=1)
+
+
 class TrainingSettings(Settings):
-    """How a model is trained; every phase starts with a fresh optimizer and schedule.
+    """How a model is trained; a phase of a recipe may change any of it.
 
     Attributes:
         learning_rate: peak of the schedule (the paper: 2e-5).
@@ -101,10 +115,16 @@ class TrainingSettings(Settings):
         weight_decay: of AdamW (the paper: 0).
         beta2: of AdamW.
         max_grad_norm: gradients are clipped to this norm.
-        max_length: most tokens of an example, image tokens included (the paper's script: 3072); longer ones are
-            refused.
+        max_length: most tokens of an example, image tokens included (the paper's script: 3072).
+        too_long: what becomes of longer examples: ``refuse`` ends the training before it starts, ``drop`` leaves them
+            out. They are counted and reported, and never cut.
         precision: arithmetic of the forward and backward pass.
         gradient_checkpointing: recompute activations in the backward pass.
+        attention: ``auto`` takes the fastest that is there: FlashAttention 2 where it is installed, torch's own on any
+            other GPU, the plain product on a CPU.
+        lora: train low-rank adapters instead of the weights.
+        loader_processes: processes beside each training process that read and encode examples ahead; 0 does it in
+            between steps, which is right for two cores.
         random_positions: responses that read the picture start some random positions later than they follow their
             prompts, so that reading cannot lean on fixed distances (compare Ruoss et al., 2023, Randomized Positional
             Encodings).
@@ -124,8 +144,12 @@ class TrainingSettings(Settings):
     beta2: float = Field(0.999, gt=0, lt=1)
     max_grad_norm: float = Field(1.0, gt=0)
     max_length: int = Field(ge=8)
+    too_long: Literal["refuse", "drop"] = "refuse"
     precision: Literal["fp32", "bf16"] = "bf16"
     gradient_checkpointing: bool = False
+    attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = "auto"
+    lora: LoraSettings | None = None
+    loader_processes: int = Field(0, ge=0)
     random_positions: int = Field(0, ge=0)
     checkpoint_every: int = Field(500, ge=1)
     deepspeed: str = "config/deepspeed/zero2.json"

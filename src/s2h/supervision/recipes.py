@@ -39,6 +39,7 @@ Ratio = Annotated[
 
 
 ModelPart = Literal["vision", "projector", "language"]
+"""The parts of a model that a phase may freeze."""
 
 
 class Part(Settings):

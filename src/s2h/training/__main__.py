@@ -1,4 +1,4 @@
-"""Train one phase: ``torchrun --nproc_per_node=N -m s2h.training JOB.json --job-log FILE``."""
+"""Train one phase: ``torchrun --nproc_per_node=N -m s2h.training --title ... --job-log FILE``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def end_with_launcher() -> None:
 
 
 def main() -> None:
-    """Read the job that the workflow wrote and train it; the first process logs."""
+    """Train what the command line says; the first process logs."""
     end_with_launcher()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--title", required=True, help="what is trained, for a person to read")
@@ -35,13 +35,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, required=True, help="seed of the run")
     parser.add_argument("--settings", required=True, help="training settings as JSON")
     parser.add_argument("--processor", type=json.loads, default={}, help="options for the processor, as JSON")
+    parser.add_argument("--frozen", nargs="*", default=(), help="parts of the model that do not learn")
+    parser.add_argument("--optimizer-from", type=Path, help="checkpoints of the phase before, whose optimizer goes on")
+    parser.add_argument("--leave-optimizer", action="store_true", help="leave the last checkpoint for the next phase")
+    parser.add_argument("--metrics", type=Path, required=True, help="JSON lines file, a line a step")
+    parser.add_argument("--tensorboard", type=Path, required=True, help="folder for TensorBoard")
     parser.add_argument("--job-log", type=Path, required=True, help="log file")
     arguments = vars(parser.parse_args())
     log, settings = arguments.pop("job_log"), json.loads(arguments.pop("settings"))
     rank = int(os.environ.get("RANK", "0"))
     with job_log(log if rank == 0 else log.with_suffix(f".rank{rank}.log")):
         from s2h.models.settings import TrainingSettings
-        from s2h.training.trainer import Job, Trainer
+        from s2h.training.job import Job
+        from s2h.training.trainer import Trainer
 
         Trainer(Job(settings=TrainingSettings.model_validate(settings), **arguments)).run()
 

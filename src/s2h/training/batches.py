@@ -17,6 +17,11 @@ def step_positions(step: int, *, examples: int, batch_size: int) -> range:
     return range(step * batch_size, min((step + 1) * batch_size, examples))
 
 
+def round_count(batch_size: int, *, ranks: int, micro_batch_size: int) -> int:
+    """Micro-batches that each process computes for a step: its rounds of gradient accumulation."""
+    return max(math.ceil(batch_size / (ranks * micro_batch_size)), 1)
+
+
 def micro_batches(lengths: Sequence[int], *, ranks: int, micro_batch_size: int) -> list[list[list[int]]]:
     """Deal the examples of a step to the processes, in groups of like length.
 
@@ -32,7 +37,7 @@ def micro_batches(lengths: Sequence[int], *, ranks: int, micro_batch_size: int) 
     Returns:
         For each process its groups, each a list of places in ``lengths``.
     """
-    groups = ranks * max(math.ceil(len(lengths) / (ranks * micro_batch_size)), 1)
+    groups = ranks * round_count(len(lengths), ranks=ranks, micro_batch_size=micro_batch_size)
     order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
     longest = lengths[order[0]]
     weights = range(longest, longest * micro_batch_size + 1)

@@ -55,6 +55,10 @@ class Images:
                 "shard; delete the mixture and run again."
             ) from None
 
+    def __getstate__(self) -> dict[str, int | dict[str, int]]:
+        """Open files stay behind when a loader process gets a copy."""
+        return {"read": 0, "_files": {}}
+
     def _open(self, shard: str) -> int:
         if shard not in self._files:
             try:
@@ -65,17 +69,26 @@ class Images:
 
 
 class Mixture:
-    """A mixture file, example by example."""
+    """The examples of a mixture, one by one.
 
-    def __init__(self, path: str | Path) -> None:
+    Args:
+        frame: rows of ``s2h.supervision.mixture.SCHEMA``.
+    """
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self.frame = frame
+        self.images = Images()
+
+    @classmethod
+    def read(cls, path: str | Path) -> Mixture:
+        """The mixture of a Parquet file; raises DataError where there is none, or it is empty."""
         try:
-            self.frame = pl.read_parquet(path)
+            frame = pl.read_parquet(path)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise DataError(f"the mixture {path} cannot be read ({error}); delete it and run again.") from None
-        if self.frame.height == 0:
+        if frame.height == 0:
             raise DataError(f"the mixture {path} is empty: raise the budget of the run.")
-        self.path = Path(path)
-        self.images = Images()
+        return cls(frame)
 
     def __len__(self) -> int:
         return self.frame.height

@@ -1,0 +1,185 @@
+"""What each recipe holds: examples, unique puzzles and tokens, part by part, at each budget."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from s2h.errors import ModelError
+from s2h.files import whole_file
+from s2h.logs import LOGGER
+from s2h.models.loading import load_processor
+from s2h.puzzles.task import Level
+from s2h.supervision.mixture import Source, assemble, read_puzzles
+from s2h.supervision.recipes import Phase, Recipe, count
+from s2h.training.collate import Collator
+from s2h.training.data import Mixture
+from s2h.training.inspection import measure
+
+_SAMPLE = 600  # examples of a phase whose tokens are counted; the rest is in proportion
+
+SCHEMA = {
+    "task": pl.String,
+    "recipe": pl.String,
+    "model": pl.String,  # whose tokens are counted
+    "budget": pl.Int64,
+    "phase": pl.Int64,  # from 1
+    "level": pl.String,
+    "format": pl.String,
+    "chain": pl.String,
+    "unique_puzzles": pl.Int64,
+    "epochs": pl.Float64,
+    "repeats": pl.Int64,
+    "examples": pl.Int64,  # seen in the phase, repeats and epochs included
+    "tokens": pl.Int64,  # of these examples, image tokens included; null where the model's processor is not at hand
+    "target_tokens": pl.Int64,  # of these the ones that are learned
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Study:
+    """A task, or several trained together, and a model to count tokens with.
+
+    Attributes:
+        name: of the task, or of the tasks that are trained together.
+        model: name of the model.
+        processor: its folder or hub name.
+        processor_options: what it is told when it is loaded.
+        shards: some train shards of each member and level.
+        recipes: the recipes that fit the task, by name.
+    """
+
+    name: str
+    model: str
+    processor: str
+    processor_options: Mapping[str, Any]
+    shards: Mapping[str, Mapping[Level, Sequence[str]]]
+    recipes: Mapping[str, Recipe]
+
+    @classmethod
+    def of(cls, *, recipes: Mapping[str, Any], **fields: Any) -> Study:
+        """The same with recipes as a config file holds them."""
+        return cls(recipes={name: Recipe.model_validate(recipe) for name, recipe in recipes.items()}, **fields)
+
+
+def recipe_rows(study: Study, budgets: Iterable[int]) -> pl.DataFrame:
+    """A row for each part of each recipe and phase at each budget, as rows of ``SCHEMA``.
+
+    Tokens are counted on a sample from the given shards, in proportion: they are estimates, all else is exact.
+    """
+    puzzles = {
+        (task, level): read_puzzles(paths) for task, levels in study.shards.items() for level, paths in levels.items()
+    }
+    try:
+        processor = load_processor(study.processor, **study.processor_options)
+    except ModelError as error:
+        LOGGER.warning("no tokens are counted for %s: %s", study.model, error)
+        processor = None
+    rows: list[tuple[Any, ...]] = []
+    for recipe, phase, number in _phases(study.recipes):
+        means = _mean_tokens(study.recipes[recipe].phases[number - 1], puzzles, processor)
+        for budget in budgets:
+            head = (study.name, recipe, study.model, budget, number)
+            rows += [(*head, *part) for part in _parts(phase, budget, len(study.shards), means)]
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def _phases(recipes: Mapping[str, Recipe]) -> Iterator[tuple[str, Phase, int]]:
+    for name, recipe in recipes.items():
+        for number, phase in enumerate(recipe.phases, 1):
+            yield name, phase, number
+
+
+Means = Mapping[tuple[str, str, str], tuple[float, float]]
+"""Mean tokens and target tokens of an example by level, format and chain."""
+
+
+def _parts(phase: Phase, budget: int, tasks: int, means: Means) -> Iterator[tuple[Any, ...]]:
+    for counted in count(phase, budget, tasks):
+        part = counted.part
+        examples = round(phase.epochs * counted.epoch * tasks)
+        tokens = [round(mean * examples) for mean in means.get((part.level, part.format, part.chain), ())]
+        yield (
+            *(part.level, part.format, part.chain, counted.unique * tasks, float(phase.epochs), part.repeats, examples),
+            *(tokens or (None, None)),
+        )
+
+
+def _mean_tokens(phase: Phase, puzzles: Mapping[Source, pl.DataFrame], processor: Any) -> Means:
+    if processor is None:
+        return {}
+    smallest = min(frame.height for frame in puzzles.values())
+    budget = min(_SAMPLE, smallest) // phase.budget
+    mixture = Mixture(assemble(phase, budget=int(budget), puzzles=puzzles, key=(0, "sample")))
+    lengths = measure(mixture, Collator(processor, random_positions=0, seed=0, examples=len(mixture)))
+    found = mixture.frame.with_columns(tokens=pl.Series(lengths.tokens), targets=pl.Series(lengths.targets)).group_by(
+        "level", "format", "chain"
+    )
+    return {
+        (level, form, chain): (tokens, targets)
+        for level, form, chain, tokens, targets in found.agg(pl.col("tokens", "targets").mean()).iter_rows()
+    }
+
+
+def write_recipe_tables(
+    studies: Sequence[Study], budgets: Sequence[int], *, csv_path: str, markdown_path: str, titles: Mapping[str, str]
+) -> None:
+    """Write the parts as CSV, and what whole recipes come to as a page.
+
+    Args:
+        studies: tasks and models.
+        budgets: of the runs.
+        csv_path: rows of ``SCHEMA``.
+        markdown_path: a table for each task, model and budget, with a row for each recipe.
+        titles: of the recipes, in the order of their rows.
+    """
+    frame = pl.concat([recipe_rows(study, budgets) for study in studies])
+    with whole_file(csv_path) as temporary:
+        frame.write_csv(temporary)
+    with whole_file(markdown_path) as temporary:
+        Path(temporary).write_text(render_markdown(frame, titles), encoding="utf-8")
+
+
+def render_markdown(frame: pl.DataFrame, titles: Mapping[str, str]) -> str:
+    """The page of what ``recipe_rows`` gave."""
+    lines = ["# What the recipes hold", ""]
+    keys = ["task", "model", "budget"]
+    for (task, model, budget), part in frame.partition_by(keys, as_dict=True, maintain_order=True).items():
+        lines += [f"## {task}, {model}, budget {budget:,}", "", *_table(part, titles), ""]
+    lines += [
+        "Examples are counted as they are seen, epochs and repeats included; puzzles as different ones. Tokens are "
+        "estimates from a sample of the puzzles, image tokens included; the learned ones are those of the responses."
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _table(part: pl.DataFrame, titles: Mapping[str, str]) -> Iterator[str]:
+    heads = ["recipe", "phases", "examples", "text", "image", "via text", "to text", "SIMPLE", "MEDIUM", "HARD"]
+    yield f"| {' | '.join([*heads, 'tokens', 'learned'])} |"
+    yield f"| --- | {' | '.join(['--:'] * (len(heads) + 1))} |"
+    for name, title in titles.items():
+        rows = part.filter(recipe=name)
+        if not rows.height:
+            continue
+        forms = [
+            _sum(rows, "examples", "format", form) for form in ("text", "image", "image_via_text", "image_to_text")
+        ]
+        levels = [_most_puzzles(rows, level) for level in ("SIMPLE", "MEDIUM", "HARD")]
+        numbers = [rows["phase"].n_unique(), int(rows["examples"].sum()), *forms, *levels]
+        tokens = [None if rows[name].null_count() else int(rows[name].sum()) for name in ("tokens", "target_tokens")]
+        cells = ["–" if number is None else f"{number:,}" for number in (*numbers, *tokens)]
+        yield f"| {title} | {' | '.join(cells)} |"
+
+
+def _sum(rows: pl.DataFrame, column: str, where: str, value: str) -> int:
+    return int(rows.filter(pl.col(where) == value)[column].sum())
+
+
+def _most_puzzles(rows: pl.DataFrame, level: str) -> int:
+    """Different puzzles of a level: all parts take the first ones of its set."""
+    found = rows.filter(level=level)["unique_puzzles"].max()
+    return 0 if found is None else int(found)  # type: ignore[arg-type]

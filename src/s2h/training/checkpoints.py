@@ -1,0 +1,96 @@
+"""Checkpoints from which an interrupted training goes on to the weights that it would have had."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch.distributed as dist
+
+from s2h.errors import TrainingError
+from s2h.files import whole_file
+from s2h.logs import LOGGER
+
+Steps = list[dict[str, float]]
+"""What was measured in each step so far."""
+
+
+class Checkpoints:
+    """The checkpoints of one phase; the last whole one counts, older ones are removed.
+
+    Args:
+        folder: where they lie.
+        engine: DeepSpeed's engine; all processes must make the same calls.
+    """
+
+    def __init__(self, folder: Path, engine: Any) -> None:
+        self.folder, self.engine = folder, engine
+
+    @property
+    def _last(self) -> Path:
+        """A file that names the last whole checkpoint."""
+        return self.folder / "last"
+
+    def save(self, steps: Steps) -> None:
+        """Write a checkpoint; it counts from the moment at which all processes have written their part."""
+        tag = f"step-{len(steps):07d}"
+        self.engine.save_checkpoint(str(self.folder), tag=tag, client_state={"steps": steps}, save_latest=False)
+        dist.barrier()
+        if dist.get_rank() == 0:
+            with whole_file(self._last) as temporary:
+                temporary.write_text(tag)
+            for old in self.folder.glob("step-*"):
+                if old.name != tag:
+                    shutil.rmtree(old, ignore_errors=True)
+
+    def resume(self) -> Steps:
+        """Go on from the last whole checkpoint, if there is one; returns what was measured in the steps done."""
+        if not self._last.exists():
+            return []
+        state = self._load(self.folder)
+        LOGGER.info("going on after %d steps", len(state["steps"]))
+        return list(state["steps"])
+
+    def adopt(self, other: Path) -> None:
+        """Take weights and optimizer from the last checkpoint of the phase before; the schedule starts anew."""
+        if not (other / "last").exists():
+            raise TrainingError(
+                f"optimizer: kept goes on from {other}, but the phase before left no checkpoint there: delete that "
+                "phase's model folder and run again."
+            )
+        self._load(other, load_lr_scheduler_states=False)
+
+    def _load(self, folder: Path, **options: bool) -> dict[str, Any]:
+        tag = (folder / "last").read_text()
+        try:
+            path, state = self.engine.load_checkpoint(str(folder), tag=tag, **options)
+        except Exception as error:  # a torn file may break anywhere in the readers below
+            raise _broken(folder / tag, error) from error
+        if path is None:
+            raise _broken(folder / tag, "it is not whole")
+        return dict(state)
+
+    def remove(self) -> None:
+        """Remove all of them."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def check_disk(self, parameters: int) -> None:
+        """Raise TrainingError where the disk has no room for two checkpoints and the model.
+
+        A checkpoint holds weights and fp32 weights and moments: up to 16 bytes a parameter; two lie side by side for
+        a moment.
+        """
+        needed = parameters * (2 * 16 + 4)
+        place = next(path for path in (self.folder, *self.folder.parents) if path.exists())
+        free = shutil.disk_usage(place).free
+        LOGGER.info("checkpoints and model need up to %.2f GB of disk; %.2f GB are free", needed / 1e9, free / 1e9)
+        if needed > free:
+            raise TrainingError(
+                f"checkpoints and model need up to {needed / 1e9:.1f} GB below {place}, but {free / 1e9:.1f} GB are "
+                "free: make room, or put results on another disk (results in the config)."
+            )
+
+
+def _broken(path: Path, error: object) -> TrainingError:
+    return TrainingError(f"the checkpoint {path} cannot be read ({error}): delete {path.parent} and run again.")

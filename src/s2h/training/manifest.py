@@ -1,0 +1,98 @@
+"""The story of a trained model, as JSON beside its weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from s2h.provenance import code_digest
+from s2h.training.checkpoints import Steps
+from s2h.training.inspection import Lengths
+from s2h.training.job import Job
+
+_PACKAGES = ("torch", "transformers", "deepspeed", "peft", "numpy", "polars", "pillow")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a training came to.
+
+    Attributes:
+        started: when its last start was, as ISO 8601.
+        ended: when it ended.
+        seconds: of computing since its last start.
+        resumed_at_step: from which it went on then; 0 for a start from the beginning.
+        steps: what was measured in each step.
+        lengths: of the examples.
+        dropped: examples that were too long.
+        padding: share of the tokens computed that was padding.
+        parameters: of the model.
+        processes: that trained it.
+        zero_stage: of DeepSpeed.
+    """
+
+    started: str
+    ended: str
+    seconds: float
+    resumed_at_step: int
+    steps: Steps
+    lengths: Lengths
+    dropped: int
+    padding: float
+    parameters: int
+    processes: int
+    zero_stage: int
+
+
+def manifest(job: Job, outcome: Outcome) -> dict[str, Any]:
+    """All that is needed to know where a model comes from."""
+    losses = [step["loss"] for step in outcome.steps]
+    tenth = max(len(losses) // 10, 1)
+    return {
+        "title": job.title,
+        "base": str(job.base),
+        "mixture": str(job.mixture),
+        "mixture_sha256": hashlib.sha256(Path(job.mixture).read_bytes()).hexdigest(),
+        "seed": job.seed,
+        "settings": job.settings.model_dump(),
+        "frozen": list(job.frozen),
+        "optimizer_from": str(job.optimizer_from) if job.optimizer_from else None,
+        "commit": commit(),
+        "code": code_digest("s2h.training.trainer"),
+        "versions": {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu",
+        "processes": outcome.processes,
+        "zero_stage": outcome.zero_stage,
+        "parameters": outcome.parameters,
+        "examples": len(outcome.lengths.tokens),
+        "examples_dropped": outcome.dropped,
+        "steps": len(outcome.steps),
+        "tokens": int(outcome.lengths.tokens.sum()),
+        "target_tokens": int(outcome.lengths.targets.sum()),
+        "padding": round(outcome.padding, 4),
+        "started": outcome.started,
+        "ended": outcome.ended,
+        "seconds": round(outcome.seconds, 1),
+        "resumed_at_step": outcome.resumed_at_step,
+        "first_loss": float(np.mean(losses[:tenth])),
+        "final_loss": float(np.mean(losses[-tenth:])),
+    }
+
+
+def commit() -> str | None:
+    """The commit of the working tree, with ``+`` where files were changed since; None outside a checkout."""
+    try:
+        run = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty=+"], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return run.stdout.strip()
