@@ -23,3 +23,26 @@ rule make_mixture:
         "make mixture: {wildcards.task}, {wildcards.recipe}, phase {wildcards.phase}"
     script:
         "../workflow/scripts/make_mixture.py"
+
+
+rule export_mixture:
+    # The same examples for other trainers: LLaVA, Hugging Face, ms-swift, LLaMA-Factory.
+    input:
+        f"{RESULTS}/mixtures/{{task}}/{{recipe}}/{{budget}}/{{seed}}/phase-{{phase}}.parquet",
+    output:
+        directory(
+            f"{RESULTS}/exports/{{task}}/{{recipe}}/{{budget}}/{{seed}}/phase-{{phase}}"
+        ),
+    log:
+        f"{RESULTS}/logs/export_mixture/{{task}}/{{recipe}}/{{budget}}/{{seed}}/phase-{{phase}}.log",
+    conda:
+        "../envs/puzzles.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+    params:
+        code=code_digest("s2h.publishing.exports"),
+    message:
+        "export mixture: {wildcards.task}, {wildcards.recipe}, phase {wildcards.phase}"
+    script:
+        "../workflow/scripts/export_mixture.py"

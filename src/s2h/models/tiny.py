@@ -26,7 +26,8 @@ from s2h.models.settings import TinySettings
 
 SPECIAL = ("<pad>", "<unk>", "<end>", "<image>", "<user>", "<assistant>")
 CHAT_TEMPLATE = (
-    "{% for message in messages %}{% if message.role == 'user' %}<user>{% else %}<assistant>{% endif %}"
+    "{% for message in messages %}{% if not loop.first %} {% endif %}"
+    "{% if message.role == 'user' %}<user>{% else %}<assistant>{% endif %}"
     "{% for part in message.content %}{% if part.type == 'image' %} <image>{% else %} {{ part.text }}{% endif %}"
     "{% endfor %}{% if message.role == 'assistant' %} <end>{% endif %}{% endfor %}"
     "{% if add_generation_prompt %} <assistant>{% endif %}"

@@ -1,0 +1,21 @@
+"""Write a mixture in the forms that other trainers read."""
+
+from typing import TYPE_CHECKING
+
+from s2h.files import whole_folder
+from s2h.logs import job_log
+from s2h.publishing.exports import export_mixture
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Unpack the rule and write the folder."""
+    with whole_folder(snakemake.output[0]) as folder:
+        export_mixture(snakemake.input[0], folder)
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        main()
