@@ -49,11 +49,14 @@ rule train_phase:
     message:
         "train {wildcards.recipe} on {wildcards.task}, phase {wildcards.phase}: {wildcards.model}, budget {wildcards.budget}, seed {wildcards.seed}"
     shell:
-        # Everything goes to the log; the lines that say how far the training is go to the terminal too.
+        # All that the processes print goes beside the log; the lines that say how far they are go to the terminal too.
         "OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive PYTHONUNBUFFERED=1"
         " torchrun --standalone --nproc_per_node={params.processes} -m s2h.training"
         " --title {params.title:q} --base {params.base:q} --mixture {input.mixture:q} --output {output:q}"
         " --checkpoints {params.checkpoints:q} --seed {wildcards.seed} --settings {params.settings:q}"
         " --processor {params.processor:q} {params.phase}"
         " --metrics {params.metrics:q} --tensorboard {params.tensorboard:q}"
-        " --job-log {log:q}.steps 2>&1 | tee {log:q} | {{ grep --line-buffered -E '^(\\[s2h\\]|s2h:)' || true; }} >&2"
+        " --job-log {log:q} 2>&1 | tee {log:q}.output"
+        " | {{ grep --line-buffered -E '^(\\[s2h\\]|s2h:)' || true; }} >&2"
+        # What ended before it could log, e.g. a broken installation, is shown whole.
+        " || {{ test -s {log:q} || cp {log:q}.output {log:q}; exit 1; }}"

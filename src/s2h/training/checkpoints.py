@@ -60,6 +60,9 @@ class Checkpoints:
                 "phase's model folder and run again."
             )
         self._load(other, load_lr_scheduler_states=False)
+        scheduler = self.engine.lr_scheduler
+        for group, learning_rate in zip(self.engine.optimizer.param_groups, scheduler.get_last_lr(), strict=True):
+            group["lr"] = learning_rate  # the optimizer came with the rate at which the phase before ended
 
     def _load(self, folder: Path, **options: bool) -> dict[str, Any]:
         tag = (folder / "last").read_text()

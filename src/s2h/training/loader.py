@@ -21,17 +21,32 @@ _AHEAD = 4  # micro-batches that each loader process prepares
 class Plan:
     """Which examples each process computes in each step and round: a function of the lengths alone.
 
+    Where the mixture has images, every micro-batch gets one, if need be from an example that is not learned (the
+    filler): all processes then run the vision tower equally often, and their gradients come in the same order. Without
+    it ZeRO-3 waits for ever, and ZeRO-2, which adds up gradients as they come, adds those of different parameters.
+
     Args:
         tokens: of every example of the phase, ``int64[examples]``.
+        shows: whether it has an image, ``bool[examples]``.
         batch_size: examples of a step, over all processes.
         micro_batch_size: most examples that a process computes at once.
         ranks: number of processes.
     """
 
-    def __init__(self, tokens: NDArray[np.int64], *, batch_size: int, micro_batch_size: int, ranks: int) -> None:
-        self.tokens, self.batch_size, self.micro_batch_size, self.ranks = tokens, batch_size, micro_batch_size, ranks
+    def __init__(
+        self,
+        tokens: NDArray[np.int64],
+        shows: NDArray[np.bool_],
+        *,
+        batch_size: int,
+        micro_batch_size: int,
+        ranks: int,
+    ) -> None:
+        self.tokens, self.shows = tokens, shows
+        self.batch_size, self.micro_batch_size, self.ranks = batch_size, micro_batch_size, ranks
         self.steps = step_count(len(tokens), batch_size)
         self.rounds = round_count(batch_size, ranks=ranks, micro_batch_size=micro_batch_size)
+        self.filler = int(np.where(shows, tokens, np.iinfo(np.int64).max).argmin()) if shows.any() else None
 
     def positions(self, step: int) -> range:
         """Positions in the mixture of a step's examples."""
@@ -46,21 +61,29 @@ class Plan:
         padded = [[*mine, *[[]] * (self.rounds - len(mine))] for mine in dealt]
         return [[[positions[i] for i in group] for group in mine] for mine in padded]
 
+    def computed(self, group: Sequence[int], stand_in: int) -> list[int]:
+        """The positions that are really computed for a group: a stand-in for none, and the filler where it is needed.
+
+        Only the group itself is learned.
+        """
+        whole = [*group] or [stand_in]
+        needed = self.filler is not None and not self.shows[whole].any()
+        return [*whole, self.filler] if needed and self.filler is not None else whole
+
+    def _all_groups(self) -> Iterator[list[int]]:
+        """Every group of every step and process, with what is computed beside it."""
+        for step in range(self.steps):
+            for mine in self.groups(step):
+                yield from (self.computed(group, self.positions(step)[0]) for group in mine)
+
     def padding(self) -> float:
-        """The share of all tokens computed that is padding."""
-        computed = sum(
-            len(group) * int(self.tokens[group].max())
-            for step in range(self.steps)
-            for mine in self.groups(step)
-            for group in mine
-            if group
-        )
+        """The share of the tokens computed that no example is made of: padding, stand-ins and fillers."""
+        computed = sum(len(group) * int(self.tokens[group].max()) for group in self._all_groups())
         return 1 - int(self.tokens.sum()) / computed
 
     def largest(self) -> list[int]:
         """The micro-batch with the most tokens, padding included: what needs the most memory."""
-        groups = (group for step in range(self.steps) for mine in self.groups(step) for group in mine if group)
-        return max(groups, key=lambda group: len(group) * int(self.tokens[group].max()))
+        return max(self._all_groups(), key=lambda group: len(group) * int(self.tokens[group].max()))
 
 
 class MicroBatches(Dataset[dict[str, Tensor]]):
@@ -72,17 +95,10 @@ class MicroBatches(Dataset[dict[str, Tensor]]):
         plan: what is computed when.
         rank: number of the process.
         first: the step to begin with.
-        always_images: give every micro-batch an image where the mixture has any. Under ZeRO-3 all processes must run
-            the vision tower equally often, or they wait for each other for ever.
     """
 
-    def __init__(
-        self, mixture: Mixture, collator: Collator, plan: Plan, *, rank: int, first: int, always_images: bool
-    ) -> None:
+    def __init__(self, mixture: Mixture, collator: Collator, plan: Plan, *, rank: int, first: int) -> None:
         self.mixture, self.collator, self.plan, self.rank, self.first = mixture, collator, plan, rank, first
-        shows = (mixture.frame["image_shard"] != "").to_numpy()
-        shortest = np.where(shows, plan.tokens, np.iinfo(np.int64).max).argmin()
-        self.filler = int(shortest) if always_images and shows.any() else None
 
     def __len__(self) -> int:
         return (self.plan.steps - self.first) * self.plan.rounds
@@ -93,13 +109,9 @@ class MicroBatches(Dataset[dict[str, Tensor]]):
         return self.batch(group, self.plan.positions(self.first + step)[0])
 
     def batch(self, group: Sequence[int], stand_in: int) -> dict[str, Tensor]:
-        """The tensors of a group; one without examples computes ``stand_in`` and learns nothing from it."""
-        examples = [self.mixture[position] for position in group or [stand_in]]
-        learning = len(examples) if group else 0
-        if self.filler is not None and not any(example.image for example in examples):
-            examples.append(self.mixture[self.filler])
-        tensors = self.collator(examples)
-        tensors["labels"][learning:] = IGNORED
+        """The tensors of a group; what is computed beside it is not learned."""
+        tensors = self.collator([self.mixture[position] for position in self.plan.computed(group, stand_in)])
+        tensors["labels"][len(group) :] = IGNORED
         return tensors
 
 

@@ -33,7 +33,7 @@ class Outcome:
         steps: what was measured in each step.
         lengths: of the examples.
         dropped: examples that were too long.
-        padding: share of the tokens computed that was padding.
+        padding: share of the tokens computed that was padding or filler.
         parameters: of the model.
         processes: that trained it.
         zero_stage: of DeepSpeed.

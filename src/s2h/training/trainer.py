@@ -62,25 +62,28 @@ class Trainer:
         )
         self.mixture, self.lengths, self.dropped = inspect(mixture, self.collator, settings)
         self.collator.examples = len(self.mixture)
+        self.shows = (self.mixture.frame["image_shard"] != "").to_numpy()
         self.plan = Plan(
             self.lengths.tokens,
+            self.shows,
             batch_size=settings.batch_size,
             micro_batch_size=settings.micro_batch_size,
             ranks=self.ranks,
         )
         self.padding = self.plan.padding()
         self._say(
-            "%d examples, %d tokens (%d learned) in %d steps; %.1f %% of what is computed is padding; %d processes",
+            "%d examples, %d tokens (%d learned) in %d steps on %d processes; %.1f %% of what is computed is padding",
             *(len(self.mixture), self.lengths.tokens.sum(), self.lengths.targets.sum(), self.plan.steps),
-            *(100 * self.padding, self.ranks),
+            *(self.ranks, 100 * self.padding),
         )
 
     def _prepare_engine(self) -> None:
         job = self.job
         config = read_config(self.settings, rounds=self.plan.rounds)
         self.stage = zero_stage(config)
-        uses_images = bool((self.mixture.frame["image_shard"] != "").any())
-        self.engine = build_engine(job, config, device=self.device.type, steps=self.plan.steps, uses_images=uses_images)
+        self.engine = build_engine(
+            job, config, device=self.device.type, steps=self.plan.steps, uses_images=bool(self.shows.any())
+        )
         parameters = self.engine.module.parameters()
         self.parameters = sum(getattr(p, "ds_numel", p.numel()) for p in parameters)
         self.checkpoints = Checkpoints(job.checkpoints, self.engine)
@@ -94,9 +97,7 @@ class Trainer:
         started, clock, first = datetime.now(UTC), time.monotonic(), len(self.steps)
         writer = MetricsWriter(self.job.metrics, self.job.tensorboard, self.steps) if self.rank == 0 else None
         progress = Progress(self.job.title, self.plan.steps, done=first)
-        dataset = MicroBatches(
-            self.mixture, self.collator, self.plan, rank=self.rank, first=first, always_images=self.stage == 3
-        )
+        dataset = MicroBatches(self.mixture, self.collator, self.plan, rank=self.rank, first=first)
         with _memory_advice(self.stage):
             if first < self.plan.steps:
                 self._rehearse(dataset)
@@ -183,19 +184,13 @@ class Trainer:
         # Logits are computed from the token before the first response on: prompts need none.
         kept = labels_BL.shape[1] - max(int((labels_BL != IGNORED).any(dim=0).int().argmax()) - 1, 0)
         logits_BKV = self.engine(**inputs, use_cache=False, logits_to_keep=kept).logits
-        loss = functional.cross_entropy(
+        loss: Tensor = functional.cross_entropy(
             logits_BKV[:, :-1].flatten(0, 1).float(),
             labels_BL[:, -kept:][:, 1:].flatten(),
             ignore_index=IGNORED,
             reduction="sum",
         )
-        if self.stage == 3:  # there every micro-batch has an image, so every parameter is used
-            return loss
-        # A parameter that this micro-batch does not use (the vision tower of a text batch) may be used in another
-        # process's. ZeRO adds up gradients in the order in which they come, so every parameter must have one.
-        unused = sum(p.sum() for p in self.engine.module.parameters() if p.requires_grad)
-        total: Tensor = loss + 0.0 * unused
-        return total
+        return loss
 
     def _save(self, started: datetime, *, seconds: float, resumed_at: int) -> None:
         """Write weights, processor, metrics and manifest; then the checkpoints are no longer needed."""
