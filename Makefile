@@ -24,6 +24,7 @@ test: setup lint
 
 bench: setup
 	@python -m benchmarks.puzzles
+	@echo && python -m benchmarks.loader
 
 lint: setup
 	ruff check .

@@ -47,7 +47,9 @@ def clock(seconds: float) -> str:
 
 
 class Progress:
-    """Says how far a job is and how long it will take: one line every few seconds, to the terminal and the log.
+    """Says how far a job is and how long it will take: a line every few seconds, in the log and on the terminal.
+
+    Where a person looks on (standard error is a terminal), a bar takes the place of the lines.
 
     Args:
         title: what is being done, e.g. ``train mix_plus, phase 1 of 2``.
@@ -60,9 +62,12 @@ class Progress:
         self.title, self.total, self.every = title, total, every
         self._first = done
         self._start = self._last = time.monotonic()
+        self._bar = _Bar(title, total, done) if sys.stderr.isatty() else None
 
     def __call__(self, done: int, note: str = "") -> None:
         """Report that ``done`` of the steps are finished; prints at most once in ``every`` seconds, and at the end."""
+        if self._bar:
+            self._bar.update(done, note)
         now = time.monotonic()
         if now - self._last < self.every and done < self.total:
             return
@@ -73,4 +78,25 @@ class Progress:
         tail = f", {note}" if note else ""
         line = f"{self.title}: {done}/{self.total} ({share:.0f}%), {clock(spent)} spent, {clock(left)} left{tail}"
         LOGGER.info(line)
-        print(f"[s2h] {line}", file=sys.stderr, flush=True)
+        if not self._bar:
+            print(f"[s2h] {line}", file=sys.stderr, flush=True)
+
+
+class _Bar:
+    """A bar with the time that is left, drawn by rich."""
+
+    def __init__(self, title: str, total: int, done: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True))
+        self._task = self._progress.add_task(title, total=total, completed=done, note="")
+        self._total = total
+        self._progress.start()
+
+    def update(self, done: int, note: str) -> None:
+        """Move the bar; it stays as it is when all is done."""
+        self._progress.update(self._task, completed=done, note=note)
+        if done >= self._total:
+            self._progress.stop()
