@@ -5,8 +5,10 @@ import shlex
 import sys
 
 from s2h.config import Run, load_config
+from s2h.diagnosis.registry import DIAGNOSERS
 from s2h.errors import S2HError
 from s2h.provenance import code_digest
+from s2h.publishing.failures import TEMPLATE as FAILURES_TEMPLATE
 from s2h.publishing.gallery import TEMPLATE
 from s2h.puzzles.record import MODALITIES, SPLITS
 from s2h.puzzles.registry import TASKS
@@ -21,6 +23,7 @@ except S2HError as error:
 
 RESULTS = CONFIG.results
 RUNS = CONFIG.all_runs()
+TRAINED_RUNS = [run for run in RUNS if CONFIG.recipes[run.recipe].phases]
 RUN = "{task}/{recipe}/{budget}/{model}/{seed}"
 """Where a run's files lie below models/ and scores/."""
 
@@ -193,8 +196,13 @@ def base_folder(wildcards):
             **wildcards
         )
     if source(wildcards.model).kind == "tiny":
-        return f"{RESULTS}/base_models/{{task}}/{{model}}/{{seed}}".format(**wildcards)
-    return source(wildcards.model).name
+        return made_base(wildcards)
+    return source(wildcards.model).place
+
+
+def made_base(wildcards):
+    """The folder of a base model that the workflow makes."""
+    return f"{RESULTS}/base_models/{{task}}/{{model}}/{{seed}}".format(**wildcards)
 
 
 def base_input(wildcards):
@@ -278,7 +286,7 @@ def eval_shards(wildcards):
 
 def recipe_studies():
     """For each task and model of the runs: a train shard of every level, the processor, and the recipes that fit."""
-    pairs = sorted({(run.task, run.model) for run in RUNS})
+    pairs = sorted({(run.task, run.model) for run in TRAINED_RUNS})
     return [
         {
             "name": task,
@@ -303,9 +311,9 @@ def recipe_studies():
 
 def counting_processor(task, model):
     """Where the processor is that counts a model's tokens: any seed's base model has the same."""
-    seed = min(run.seed for run in RUNS)
+    seed = min(run.seed for run in TRAINED_RUNS)
     made = f"{RESULTS}/base_models/{task}/{model}/{seed}"
-    return made if source(model).kind == "tiny" else source(model).name
+    return made if source(model).kind == "tiny" else source(model).place
 
 
 def recipe_inputs():
@@ -344,13 +352,45 @@ def evaluation_tables():
     ]
 
 
+def is_trained(wildcards):
+    """Whether the recipe trains anything."""
+    return phases(wildcards) > 0
+
+
 def final_model(wildcards):
-    """What the last phase of the recipe left."""
-    last = len(CONFIG.recipes[wildcards.recipe].phases)
-    return f"{RESULTS}/models/{RUN}/phase-{last}".format(**wildcards)
+    """What the last phase of the recipe left; the model as it came where there is none."""
+    if is_trained(wildcards):
+        return f"{RESULTS}/models/{RUN}/phase-{phases(wildcards)}".format(**wildcards)
+    found = source(wildcards.model)
+    if found.kind == "tiny":
+        return made_base(wildcards)
+    return found.place if found.kind == "pretrained" else found.name
+
+
+def final_input(wildcards):
+    """The same where it is made by the workflow; a model from outside is no input of a rule."""
+    made = is_trained(wildcards) or source(wildcards.model).kind == "tiny"
+    return final_model(wildcards) if made else []
+
+
+def outside_sets(wildcards):
+    """Sets from outside on which a run is scored, by name."""
+    return {
+        name: outside.model_dump(mode="json")
+        for name, outside in CONFIG.outside_sets.items()
+        if outside.task in members(wildcards)
+    }
+
+
+def outside_files(wildcards):
+    """Their files."""
+    return [outside["path"] for outside in outside_sets(wildcards).values()]
 
 
 def scoring_code(wildcards):
-    """Digest of the code that decodes and judges the tasks' replies."""
+    """Digest of the code that judges the tasks' replies."""
     tasks = [TASKS.module(task) for task in members(wildcards)]
-    return code_digest("s2h.scoring.engine", *tasks)
+    explained = [
+        DIAGNOSERS.module(task) for task in members(wildcards) if task in DIAGNOSERS
+    ]
+    return code_digest("s2h.scoring.engine", "s2h.scoring.tsv", *tasks, *explained)

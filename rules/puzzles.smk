@@ -114,6 +114,7 @@ rule export_evaluation:
         puzzles=lambda wildcards: CONFIG.task(wildcards.task)
         .levels[wildcards.level]
         .eval,
+        settings=puzzle_settings,
         code=code_digest("s2h.publishing.tables"),
     message:
         "export evaluation: {wildcards.task} {wildcards.level}, as {wildcards.modality}"

@@ -1,11 +1,47 @@
 # Scoring with VLMEvalKit: every level, as text and as image, of the puzzles that no training has seen.
 
 
+rule decode_replies:
+    # Replies are kept beside the output as they come: what is interrupted, or grows, costs only what is missing.
+    input:
+        model=final_input,
+        shards=eval_shards,
+        outside=outside_files,
+        validated=ancient(reports),
+    output:
+        f"{RESULTS}/replies/{RUN}.parquet",
+    log:
+        f"{RESULTS}/logs/decode_replies/{RUN}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/decode_replies/{RUN}.tsv"
+    conda:
+        "../envs/scoring.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+    params:
+        model=final_model,
+        settings=lambda wildcards: CONFIG.models[wildcards.model].model_dump(
+            mode="json", exclude={"training"}
+        ),
+        trained=is_trained,
+        evaluation=evaluation,
+        outside=outside_sets,
+        store=f"{RESULTS}/replies/{RUN}.kept",
+        processes=processes,
+        title=lambda wildcards: f"decode {wildcards.recipe} on {wildcards.task}",
+        code=code_digest("s2h.scoring.decoding", "s2h.scoring.replies"),
+    message:
+        "decode {wildcards.recipe} on {wildcards.task}: {wildcards.model}, budget {wildcards.budget}, seed {wildcards.seed}"
+    script:
+        "../workflow/scripts/decode_replies.py"
+
+
 rule score_model:
     input:
-        model=final_model,
+        replies=f"{RESULTS}/replies/{RUN}.parquet",
         shards=eval_shards,
-        validated=ancient(reports),
+        outside=outside_files,
     output:
         f"{RESULTS}/scores/{RUN}.parquet",
     log:
@@ -14,12 +50,10 @@ rule score_model:
         "../envs/scoring.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=2000,
     params:
         evaluation=evaluation,
-        settings=lambda wildcards: CONFIG.models[wildcards.model].scoring.model_dump(
-            mode="json"
-        ),
+        outside=outside_sets,
         work=f"{RESULTS}/scores/{RUN}.work",
         code=scoring_code,
     message:

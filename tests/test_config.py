@@ -34,6 +34,17 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
         },
         "unknown chain 'fll'. Did you mean 'full'?",
     ),
+    ({"outside_sets": {"x": {"path": "no.tsv", "task": "table_readout", "level": "HARD"}}}, "there is no file no.tsv"),
+    ({"outside_sets": {"x": {"path": "README.md", "task": "table_readot"}}}, "Did you mean 'table_readout'"),
+    (
+        {"models": {"tiny": {"source": {"kind": "endpoint", "url": "http://a", "name": "b"}}}},
+        "a model of kind endpoint is not trained here: leave training away",
+    ),
+    (
+        {"models": {"m": {"source": {"kind": "endpoint", "url": "a", "name": "b"}, "scoring": {}}}},
+        "models.m.source.url",
+    ),
+    ({"models": {"tiny": {"scoring": {"batch_size": "atuo"}}}}, "models.tiny.scoring.batch_size"),
 ]
 
 
@@ -105,6 +116,16 @@ def test_shipped_configs_are_sound(overlays: tuple[str, ...]) -> None:
     assert load_config(json.loads(config.model_dump_json())) == config
 
 
+def test_a_model_that_is_not_trained_takes_recipes_without_phases_alone() -> None:
+    source = {"kind": "endpoint", "url": "http://localhost:8000/v1", "name": "m"}
+    change = {"models": {"served": {"source": source, "scoring": {"max_new_tokens": 9}}}}
+    runs = {"tasks": ["table_readout"], "recipes": ["untrained"], "budgets": [0], "models": ["served"], "seeds": [0]}
+    assert load_config(merge(config_values(), change | {"runs": [runs]})).all_runs()
+    wrong = runs | {"recipes": ["mix"], "budgets": [30]}
+    with pytest.raises(ConfigError, match=r"models.served has no training: .*trains nothing \(untrained\)"):
+        load_config(merge(config_values(), change | {"runs": [wrong]}))
+
+
 def test_every_task_and_kind_of_recipe_is_smoked() -> None:
     config = default_config("smoke")
     recipes = [config.recipes[run.recipe] for run in config.all_runs()]
@@ -112,7 +133,7 @@ def test_every_task_and_kind_of_recipe_is_smoked() -> None:
     assert {part.format for part in parts} == set(FORMATS)
     assert {part.level for part in parts} == {"SIMPLE", "MEDIUM", "HARD"}
     assert {part.chain for part in parts} >= {FULL, INTERNALISED}
-    assert {len(recipe.phases) for recipe in recipes} == {1, 2}
+    assert {len(recipe.phases) for recipe in recipes} == {0, 1, 2}
     assert {run.task for run in config.all_runs()} == {*type(config.tasks).model_fields, "every_task"}
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, ValidationError, create_model, field_validator, model_validator
@@ -13,7 +14,7 @@ from pydantic import Field, ValidationError, create_model, field_validator, mode
 from s2h.errors import ConfigError
 from s2h.models.settings import ModelSettings, TrainingSettings
 from s2h.puzzles.registry import TASKS
-from s2h.puzzles.task import Task, TaskSettings
+from s2h.puzzles.task import Level, Modality, Task, TaskSettings
 from s2h.registry import unknown
 from s2h.settings import Settings
 from s2h.supervision.formats import FULL, INTERNALISED, NONE
@@ -69,6 +70,39 @@ class ShardSize(Settings):
     eval: int = Field(500, ge=1)
 
 
+class OutsideSet(Settings):
+    """An evaluation set from outside: a TSV file in the columns of the paper's code.
+
+    All have index, question, answer and, for images, image (base64) or image_path; sets of Grid Navigation also text,
+    start_row, start_col, end_row, end_col and collect_objects_coordinates.
+
+    Attributes:
+        path: the file.
+        task: whose puzzles these are; every run of that task is scored on them.
+        level: what tables call their level.
+        modality: how the puzzles are given.
+    """
+
+    path: str = Field(min_length=1)
+    task: str
+    level: Level
+    modality: Modality
+
+    @field_validator("path")
+    @classmethod
+    def _is_a_file(cls, path: str) -> str:
+        if not Path(path).expanduser().is_file():
+            raise ValueError(f"there is no file {path}: give the path of a TSV file")
+        return path
+
+    @field_validator("task")
+    @classmethod
+    def _task_exists(cls, task: str) -> str:
+        if task not in TASKS:
+            raise ValueError(str(unknown("task", task, TASKS)))
+        return task
+
+
 class Config(Settings):
     """The whole config.
 
@@ -82,6 +116,7 @@ class Config(Settings):
         models: models by name.
         recipes: recipes by name.
         runs: what is trained and scored.
+        outside_sets: evaluation sets from outside, by name; runs of their task are scored on them too.
     """
 
     results: str = "results"
@@ -93,8 +128,9 @@ class Config(Settings):
     models: dict[str, ModelSettings]
     recipes: dict[str, Recipe]
     runs: tuple[Grid, ...] = Field(min_length=1)
+    outside_sets: dict[str, OutsideSet] = Field(default_factory=dict)
 
-    @field_validator("models", "recipes", "joint_tasks")
+    @field_validator("models", "recipes", "joint_tasks", "outside_sets")
     @classmethod
     def _plain_names(cls, named: dict[str, Any]) -> dict[str, Any]:
         for name in named:
@@ -131,6 +167,12 @@ class Config(Settings):
 
     def _check(self, run: Run) -> None:
         recipe, members = self.recipes[run.recipe], self.members(run.task)
+        if recipe.phases and self.models[run.model].training is None:
+            untrained = [name for name, other in self.recipes.items() if not other.phases]
+            raise ValueError(
+                f"the recipe {run.recipe} trains, but models.{run.model} has no training: give it one (not possible "
+                f"for endpoints and models of VLMEvalKit), or a recipe that trains nothing ({', '.join(untrained)})"
+            )
         for phase in range(len(recipe.phases)):
             self.training(run, phase)
         needed = puzzles_needed(recipe.phases, run.budget, len(members))
@@ -174,7 +216,8 @@ class Config(Settings):
         return {
             key: recipe
             for key, recipe in self.recipes.items()
-            if all(p.level in levels and p.chain in chains for phase in recipe.phases for p in phase.parts)
+            if recipe.phases
+            and all(p.level in levels and p.chain in chains for phase in recipe.phases for p in phase.parts)
         }
 
     def members(self, name: str) -> tuple[str, ...]:
@@ -184,9 +227,9 @@ class Config(Settings):
     def training(self, run: Run, phase: int) -> TrainingSettings:
         """How a run's model is trained in a phase (counted from 0): the model's settings, changed by the phase's."""
         changes = self.recipes[run.recipe].phases[phase].training
-        base = self.models[run.model].training.model_dump()
+        base = self.models[run.model].training
         try:
-            return TrainingSettings.model_validate(base | changes)
+            return TrainingSettings.model_validate((base.model_dump() if base else {}) | changes)
         except ValidationError as error:
             found = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
             raise ValueError(f"recipes.{run.recipe}: phase {phase + 1} changes the training: {found}") from None

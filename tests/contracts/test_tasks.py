@@ -51,23 +51,21 @@ def _reply(task: Task[Any], puzzle: Any) -> str:
 
 
 @pytest.mark.parametrize(("name", "style", "level"), CASES)
-def test_the_oracle_reply_is_right_in_every_way(name: str, style: str, level: str) -> None:
+def test_the_oracle_reply_is_right(name: str, style: str, level: str) -> None:
     task = shipped_task(name, style)
     for puzzle in _puzzles(name, style, level):
         verdict = task.judge(puzzle, _reply(task, puzzle))
         assert verdict.parsed
         assert verdict.correct
-        assert verdict.chain_correct
 
 
 @pytest.mark.parametrize(("name", "style", "level"), CASES)
-def test_the_answer_alone_is_correct_but_has_no_chain(name: str, style: str, level: str) -> None:
+def test_the_answer_alone_is_correct(name: str, style: str, level: str) -> None:
     task = shipped_task(name, style)
     for puzzle in _puzzles(name, style, level):
         verdict = task.judge(puzzle, task.answer_block(puzzle))
         assert verdict.parsed
         assert verdict.correct
-        assert not verdict.chain_correct
 
 
 @pytest.mark.parametrize(("name", "style", "level"), CASES)
@@ -77,27 +75,14 @@ def test_a_reply_for_another_puzzle_is_wrong(name: str, style: str, level: str) 
     wrong = [other for other in others if task.answer(other) != task.answer(puzzle)]
     assert wrong
     for other in wrong:
-        verdict = task.judge(puzzle, _reply(task, other))
-        assert not verdict.correct
-        assert not verdict.chain_correct
-
-
-@pytest.mark.parametrize(("name", "style", "level"), CASES)
-def test_a_right_answer_after_another_chain_is_not_chain_correct(name: str, style: str, level: str) -> None:
-    task = shipped_task(name, style)
-    puzzle, *others = _puzzles(name, style, level)
-    other = next(other for other in others if task.reason(other) != task.reason(puzzle))
-    verdict = task.judge(puzzle, task.reason(other) + "\n\n" + task.answer_block(puzzle))
-    assert not verdict.chain_correct
+        assert not task.judge(puzzle, _reply(task, other)).correct
 
 
 @pytest.mark.parametrize("reply", HOSTILE, ids=lambda reply: ascii(reply[:24]))
 @pytest.mark.parametrize(("name", "style", "level"), CASES)
-def test_a_hostile_reply_is_wrong_and_does_no_harm(name: str, style: str, level: str, reply: str) -> None:
+def test_a_hostile_reply_does_no_harm(name: str, style: str, level: str, reply: str) -> None:
     verdict = shipped_task(name, style).judge(_puzzles(name, style, level)[0], reply)
-    assert not verdict.chain_correct
-    if not verdict.parsed:
-        assert not verdict.correct
+    assert verdict.parsed or not verdict.correct
 
 
 @pytest.mark.parametrize(("name", "style", "level"), CASES)
@@ -105,7 +90,8 @@ def test_a_hostile_reply_is_wrong_and_does_no_harm(name: str, style: str, level:
 @given(noise=st.text(max_size=200), after_marker=st.booleans())
 def test_any_text_can_be_judged(name: str, style: str, level: str, noise: str, after_marker: bool) -> None:
     reply = f"Answer: {noise}" if after_marker else noise
-    assert not shipped_task(name, style).judge(_puzzles(name, style, level)[0], reply).chain_correct
+    verdict = shipped_task(name, style).judge(_puzzles(name, style, level)[0], reply)
+    assert verdict.parsed == bool(verdict.answer)
 
 
 @pytest.mark.parametrize(("name", "style", "level"), CASES)

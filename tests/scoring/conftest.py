@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 
 from s2h.models.settings import TinySettings
 from s2h.models.tiny import build
@@ -43,3 +46,12 @@ def model_folder(task: ConsecutiveTableReadout, tmp_path_factory: pytest.TempPat
     settings = TinySettings(vision_width=16, text_width=32, text_layers=2, heads=2, feed_forward=64, initial_std=0.3)
     build(settings, words=task.words(), image_size=task.image_size[0], seed=1, folder=folder)
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _contained() -> Iterator[None]:
+    """What importing VLMEvalKit changes in this process is put back for the tests that follow."""
+    gradients, context = torch.is_grad_enabled(), ssl._create_default_https_context
+    yield
+    torch.set_grad_enabled(gradients)
+    ssl._create_default_https_context = context

@@ -1,25 +1,24 @@
-"""Scoring through the real VLMEvalKit; the only test module that imports it."""
+"""Scoring through the real VLMEvalKit."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
-import ssl
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from s2h.errors import DataError
-from s2h.models.settings import ScoringSettings
+from s2h.diagnosis.registry import METRICS
+from s2h.errors import DataError, ModelError
+from s2h.models.settings import ScoringSettings, VlmevalSettings
 from s2h.puzzles.shards import read_shards
 from s2h.scoring import engine
-from s2h.scoring.decoding import Reply, load_decoder
-from s2h.scoring.sets import read_set
+from s2h.scoring.backends import LocalBackend
+from s2h.scoring.decoding import Prompt, Reply, load_decoder
+from s2h.scoring.scores import SCHEMA, write_scores
+from s2h.scoring.sets import EvalSet, read_set
 
 IDENTITY = {"trained_on": "consecutive_table_readout", "recipe": "mix", "budget": 30000, "model": "tiny", "seed": 3}
 AWKWARD = [
@@ -36,26 +35,11 @@ AWKWARD = [
 ]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _contained():
-    """What importing VLMEvalKit changes in this process is put back for the tests that follow."""
-    gradients, context = torch.is_grad_enabled(), ssl._create_default_https_context
-    yield
-    torch.set_grad_enabled(gradients)
-    ssl._create_default_https_context = context
-
-
 def _replies(texts):
-    return lambda messages: [Reply(text, 1, 0.0) for text in texts]
+    return [Reply(text, 1, 0.0) for text in texts]
 
 
-def test_schema_holds_the_fields_of_a_score_in_order():
-    kinds = {"str": pa.string(), "int": pa.int64(), "bool": pa.bool_(), "float": pa.float64()}
-    fields = [(field.name, kinds[str(field.type)]) for field in dataclasses.fields(engine.Score)]
-    assert pa.schema(fields) == engine.SCHEMA
-
-
-def test_score_writes_every_set(task, shards, model_folder, tmp_path, monkeypatch):
+def test_score_writes_every_set(task, shards, tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "8")
     monkeypatch.setenv("SKIP_ERR", "1")
     monkeypatch.delenv("PRED_FORMAT", raising=False)
@@ -63,69 +47,73 @@ def test_score_writes_every_set(task, shards, model_folder, tmp_path, monkeypatc
     work.mkdir()
     (work / "01_left-over.pkl").write_text("torn")
     output = tmp_path / "scores.parquet"
+    used = {"SIMPLE": 6, "HARD": 4}
+    sets = [read_set(task, level, way, shards[level], used[level]) for level in used for way in ("text", "image")]
+    replies = {each.name: [Reply(f"Answer: {r.answer}", None, 0.5) for r in each.rows] for each in sets}
     identity = {name: str(value) for name, value in IDENTITY.items()}
-    decoding = ScoringSettings(batch_size=4, max_new_tokens=5)
-    engine.score(
-        model_folder,
-        evaluations=[engine.Evaluation(task, shards, {"SIMPLE": 6, "HARD": 4})],
-        output=output,
-        settings=decoding,
-        work_dir=work,
-        identity=identity,
-    )
+    engine.score(sets, replies, output=output, work_dir=work, identity=identity)
     assert [os.environ.get(name) for name in ("WORLD_SIZE", "SKIP_ERR", "PRED_FORMAT")] == ["8", "1", None]
     assert not (work / "01_left-over.pkl").exists()
-    assert pq.read_schema(output) == engine.SCHEMA
+    assert pl.read_parquet_schema(output) == SCHEMA
     for level, paths in shards.items():
         frame = pl.read_parquet(output).filter(pl.col("level") == level)
-        used = {"SIMPLE": 6, "HARD": 4}[level]
-        ids = [record["puzzle_id"] for record in read_shards(paths)][:used]
+        ids = [record["puzzle_id"] for record in read_shards(paths)][: used[level]]
         assert frame["puzzle_id"].to_list() == ids * 2
-        assert frame["modality"].to_list() == ["text"] * used + ["image"] * used
+        assert frame["modality"].to_list() == ["text"] * used[level] + ["image"] * used[level]
         assert frame.select(pl.col(IDENTITY).first()).row(0, named=True) == IDENTITY
-        assert frame["tokens"].is_between(1, 5).all()
+        assert frame["correct"].all()
+        assert not frame["chain_correct"].any()
 
 
 def test_vlmevalkit_s_own_loop_gives_the_replies_of_batches(task, shards, model_folder, tmp_path):
-    decoder = load_decoder(model_folder, ScoringSettings(batch_size=4, max_new_tokens=8))
+    backend = LocalBackend(load_decoder(model_folder, ScoringSettings(batch_size=4, max_new_tokens=8)))
     for modality in ("text", "image"):
-        eval_set = read_set(task.name, "SIMPLE", modality, shards["SIMPLE"])
-        respond = engine._responder(decoder, lambda done: None, 0)
-        batched = engine.score_set(eval_set, task=task, respond=respond, work=tmp_path / "batched", identity=IDENTITY)
+        eval_set = read_set(task, "SIMPLE", modality, shards["SIMPLE"])
+        prompts = [Prompt(row.question, row.image) for row in eval_set.rows]
+        ((_, replies),) = backend.answers([prompts])
+        batched = engine.score_set(eval_set, replies, work=tmp_path / "batched", identity=IDENTITY)
         alone = tmp_path / "alone"
-        with engine.registered(eval_set, task, respond, alone) as (dataset, model):
+        with engine.registered([eval_set], {"one": lambda: engine.batch_model(backend)}, alone):
+            from vlmeval.dataset import build_dataset
             from vlmeval.inference import infer_data_job
 
-            infer_data_job(model, work_dir=str(alone), model_name=engine.MODEL_NAME, dataset=dataset)
-            judged = dataset.evaluate(str(alone / f"{engine.MODEL_NAME}_{eval_set.name}.tsv"))
-        assert [each.prediction for each in judged] == [each.prediction for each in batched]
+            dataset = build_dataset(eval_set.name)
+            infer_data_job("one", work_dir=str(alone), model_name="one", dataset=dataset)
+            dataset.evaluate(str(alone / f"one_{eval_set.name}.tsv"))
+        assert dataset.predictions == [each.prediction for each in batched]
+
+
+def _oracle(eval_set: EvalSet, shards):
+    return [f"{record['reasoning']}\n\n{record['answer_block']}" for record in read_shards(shards)]
 
 
 @pytest.mark.parametrize("modality", ["text", "image"])
 def test_an_oracle_is_always_right(task, shards, tmp_path, modality):
-    gold = [f"{record['reasoning']}\n\n{record['answer_block']}" for record in read_shards(shards["HARD"])]
-    eval_set = read_set(task.name, "HARD", modality, shards["HARD"])
-    scores = engine.score_set(eval_set, task=task, respond=_replies(gold), work=tmp_path, identity=IDENTITY)
+    eval_set = read_set(task, "HARD", modality, shards["HARD"])
+    gold = _oracle(eval_set, shards["HARD"])
+    scores = engine.score_set(eval_set, _replies(gold), work=tmp_path, identity=IDENTITY)
     assert [each.prediction for each in scores] == gold
     assert all(each.parsed and each.correct and each.chain_correct and each.answer == each.gold for each in scores)
+    assert all(each.error is None for each in scores)
 
 
 def test_verdicts_belong_to_their_puzzles(task, shards, tmp_path):
-    eval_set = read_set(task.name, "HARD", "text", shards["HARD"])
-    replies = [f"Answer: {row.answer}" if i % 2 else "Answer: 999" for i, row in enumerate(eval_set.rows)]
-    scores = engine.score_set(eval_set, task=task, respond=_replies(replies), work=tmp_path, identity=IDENTITY)
+    eval_set = read_set(task, "HARD", "text", shards["HARD"])
+    texts = [f"Answer: {row.answer}" if i % 2 else "Answer: 999" for i, row in enumerate(eval_set.rows)]
+    scores = engine.score_set(eval_set, _replies(texts), work=tmp_path, identity=IDENTITY)
     assert [each.correct for each in scores] == [False, True] * 3
     assert not any(each.chain_correct for each in scores)
 
 
 def _survive(texts, task, shards, work):
-    eval_set = read_set(task.name, "SIMPLE", "text", shards["SIMPLE"])
+    eval_set = read_set(task, "SIMPLE", "text", shards["SIMPLE"])
     rows = (eval_set.rows * len(texts))[: len(texts)]
-    rows = tuple(dataclasses.replace(row, index=f"q{i:07d}") for i, row in enumerate(rows))
-    many = dataclasses.replace(eval_set, rows=rows)
-    scores = engine.score_set(many, task=task, respond=_replies(texts), work=work, identity=IDENTITY)
-    engine._write(work / "scores.parquet", scores)
-    assert pl.read_parquet(work / "scores.parquet")["prediction"].to_list() == texts
+    eval_set.rows = tuple(dataclasses.replace(row, index=f"q{i:07d}") for i, row in enumerate(rows))
+    scores = engine.score_set(eval_set, _replies(texts), work=work, identity=IDENTITY)
+    write_scores(work / "scores.parquet", scores)
+    frame = pl.read_parquet(work / "scores.parquet")
+    assert frame["prediction"].to_list() == texts
+    assert set(METRICS) <= set(frame.columns)
     for table in work.glob("*.tsv"):
         table.unlink()  # each call begins afresh, as each run does
 
@@ -138,6 +126,31 @@ def test_awkward_replies_survive_unchanged(task, shards, tmp_path):
 @given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=6))
 def test_any_reply_survives_unchanged(texts, task, shards, tmp_path):
     _survive(texts, task, shards, tmp_path)
+
+
+def test_awkward_replies_survive_a_second_run_of_vlmevalkit(task, shards, tmp_path):
+    """Its stock classes turn ``5`` into ``5.0`` and an empty reply into ``nan`` when it meets its own table again."""
+
+    class Told:
+        batches, chunk = False, 1
+
+        def answers(self, chunks):
+            yield 0, [Reply(AWKWARD[asked.pop(0)], 1, 0.0)]
+
+    eval_set = read_set(task, "SIMPLE", "text", shards["SIMPLE"])
+    rows = (eval_set.rows * 2)[: len(AWKWARD)]
+    eval_set.rows = tuple(dataclasses.replace(row, index=f"q{i:07d}") for i, row in enumerate(rows))
+    asked = list(range(len(AWKWARD)))
+    with engine.registered([eval_set], {"told": lambda: engine.batch_model(Told())}, tmp_path):
+        from vlmeval.dataset import build_dataset
+        from vlmeval.inference import infer_data_job
+
+        for _ in range(2):
+            dataset = build_dataset(eval_set.name)
+            infer_data_job("told", work_dir=str(tmp_path), model_name="told", dataset=dataset)
+            dataset.evaluate(str(tmp_path / f"told_{eval_set.name}.tsv"))
+            assert dataset.predictions == AWKWARD
+    assert not asked
 
 
 def test_lost_predictions_are_an_error(tmp_path):
@@ -156,12 +169,34 @@ def test_lost_predictions_are_an_error(tmp_path):
         engine.read_predictions(path, ["q0000000"])
 
 
-def test_a_failing_model_raises(task, shards, tmp_path):
-    def broken(messages):
-        raise RuntimeError("out of memory")
-
-    eval_set = read_set(task.name, "SIMPLE", "text", shards["SIMPLE"])
-    with pytest.raises(RuntimeError, match="out of memory"):
-        engine.score_set(eval_set, task=task, respond=broken, work=tmp_path, identity=IDENTITY)
+def test_too_few_replies_are_an_error(task, shards, tmp_path):
+    eval_set = read_set(task, "SIMPLE", "text", shards["SIMPLE"])
     with pytest.raises(ValueError, match="zip"):
-        engine.score_set(eval_set, task=task, respond=_replies(["7"]), work=tmp_path, identity=IDENTITY)
+        engine.score_set(eval_set, _replies(["7"]), work=tmp_path, identity=IDENTITY)
+
+
+def test_a_model_of_vlmevalkit_is_asked_in_its_own_way(task, shards, model_folder, tmp_path):
+    backend = LocalBackend(load_decoder(model_folder, ScoringSettings(batch_size=4, max_new_tokens=8)))
+    prompts = [Prompt(r.question, r.image) for r in read_set(task, "HARD", "image", shards["HARD"]).rows][:2]
+    ((_, wanted),) = backend.answers([prompts])
+
+    with engine._environment(tmp_path):
+        from vlmeval.config import supported_VLM
+        from vlmeval.vlm.base import BaseModel
+
+    class Theirs(BaseModel):
+        INTERLEAVE, fail_msg = True, "Failed to obtain answer"
+
+        def generate_inner(self, message, dataset=None):
+            ((_, (reply,)),) = backend.answers([[engine._prompt(message)]])
+            return self.fail_msg if message[-1]["value"] == "fail" else reply.text
+
+    supported_VLM["theirs"] = Theirs
+    try:
+        found = engine.VlmevalBackend(VlmevalSettings(name="theirs"), tmp_path)
+        replies = dict(found.answers([[prompt] for prompt in prompts]))
+        assert [replies[i][0].text for i in range(2)] == [reply.text for reply in wanted]
+        with pytest.raises(ModelError, match="theirs gave no reply"):
+            list(found.answers([[Prompt("fail", None)]]))
+    finally:
+        del supported_VLM["theirs"]

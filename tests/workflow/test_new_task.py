@@ -47,7 +47,7 @@ def run(project: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_it_passes_the_contract_tests(project: Path) -> None:
-    tests = ["tests/contracts", "tests/validation/test_checkers.py", "-k", "dot_counting"]
+    tests = ["tests/contracts", "tests/diagnosis", "tests/validation/test_checkers.py", "-k", "dot_counting"]
     done = run(project, sys.executable, "-m", "pytest", *tests, "-q", "-p", "no:cacheprovider")
     passed = re.search(r"(\d+) passed", done.stdout)
     assert passed is not None

@@ -93,6 +93,15 @@ def test_the_second_phase_starts_from_the_first_ones_weights(finished: Path) -> 
     assert yaml.safe_load(manifest.read_text())["base"].endswith("align_mix_plus/48/tiny/0/phase-1")
 
 
+def test_every_table_and_the_pages_of_failures_are_made(study: Path) -> None:
+    run = "grid_navigation/align_mix_plus/48/tiny/0"
+    done = snakemake(study, "tables", f"results/failures/{run}.html")
+    assert done.returncode == 0, done.stderr[-4000:]
+    for name in ("gaps", "seeds", "comparisons", "failures", "metrics"):
+        assert pl.read_csv(study / f"results/tables/{name}.csv", infer_schema=False).columns
+    assert "Grid Navigation" in (study / f"results/failures/{run}.html").read_text()
+
+
 def test_a_second_run_does_nothing(study: Path) -> None:
     run = snakemake(study, "results/tables/summary.csv")
     assert run.returncode == 0
@@ -136,6 +145,7 @@ def test_an_evaluation_size_trains_nothing(study: Path) -> None:
         "make puzzles grid_navigation": 1,
         "check puzzles grid_navigation": 1,
         "validate puzzles grid_navigation": 1,
+        "decode align_mix_plus grid_navigation": 1,
         "score align_mix_plus grid_navigation": 1,
         "write results/tables/summary.csv": 1,
     }
@@ -178,7 +188,28 @@ def test_a_new_recipe_adds_its_own_jobs_only(study: Path) -> None:
     assert plan(study) == {
         "make mixture grid_navigation": 1,
         "train mine grid_navigation": 1,
+        "decode mine grid_navigation": 1,
         "score mine grid_navigation": 1,
+        "write results/tables/summary.csv": 1,
+    }
+
+
+def test_a_change_in_a_diagnoser_decodes_nothing(study: Path) -> None:
+    module = study / "src/s2h/diagnosis/grids.py"
+    module.write_text(module.read_text() + "\n\nCHANGED = True\n")
+    assert plan(study) == {"score align_mix_plus grid_navigation": 1, "write results/tables/summary.csv": 1}
+
+
+def test_a_model_is_scored_without_training_and_on_sets_from_outside(study: Path) -> None:
+    (study / "outside.tsv").write_text("index\tquestion\tanswer\n1\tq\ta\n")
+    outside = {"path": "outside.tsv", "task": "grid_navigation", "level": "HARD", "modality": "text"}
+    mine = {**RUNS[0], "tasks": ["grid_navigation"], "recipes": ["untrained"], "budgets": [0]}
+    configure(study, {"outside_sets": {"mine": outside}, "runs": [*RUNS, mine]})
+    assert plan(study) == {
+        "decode align_mix_plus grid_navigation": 1,
+        "score align_mix_plus grid_navigation": 1,
+        "decode untrained grid_navigation": 1,
+        "score untrained grid_navigation": 1,
         "write results/tables/summary.csv": 1,
     }
 

@@ -16,6 +16,7 @@ def main() -> None:
         snakemake.input.shards,
         modality=snakemake.wildcards.modality,
         puzzles=snakemake.params.puzzles,
+        settings=snakemake.params.settings,
     )
 
 

@@ -1,10 +1,9 @@
-"""Score a trained model on every task and level, as text and as image."""
+"""Score a model's replies: what each is worth, and where it goes wrong."""
 
 from typing import TYPE_CHECKING
 
 from s2h.logs import job_log
-from s2h.models.settings import ScoringSettings
-from s2h.scoring.engine import Evaluation, score
+from s2h.scoring.jobs import read_sets, score_model
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -13,11 +12,10 @@ if TYPE_CHECKING:
 def main() -> None:
     """Unpack the rule and write the scores."""
     run = dict(snakemake.wildcards.items())
-    score(
-        snakemake.input.model,
-        evaluations=[Evaluation.of(name, **values) for name, values in snakemake.params.evaluation.items()],
+    score_model(
+        snakemake.input.replies,
+        sets=read_sets(snakemake.params.evaluation, snakemake.params.outside),
         output=snakemake.output[0],
-        settings=ScoringSettings.model_validate(snakemake.params.settings),
         work_dir=snakemake.params.work,
         identity={name: run[name] for name in ("recipe", "budget", "model", "seed")} | {"trained_on": run["task"]},
     )

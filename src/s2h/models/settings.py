@@ -74,6 +74,11 @@ class PretrainedSettings(Settings):
         """Whether the name is a path."""
         return self.name.startswith(("/", "./", "../", "~"))
 
+    @property
+    def place(self) -> str:
+        """Where the model is loaded from: a path, or ``organisation/name@revision``."""
+        return str(Path(self.name).expanduser()) if self.is_local else f"{self.name}@{self.revision}"
+
     @model_validator(mode="after")
     def _is_a_model(self) -> PretrainedSettings:
         folder = Path(self.name).expanduser()
@@ -85,7 +90,37 @@ class PretrainedSettings(Settings):
         return self
 
 
-Source = Annotated[TinySettings | PretrainedSettings, Field(discriminator="kind")]
+class EndpointSettings(Settings):
+    """A model behind an OpenAI-compatible address, e.g. that of ``transformers serve`` or vLLM; it is scored as it is.
+
+    Attributes:
+        url: base address, e.g. ``http://localhost:8000/v1``.
+        name: what the server calls the model.
+        key_variable: environment variable that holds the key; empty where the server wants none.
+        connections: requests under way at once.
+        timeout: seconds to wait for a reply.
+    """
+
+    kind: Literal["endpoint"] = "endpoint"
+    url: str = Field(pattern=r"^https?://\S+$")
+    name: str = Field(min_length=1)
+    key_variable: str = ""
+    connections: int = Field(8, ge=1)
+    timeout: float = Field(600, gt=0)
+
+
+class VlmevalSettings(Settings):
+    """A model that VLMEvalKit lists (``vlmutil mlist all``); it is scored as it is, in VLMEvalKit's own way.
+
+    Attributes:
+        name: what VLMEvalKit calls it.
+    """
+
+    kind: Literal["vlmeval"] = "vlmeval"
+    name: str = Field(min_length=1)
+
+
+Source = Annotated[TinySettings | PretrainedSettings | EndpointSettings | VlmevalSettings, Field(discriminator="kind")]
 
 
 class LoraSettings(Settings):
@@ -160,16 +195,31 @@ class ScoringSettings(Settings):
 
     Attributes:
         max_new_tokens: where a reply is cut off (the paper: 2048).
-        batch_size: examples decoded together.
+        batch_size: most examples decoded together; ``auto`` takes as many as fit the memory. Where a GPU's memory does
+            not suffice after all, batches are halved.
+        backend: ``transformers``, or ``vllm`` for the models that it serves (on a GPU; installed by yourself).
+        recheck: so many examples are decoded alone as well, and replies that come out differently are counted and
+            reported: arithmetic in batches rounds differently.
     """
 
     max_new_tokens: int = Field(ge=1)
-    batch_size: int = Field(ge=1)
+    batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = "auto"
+    backend: Literal["transformers", "vllm"] = "transformers"
+    recheck: int = Field(8, ge=0)
 
 
 class ModelSettings(Settings):
-    """A model: where it comes from, how it is trained and decoded."""
+    """A model: where it comes from, how it is trained and decoded.
+
+    ``training`` may be left out of a model that is only scored, with the recipe ``untrained``.
+    """
 
     source: Source
-    training: TrainingSettings
+    training: TrainingSettings | None = None
     scoring: ScoringSettings
+
+    @model_validator(mode="after")
+    def _can_be_trained(self) -> ModelSettings:
+        if self.training and self.source.kind in ("endpoint", "vlmeval"):
+            raise ValueError(f"a model of kind {self.source.kind} is not trained here: leave training away")
+        return self

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import itertools
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -14,20 +16,24 @@ from s2h.puzzles.shards import read_shards
 from s2h.puzzles.task import Modality
 from s2h.supervision.formats import TEXT_COLUMNS, prompt, shows_image
 
-_COLUMNS = [*TEXT_COLUMNS, "answer", "image"]
+_COLUMNS = [*TEXT_COLUMNS, "task", "level", "answer", "puzzle", "image"]
 
 
-def write_tsv(path: str | Path, shards: Sequence[str], *, modality: Modality, puzzles: int) -> None:
+def write_tsv(
+    path: str | Path, shards: Sequence[str], *, modality: Modality, puzzles: int, settings: Mapping[str, Any]
+) -> None:
     """Write the first puzzles of an evaluation set with their questions, gold answers and, base64-coded, images.
 
-    VLMEvalKit takes an image set as it is: put the file into ``$LMUData`` and give ``--data`` its name. It has no
-    class of its own for questions without images, so the file of the text modality is for other programs.
+    ``python -m s2h.scoring`` runs VLMEvalKit's command line on it, with our judges. Stock VLMEvalKit takes an image
+    set too: put the file into ``$LMUData`` and give ``--data`` its name. It has no class of its own for questions
+    without images.
 
     Args:
         path: the file.
         shards: the set's Parquet files in order.
         modality: how the puzzles are given.
         puzzles: how many.
+        settings: of the task, which its judge needs.
 
     Raises:
         DataError: a shard cannot be read.
@@ -40,6 +46,10 @@ def write_tsv(path: str | Path, shards: Sequence[str], *, modality: Modality, pu
         puzzle_id="puzzle_id",
         question=prompt(modality),
         answer="answer",
+        task="task",
+        level="level",
+        settings=pl.lit(json.dumps(settings)),
+        puzzle="puzzle",
     )
     if shows_image(modality):
         frame = frame.with_columns(image=pl.Series(images))

@@ -69,6 +69,15 @@ class Grid:
             if word != EMPTY
         }
 
+    def word(self, cell: Cell) -> str:
+        """The word of a cell; empty outside the grid."""
+        return self.cells[cell[0]][cell[1]] if _inside(cell, self.shape) else ""
+
+    def obstacle_kinds(self) -> list[str]:
+        """The kinds of obstacles that are in the grid, in the order of ``OBSTACLES``."""
+        found = {word for row in self.cells for word in row}
+        return [kind for kind in OBSTACLES if kind in found]
+
     def tour(self) -> list[Cell]:
         """Source, objects, destination, as the search visits them: next comes the object nearest in L1 distance.
 
@@ -185,7 +194,7 @@ class GridNavigation(Task[Grid]):
         objects, kinds = _draw(rng, spec.objects), _draw(rng, spec.obstacle_kinds)
         for _ in range(_TRIES):
             grid = self._candidate(rng, shape, objects, kinds)
-            if len(_obstacle_kinds(grid)) == kinds:
+            if len(grid.obstacle_kinds()) == kinds:
                 trace = _search(grid, spec.steps[1])
                 if trace is not None and len(trace) >= spec.steps[0]:
                     return grid
@@ -223,7 +232,7 @@ class GridNavigation(Task[Grid]):
 
     def describe(self, puzzle: Grid) -> str:
         """Letters of the columns, then a line for each row: its letter and its cells."""
-        rows, columns = self._names(puzzle.shape)
+        rows, columns = self.names(puzzle.shape)
         join = " " if self.compact else " & "
         lines = [join.join([name, *cells]) for name, cells in zip(rows, puzzle.cells, strict=True)]
         return "\n".join([join.join(columns), *lines])
@@ -245,12 +254,12 @@ class GridNavigation(Task[Grid]):
 
     def reason(self, puzzle: Grid) -> str:
         """The search, step by step, with every move that was refused and why."""
-        rows, columns = self._names(puzzle.shape)
+        rows, columns = self.names(puzzle.shape)
         return (_compact_chain if self.compact else _paper_chain)(puzzle, rows, columns)
 
     def render(self, puzzle: Grid) -> bytes:
         """The grid with letters at its rows and columns, and symbols for objects and obstacles."""
-        rows, columns = self._names(puzzle.shape)
+        rows, columns = self.names(puzzle.shape)
         if self.compact:
             side = self.image_size[0]
             return drawing.draw_compact(puzzle.cells, rows, columns, symbols=_SYMBOLS, fills=_FILLS, side=side)
@@ -269,14 +278,10 @@ class GridNavigation(Task[Grid]):
         The walk ends at its first visit of the destination; what follows is ignored. Differences from the paper: a
         walk that leaves the grid is always wrong, and surplus spaces, capitals and punctuation are harmless.
         """
-        moves = (final_answer(reply) or "").lower().translate(_NOISE).split()
-        if " ".join(moves) == NO_PATH:
-            return Verdict(True, NO_PATH, False, False)
-        if not moves or not set(moves) <= MOVES.keys():
-            return Verdict(False, "", False, False)
-        correct = walk_solves(puzzle, moves)
-        gold = f"{self.reason(puzzle)} {self.answer_block(puzzle)}".split()
-        return Verdict(True, " ".join(moves), correct, correct and reply.split()[-len(gold) :] == gold)
+        moves = read_moves(reply)
+        if moves is None:
+            return Verdict(False, "", False)
+        return Verdict(True, " ".join(moves) or NO_PATH, walk_solves(puzzle, moves))
 
     def words(self) -> frozenset[str]:
         """Every word of the compact style."""
@@ -287,7 +292,7 @@ class GridNavigation(Task[Grid]):
             *self.conversion_question().split()
         }
 
-    def _names(self, shape: Cell) -> tuple[str, str]:
+    def names(self, shape: Cell) -> tuple[str, str]:
         """A letter for each row and for each column."""
         if self.compact:  # different letters for rows and columns, so that a lone word says which it is
             return COMPACT_ROWS[: shape[0]], COMPACT_COLUMNS[: shape[1]]
@@ -327,13 +332,24 @@ def surviving_moves(steps: Iterable[Step]) -> list[str]:
     return moves
 
 
+def read_moves(reply: str) -> list[str] | None:
+    """The moves of an answer: none for "no path", None for what is no answer.
+
+    Unlike in the paper surplus spaces, capitals and punctuation are harmless.
+    """
+    moves = (final_answer(reply) or "").lower().translate(_NOISE).split()
+    if " ".join(moves) == NO_PATH:
+        return []
+    return moves if moves and set(moves) <= MOVES.keys() else None
+
+
 def walk_solves(grid: Grid, moves: Iterable[str]) -> bool:
     """Whether a walk from the source reaches the destination with all objects, inside the grid, past no obstacle."""
     places = grid.places()
     left = {cell for cell, word in places.items() if word in OBJECTS}
     cell = grid.tour()[0]
     for move in moves:
-        cell = _shift(cell, move)
+        cell = shifted(cell, move)
         if not _inside(cell, grid.shape) or places.get(cell) in OBSTACLES:
             return False
         left.discard(cell)
@@ -413,7 +429,8 @@ def _move_order(rows: int, columns: int) -> tuple[int, ...]:
     return tuple(sorted(range(len(ends)), key=ends.__getitem__))
 
 
-def _shift(cell: Cell, move: str) -> Cell:
+def shifted(cell: Cell, move: str) -> Cell:
+    """The cell to which a move leads, inside the grid or not."""
     rows, columns = MOVES[move]
     return cell[0] + rows, cell[1] + columns
 
@@ -426,12 +443,6 @@ def _distance(cell: Cell, target: Cell) -> tuple[int, int]:
     """L1 distance, and squared L2 distance to break its ties."""
     rows, columns = abs(cell[0] - target[0]), abs(cell[1] - target[1])
     return rows + columns, rows * rows + columns * columns
-
-
-def _obstacle_kinds(grid: Grid) -> list[str]:
-    """The kinds of obstacles that are in the grid."""
-    found = {word for row in grid.cells for word in row}
-    return [kind for kind in OBSTACLES if kind in found]
 
 
 def _draw(rng: np.random.Generator, span: tuple[int, int]) -> int:
@@ -486,14 +497,14 @@ def _paper_chain(grid: Grid, rows: Sequence[str], columns: Sequence[str]) -> str
         "I search depth first and try the move first that ends nearest to the next target.",
         f"Source: {name(stops[0])} Destination: {name(stops[-1])}",
         f"Collect objects: {objects}",
-        f"Avoid obstacles: {', '.join(_obstacle_kinds(grid))}",
+        f"Avoid obstacles: {', '.join(grid.obstacle_kinds())}",
     ]
     for step in search(grid):
         lines.append(name(step.cell) + (f" Collect {step.collected}" if step.collected else ""))
         for move, reason in step.rejected:
-            goal = "" if reason == "outside" else f" {name(_shift(step.cell, move))}"
+            goal = "" if reason == "outside" else f" {name(shifted(step.cell, move))}"
             lines.append(f"{move}{goal} {_paper_reason(reason)}")
-        okay = f"{step.move} {name(_shift(step.cell, step.move))} okay" if step.move else ""
+        okay = f"{step.move} {name(shifted(step.cell, step.move))} okay" if step.move else ""
         lines.append(okay or "No move is left, so I retrace one step.")
     return "\n".join(lines)
 
@@ -513,7 +524,7 @@ def _compact_chain(grid: Grid, rows: Sequence[str], columns: Sequence[str]) -> s
     """
     places = grid.places()
     stops = [f"{places[cell]} {rows[cell[0]]} {columns[cell[1]]}" for cell in grid.tour()]
-    lines = [" ".join(stops), " ".join(["avoid", *_obstacle_kinds(grid)])]
+    lines = [" ".join(stops), " ".join(["avoid", *grid.obstacle_kinds()])]
     for step in search(grid):
         found = ["take", step.collected] if step.collected else []
         refused = [word for pair in step.rejected for word in pair]

@@ -152,13 +152,10 @@ class TableTask(Task[Table]):
         return {"path length": len(puzzle.path)}
 
     def judge(self, puzzle: Table, reply: str) -> Verdict:
-        """The sum alone decides; the chain is right when it is ours, word for word."""
+        """The sum alone decides."""
         found = re.fullmatch(r"(\d{1,6})\.?", final_answer(reply) or "")
         answer = found.group(1) if found else ""
-        correct = bool(answer) and int(answer) == sum(puzzle.path_values())
-        gold = (self.reason(puzzle) + " " + self.answer_block(puzzle)).split()
-        chain = correct and reply.split()[-len(gold) :] == gold
-        return Verdict(bool(answer), answer, correct, chain)
+        return Verdict(bool(answer), answer, bool(answer) and int(answer) == sum(puzzle.path_values()))
 
     def words(self) -> frozenset[str]:
         """Every word of the compact style."""

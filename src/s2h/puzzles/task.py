@@ -65,19 +65,17 @@ class TaskSettings(Settings):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a reply is worth.
+    """What the answer of a reply is worth; what else the reply says is for ``s2h.diagnosis`` to judge.
 
     Attributes:
         parsed: an answer of the right form was found.
         answer: that answer, as it was read; empty when none was.
         correct: the answer solves the puzzle.
-        chain_correct: the chain of thought is right from its first step to its last, and so is the answer.
     """
 
     parsed: bool
     answer: str
     correct: bool
-    chain_correct: bool
 
 
 class Task(ABC, Generic[P]):
@@ -171,7 +169,7 @@ class Task(ABC, Generic[P]):
 
     @abstractmethod
     def judge(self, puzzle: P, reply: str) -> Verdict:
-        """Judge any text that a model may write; never raises, never evaluates it."""
+        """Judge the answer in any text that a model may write; never raises, never evaluates it."""
 
     def measures(self, puzzle: P) -> dict[str, int]:
         """What makes the puzzle more or less hard, as numbers with names, e.g. ``{"turns": 3}``."""

@@ -317,16 +317,19 @@ class VisualAnalogy(Task[Analogy]):
         return drawing.draw_page(self._page, (*puzzle.examples[0], *puzzle.examples[1], *puzzle.query), puzzle.options)
 
     def judge(self, puzzle: Analogy, reply: str) -> Verdict:
-        """The option number alone decides; unlike in the paper the labels count for the chain only."""
-        found = re.fullmatch(r"(?:[Oo]ption )?\(?([1-4])\)?\.?", " ".join((final_answer(reply) or "").split()))
-        answer = found.group(1) if found else ""
-        correct = answer == self.answer(puzzle)
-        gold = f"{self.reason(puzzle)} {self.answer_block(puzzle)}".split()
-        return Verdict(bool(answer), answer, correct, correct and reply.split()[-len(gold) :] == gold)
+        """The option number alone decides, unlike in the paper, where the labels count as well."""
+        answer = read_option(reply)
+        return Verdict(bool(answer), answer, answer == self.answer(puzzle))
 
     def words(self) -> frozenset[str]:
         """Every word of the compact style."""
         return texts.compact_words(self.settings.sizes)
+
+
+def read_option(reply: str) -> str:
+    """The number of the option that a reply answers with; empty where there is none."""
+    found = re.fullmatch(r"(?:[Oo]ption )?\(?([1-4])\)?\.?", " ".join((final_answer(reply) or "").split()))
+    return found.group(1) if found else ""
 
 
 def _siblings(attribute: Attribute) -> tuple[Attribute, ...]:

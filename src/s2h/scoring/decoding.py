@@ -6,18 +6,25 @@ Shapes: B examples of a batch, L tokens of the longest prompt (padded on the lef
 from __future__ import annotations
 
 import dataclasses
+import io
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from PIL import Image
 from torch import Tensor
 from transformers import GenerationConfig
 
+from s2h.errors import ModelError
+from s2h.logs import LOGGER
 from s2h.models.loading import load_model, load_processor, prompt_text
 from s2h.models.settings import ScoringSettings
+
+_MOST = 256  # examples of a batch whose size is found by memory: larger ones wait for their longest reply
+_FREE_SHARE = 0.6  # of the free memory is planned with; the rest is for what is not counted
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,11 +33,11 @@ class Prompt:
 
     Attributes:
         text: the user's turn, without the image.
-        image: file of the picture, opened only when its batch is decoded; None for a text example.
+        image: a picture file; None for a text example.
     """
 
     text: str
-    image: Path | None
+    image: bytes | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,12 +46,12 @@ class Reply:
 
     Attributes:
         text: the reply without special tokens.
-        tokens: number of new tokens, the one that ends the reply included.
+        tokens: number of new tokens, the one that ends the reply included; None where that is not known.
         seconds: the batch's time, divided by its number of examples.
     """
 
     text: str
-    tokens: int
+    tokens: int | None
     seconds: float
 
 
@@ -55,10 +62,13 @@ class Decoder:
         model: on the device where it shall run, in the precision that it shall have.
         processor: tokenizer, image processor and chat template of the model; its padding side becomes left.
         settings: size of batches and longest reply.
+        share: of the machine's memory that this decoder may use, where several run side by side.
     """
 
-    def __init__(self, model: Any, processor: Any, settings: ScoringSettings) -> None:
+    def __init__(self, model: Any, processor: Any, settings: ScoringSettings, *, share: float = 1.0) -> None:
         self.model, self.processor, self.settings = model.eval(), processor, settings
+        self._share = share
+        self._most = _MOST if settings.batch_size == "auto" else int(settings.batch_size)
         tokenizer = processor.tokenizer
         tokenizer.padding_side = "left"
         own = model.generation_config.eos_token_id
@@ -71,30 +81,44 @@ class Decoder:
             pad_token_id=tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id,
         )
 
-    def __call__(self, prompts: Sequence[Prompt], progress: Callable[[int], None] = lambda done: None) -> list[Reply]:
-        """The replies in the order of ``prompts``; ``progress`` is told after each batch how many are done."""
-        replies: dict[int, Reply] = {}
-        for batch in self._batches(prompts):
-            replies.update(zip(batch, self._decode([prompts[i] for i in batch]), strict=True))
-            progress(len(replies))
-        return [replies[i] for i in range(len(prompts))]
+    def __call__(self, prompts: Sequence[Prompt]) -> list[Reply]:
+        """The replies to prompts that all have an image or all have none, in their order.
 
-    def _batches(self, prompts: Sequence[Prompt]) -> Iterator[list[int]]:
-        """Positions of prompts of one kind and alike in length; the longest come first, so that memory fails early."""
-        lengths = (
-            [len(ids) for ids in self.processor.tokenizer([p.text for p in prompts])["input_ids"]] if prompts else []
-        )
-        for shows_image in (True, False):
-            chosen = [i for i, prompt in enumerate(prompts) if (prompt.image is not None) == shows_image]
-            chosen.sort(key=lambda i: -lengths[i])
-            for start in range(0, len(chosen), self.settings.batch_size):
-                yield chosen[start : start + self.settings.batch_size]
+        Raises:
+            ModelError: not even one example fits the memory.
+        """
+        replies: list[Reply] = []
+        while len(replies) < len(prompts):
+            rest = prompts[len(replies) :]
+            size = min(self._most, len(rest))
+            if self.settings.batch_size == "auto" and size > 1:
+                size = min(size, self._fitting(rest[:size]))
+            try:
+                replies += self._decode(rest[:size])
+            except torch.OutOfMemoryError as error:
+                if size == 1:
+                    raise ModelError(
+                        "one example alone does not fit the memory: lower scoring.max_new_tokens, or use a larger GPU."
+                    ) from error
+                torch.cuda.empty_cache()
+                self._most = size // 2
+                LOGGER.warning("a batch of %d does not fit the memory: going on with %d", size, self._most)
+        return replies
 
     def encode(self, prompts: Sequence[Prompt]) -> dict[str, Tensor]:
         """Model inputs (input_ids ``int64[B, L]`` and others) for prompts that all have an image or all have none."""
         texts = [prompt_text(self.processor, p.text, with_image=p.image is not None) for p in prompts]
-        images = [Image.open(p.image).convert("RGB") for p in prompts if p.image is not None]
+        images = [Image.open(io.BytesIO(p.image)).convert("RGB") for p in prompts if p.image is not None]
         return dict(self.processor(text=texts, images=images or None, padding=True, return_tensors="pt"))
+
+    def _fitting(self, prompts: Sequence[Prompt]) -> int:
+        """How many examples as long as the longest of ``prompts`` fit the memory, by what is free now."""
+        longest = max(prompts, key=lambda prompt: len(prompt.text))
+        tokens = self.encode([longest])["input_ids"].shape[1]
+        free = psutil.virtual_memory().available * self._share
+        if self.model.device.type == "cuda":
+            free = torch.cuda.mem_get_info()[0] + torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+        return max(int(free * _FREE_SHARE / example_bytes(self.model, tokens, self.settings.max_new_tokens)), 1)
 
     @torch.inference_mode()
     def _decode(self, prompts: Sequence[Prompt]) -> list[Reply]:
@@ -115,13 +139,40 @@ class Decoder:
         return Reply(text, min(end + 1, len(ids)), seconds)
 
 
-def load_decoder(folder: str | Path, settings: ScoringSettings) -> Decoder:
+def example_bytes(model: Any, tokens: int, new_tokens: int) -> int:
+    """Memory that one example of a batch takes, about: keys and values of all its tokens, and what a layer computes.
+
+    Args:
+        model: with its config.
+        tokens: of the prompt.
+        new_tokens: of the longest reply.
+    """
+    config, size = model.config.get_text_config(), model.dtype.itemsize
+    heads = config.num_attention_heads
+    head_width = getattr(config, "head_dim", None) or config.hidden_size // heads
+    cached = 2 * config.num_hidden_layers * config.num_key_value_heads * head_width * (tokens + new_tokens) * size
+    layer = tokens * (4 * config.hidden_size + 2 * config.intermediate_size) * size
+    plain = config._attn_implementation == "eager"  # holds every head's weights, in fp32 for the softmax
+    return int(cached + layer + (heads * tokens * tokens * (size + 4) if plain else 0))
+
+
+def load_decoder(
+    folder: str | Path, settings: ScoringSettings, *, device: str | None = None, share: float = 1.0, **options: Any
+) -> Decoder:
     """The decoder of a model folder: on a GPU in bf16 where there is one, else on the CPU in fp32.
+
+    Args:
+        folder: what ``save_pretrained`` wrote, or a hub name.
+        settings: how to decode.
+        device: ``cpu`` or a GPU; found by default.
+        share: of the machine's memory that the decoder may use.
+        options: what the processor is told, e.g. ``max_pixels``.
 
     Raises:
         ModelError: the folder holds no model or no processor.
     """
-    on_gpu = torch.cuda.is_available()
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    on_gpu = device.startswith("cuda")
     dtype = torch.bfloat16 if on_gpu else torch.float32
     model = load_model(folder, dtype=dtype, attention="sdpa" if on_gpu else "eager")  # as in training
-    return Decoder(model.to("cuda" if on_gpu else "cpu"), load_processor(folder), settings)
+    return Decoder(model.to(device), load_processor(folder, **options), settings, share=share)

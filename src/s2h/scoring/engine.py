@@ -1,42 +1,44 @@
-"""Scoring with VLMEvalKit: our sets in its registry of data sets, our model in its registry of models.
+"""VLMEvalKit: our sets in its registry of data sets, models in its registry of models, its inference and evaluation.
 
 This is the only module that touches VLMEvalKit (``vlmeval``, from the package ms-vlmeval), and it imports it inside
 functions: the import takes ten seconds or more, switches gradients off, seeds torch, stops the checking of TLS
 certificates and writes to the home folder unless told otherwise. It must never happen in a process that trains.
 
-Three of its ways are worked around:
+Four of its ways are worked around:
 
-* It asks for one example at a time. Replies are decoded here in batches and put where it keeps finished ones; it then
-  finds nothing left to ask.
+* It asks for one example at a time. Replies are decoded before, in batches, and put where it keeps finished ones; it
+  then finds nothing left to ask.
 * Its tables do not return every text as it was (``007``, an empty reply, control characters). A prediction stands in
   its table as a JSON string of ASCII characters, and tables are read as text.
-* It judges replies its own way. Here each reply is judged by its task.
+* It judges replies its own way. Here each reply is judged by its set.
+* Its command line ends well although a data set failed. Ours looks at its report and says so.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import pickle
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from s2h.errors import DataError
+from s2h.diagnosis.diagnosis import Diagnosis
+from s2h.errors import DataError, ModelError
 from s2h.files import whole_file
 from s2h.logs import LOGGER, Progress
-from s2h.models.settings import ScoringSettings
-from s2h.puzzles.registry import make_task
-from s2h.puzzles.task import Level, Modality, Task, Verdict
-from s2h.scoring.decoding import Decoder, Prompt, Reply, load_decoder
-from s2h.scoring.sets import EvalSet, read_set
+from s2h.models.settings import VlmevalSettings
+from s2h.registry import unknown
+from s2h.scoring.backends import Backend, Chunk
+from s2h.scoring.decoding import Prompt, Reply
+from s2h.scoring.scores import Score, write_scores
+from s2h.scoring.sets import EvalRow, EvalSet
 
 MODEL_NAME = "s2h"
 """What the model under test is called in VLMEvalKit's registry and in its file names."""
@@ -44,199 +46,94 @@ MODEL_NAME = "s2h"
 Message = list[dict[str, str]]
 """One question as VLMEvalKit words it: parts with ``type`` (image or text) and ``value`` (a path or the text)."""
 
-_MODALITIES: tuple[Modality, ...] = ("text", "image")
-
-Respond = Callable[[Sequence[Message]], list[Reply]]
-"""A model, as this module needs it: questions in, replies out in the same order."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Score:
-    """One puzzle, given in one modality, with a model's reply and what it is worth.
-
-    Attributes:
-        puzzle_id: of the puzzle's record.
-        task: registered name of the task.
-        trained_on: the task that the model was trained on, or the name of several that were trained together.
-        recipe: how the model's training was supervised.
-        budget: training examples of a phase.
-        model: name of the model in the config.
-        seed: seed of the training.
-        level: SIMPLE, MEDIUM or HARD.
-        modality: text or image.
-        question: the user's turn, without the image.
-        prediction: the reply, unchanged.
-        gold: the right answer.
-        answer: the answer that was read from the reply; empty when none was.
-        parsed: an answer of the right form was found.
-        correct: the answer solves the puzzle.
-        chain_correct: so does the chain of thought, step by step.
-        tokens: new tokens of the reply, its end included.
-        seconds: decoding time, shared evenly among the examples of a batch.
-    """
-
-    puzzle_id: str
-    task: str
-    trained_on: str
-    recipe: str
-    budget: int
-    model: str
-    seed: int
-    level: str
-    modality: str
-    question: str
-    prediction: str
-    gold: str
-    answer: str
-    parsed: bool
-    correct: bool
-    chain_correct: bool
-    tokens: int
-    seconds: float
-
-
-SCHEMA = pa.schema(
-    [
-        ("puzzle_id", pa.string()),
-        ("task", pa.string()),
-        ("trained_on", pa.string()),
-        ("recipe", pa.string()),
-        ("budget", pa.int64()),
-        ("model", pa.string()),
-        ("seed", pa.int64()),
-        ("level", pa.string()),
-        ("modality", pa.string()),
-        ("question", pa.string()),
-        ("prediction", pa.string()),
-        ("gold", pa.string()),
-        ("answer", pa.string()),
-        ("parsed", pa.bool_()),
-        ("correct", pa.bool_()),
-        ("chain_correct", pa.bool_()),
-        ("tokens", pa.int64()),
-        ("seconds", pa.float64()),
-    ]
-)
-
-
-class Judged(NamedTuple):
-    """A reply after its way through VLMEvalKit, and its verdict."""
-
-    prediction: str
-    verdict: Verdict
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Evaluation:
-    """What of a task is scored.
-
-    Attributes:
-        task: the task, with its settings.
-        shards: evaluation shards of each level, in order.
-        puzzles: how many puzzles of each level are scored: the first of its shards.
-    """
-
-    task: Task[Any]
-    shards: Mapping[Level, Sequence[str]]
-    puzzles: Mapping[Level, int]
-
-    @classmethod
-    def of(cls, name: str, *, settings: Mapping[str, Any], shards: Any, puzzles: Any) -> Evaluation:
-        """The same from a task's name and its settings as a config file holds them."""
-        return cls(make_task(name, settings), shards, puzzles)
-
 
 def score(
-    model_folder: str | Path,
+    sets: Sequence[EvalSet],
+    replies: Mapping[str, Sequence[Reply]],
     *,
-    evaluations: Sequence[Evaluation],
     output: str | Path,
-    settings: ScoringSettings,
     work_dir: str | Path,
-    identity: dict[str, Any],
+    identity: Mapping[str, Any],
 ) -> None:
-    """Score a model on every task and level, as text and as image; write one Score for each puzzle and modality.
+    """Score a model's replies; write one Score for each puzzle and modality.
 
     All sets are scored in one process, as importing VLMEvalKit takes longer than many a set.
 
     Args:
-        model_folder: what ``save_pretrained`` wrote, model and processor.
-        evaluations: what is scored.
-        output: Parquet file of the scores: tasks and levels in the order of ``evaluations``, text before image.
-        settings: how to decode.
+        sets: what was asked.
+        replies: to each set, by its name, in the order of its puzzles.
+        output: Parquet file of the scores, set by set.
         work_dir: folder for VLMEvalKit's files; what it held before is removed, so that nothing is ever reused.
         identity: ``trained_on``, ``recipe``, ``budget``, ``model`` and ``seed``; numbers may be written as text.
 
     Raises:
-        DataError: a shard is not what it should be, or predictions were lost on their way.
-        ModelError: the model cannot be loaded.
+        DataError: predictions were lost on their way.
     """
-    eval_sets = [
-        (each.task, read_set(each.task.name, level, modality, paths, each.puzzles[level]))
-        for each in evaluations
-        for level, paths in each.shards.items()
-        for modality in _MODALITIES
-    ]
-    decoder = load_decoder(model_folder, settings)
-    examples = sum(len(eval_set.rows) for _, eval_set in eval_sets)
-    progress = Progress(f"score {identity['recipe']} on {identity['trained_on']}", examples)
+    progress = Progress(f"score {identity['recipe']} on {identity['trained_on']}", sum(len(s.rows) for s in sets))
     scores: list[Score] = []
     with _fresh_work(Path(work_dir)) as work:
-        for task, eval_set in eval_sets:
-            respond = _responder(decoder, progress, len(scores))
-            scores += score_set(eval_set, task=task, respond=respond, work=work, identity=identity)
-    _write(output, scores)
+        for each in sets:
+            scores += score_set(each, replies[each.name], work=work, identity=identity)
+            progress(len(scores))
+    write_scores(output, scores)
 
 
-def _responder(decoder: Decoder, progress: Progress, done: int) -> Respond:
-    """Replies of the decoder; progress counts on from the ``done`` examples of earlier sets."""
-    return lambda messages: decoder([_prompt(each) for each in messages], lambda more: progress(done + more))
+def score_set(eval_set: EvalSet, replies: Sequence[Reply], *, work: Path, identity: Mapping[str, Any]) -> list[Score]:
+    """Score the replies to one set; ``work`` must not hold predictions for it from before."""
+    with registered([eval_set], {MODEL_NAME: _Finished}, work):
+        from vlmeval.dataset import build_dataset
 
-
-def score_set(
-    eval_set: EvalSet, *, task: Task[Any], respond: Respond, work: Path, identity: dict[str, Any]
-) -> list[Score]:
-    """Score one set with any source of replies; ``work`` must not hold predictions for it from before."""
-    with registered(eval_set, task, respond, work) as (dataset, model):
-        replies = model.respond([dataset.build_prompt(at) for at in range(len(dataset))])
-        judged = _through_vlmeval(dataset, model, replies, work)
-    right = sum(each.verdict.correct for each in judged)
-    LOGGER.info("%s: %d of %d right", eval_set.name, right, len(judged))
-    run = {name: identity[name] for name in ("trained_on", "recipe", "model")}
-    run |= {name: int(identity[name]) for name in ("budget", "seed")}
+        dataset = build_dataset(eval_set.name)
+        predictions, diagnoses = _through_vlmeval(dataset, replies, work)
+    LOGGER.info("%s: %d of %d right", eval_set.name, sum(each.correct for each in diagnoses), len(diagnoses))
     return [
-        Score(
-            puzzle_id=row.puzzle_id,
-            task=eval_set.task,
-            level=eval_set.level,
-            modality=eval_set.modality,
-            question=row.question,
-            prediction=each.prediction,
-            gold=row.answer,
-            tokens=reply.tokens,
-            seconds=reply.seconds,
-            **run,
-            **dataclasses.asdict(each.verdict),
-        )
-        for row, reply, each in zip(eval_set.rows, replies, judged, strict=True)
+        _score(eval_set, row, reply, prediction, diagnosis, identity)
+        for row, reply, prediction, diagnosis in zip(eval_set.rows, replies, predictions, diagnoses, strict=True)
     ]
+
+
+def _score(
+    eval_set: EvalSet, row: EvalRow, reply: Reply, prediction: str, diagnosis: Diagnosis, identity: Mapping[str, Any]
+) -> Score:
+    names = ("answer", "parsed", "correct", "chain_correct", "error", "wrong_step", "wrong_kind", "expected", "found")
+    return Score(
+        puzzle_id=row.puzzle_id,
+        set_name=eval_set.name,
+        outside=eval_set.outside,
+        task=eval_set.task,
+        level=eval_set.level,
+        modality=eval_set.modality,
+        question=row.question,
+        prediction=prediction,
+        gold=row.answer,
+        metrics=diagnosis.metrics,
+        tokens=reply.tokens,
+        seconds=reply.seconds,
+        **{name: identity[name] for name in ("trained_on", "recipe", "model")},
+        **{name: int(identity[name]) for name in ("budget", "seed")},
+        **{name: getattr(diagnosis, name) for name in names},
+    )
 
 
 @contextmanager
-def registered(eval_set: EvalSet, task: Task[Any], respond: Respond, work: Path) -> Iterator[tuple[Any, Any]]:
-    """A set and a model, entered in VLMEvalKit's registries and built from there: (dataset, model)."""
+def registered(sets: Sequence[EvalSet], models: Mapping[str, Any], work: Path) -> Iterator[None]:
+    """Sets and models (name: what builds it) in VLMEvalKit's registries, and its environment in order."""
     with _environment(work):
         from vlmeval.config import supported_VLM
-        from vlmeval.dataset import DATASET_CLASSES, build_dataset
+        from vlmeval.dataset import DATASET_CLASSES
 
-        dataset_class = _dataset_class(eval_set, task, work / "images" / eval_set.name)
-        DATASET_CLASSES.insert(0, dataset_class)
-        supported_VLM[MODEL_NAME] = _model_class(respond)
+        classes = [_dataset_class(each, work / "images" / each.name) for each in sets]
+        before = {name: supported_VLM[name] for name in models if name in supported_VLM}
+        DATASET_CLASSES[:0] = classes
+        supported_VLM.update(models)
         try:
-            yield build_dataset(eval_set.name), supported_VLM[MODEL_NAME]()
+            yield
         finally:
-            DATASET_CLASSES.remove(dataset_class)
-            del supported_VLM[MODEL_NAME]
+            for each in classes:
+                DATASET_CLASSES.remove(each)
+            for name in models:
+                del supported_VLM[name]
+            supported_VLM.update(before)
 
 
 def read_predictions(path: str | Path, indexes: Sequence[str]) -> list[str]:
@@ -266,20 +163,20 @@ def _unquoted(cell: str) -> str:
     return text
 
 
-def _through_vlmeval(dataset: Any, model: Any, replies: Sequence[Reply], work: Path) -> list[Judged]:
-    """Hand finished replies to VLMEvalKit's inference job, and judge the table that it writes."""
+def _through_vlmeval(dataset: Any, replies: Sequence[Reply], work: Path) -> tuple[list[str], list[Diagnosis]]:
+    """Hand finished replies to VLMEvalKit's inference job, and evaluate the table that it writes."""
     from vlmeval.inference import infer_data_job
     from vlmeval.smp import get_pred_file_path
 
     finished = {i: json.dumps(reply.text) for i, reply in zip(dataset.data["index"], replies, strict=True)}
     with whole_file(work / f"01_{dataset.dataset_name}.pkl") as temporary:  # process 0 of 1, by its naming
         temporary.write_bytes(pickle.dumps(finished))
-    infer_data_job(model, work_dir=str(work), model_name=MODEL_NAME, dataset=dataset)
-    judged: list[Judged] = dataset.evaluate(get_pred_file_path(str(work), MODEL_NAME, dataset.dataset_name))
-    return judged
+    infer_data_job(MODEL_NAME, work_dir=str(work), model_name=MODEL_NAME, dataset=dataset)
+    dataset.evaluate(get_pred_file_path(str(work), MODEL_NAME, dataset.dataset_name))
+    return dataset.predictions, dataset.diagnoses
 
 
-def _dataset_class(eval_set: EvalSet, task: Task[Any], images: Path) -> type[Any]:
+def _dataset_class(eval_set: EvalSet, images: Path) -> type[Any]:
     """A class of data sets, as VLMEvalKit registers them, that knows this one set."""
     from vlmeval.dataset.image_base import ImageBaseDataset
     from vlmeval.dataset.text_base import TextBaseDataset
@@ -287,6 +184,8 @@ def _dataset_class(eval_set: EvalSet, task: Task[Any], images: Path) -> type[Any
     base: Any = ImageBaseDataset if eval_set.modality == "image" else TextBaseDataset
 
     class PuzzleDataset(base):  # type: ignore[misc]
+        TYPE = "VQA"
+
         @classmethod
         def supported_datasets(cls) -> list[str]:
             return [eval_set.name]
@@ -294,12 +193,25 @@ def _dataset_class(eval_set: EvalSet, task: Task[Any], images: Path) -> type[Any
         def load_data(self, dataset: str) -> Any:
             return _frame(eval_set, images)
 
-        def evaluate(self, eval_file: str, **judge_kwargs: Any) -> list[Judged]:
-            predictions = read_predictions(eval_file, [row.index for row in eval_set.rows])
-            puzzles = (task.from_json(row.puzzle) for row in eval_set.rows)
-            return [Judged(text, task.judge(puzzle, text)) for text, puzzle in zip(predictions, puzzles, strict=True)]
+        def evaluate(self, eval_file: str, **judge_kwargs: Any) -> dict[str, float]:
+            """The means of what each reply is worth; replies and diagnoses themselves stay on this object."""
+            self.predictions = read_predictions(eval_file, [row.index for row in eval_set.rows])
+            pairs = zip(eval_set.rows, self.predictions, strict=True)
+            self.diagnoses = [eval_set.diagnose(row, reply) for row, reply in pairs]
+            return means(self.diagnoses)
 
     return PuzzleDataset
+
+
+def means(diagnoses: Sequence[Diagnosis]) -> dict[str, float]:
+    """Shares of right answers and chains, and the mean of each metric that the task has."""
+    found = {
+        "accuracy": [float(each.correct) for each in diagnoses],
+        "chain_accuracy": [float(each.chain_correct) for each in diagnoses],
+    }
+    for name in diagnoses[0].metrics:
+        found[name] = [value for each in diagnoses if (value := each.metrics[name]) is not None]
+    return {name: sum(values) / len(values) for name, values in found.items() if values}
 
 
 def _frame(eval_set: EvalSet, images: Path) -> Any:
@@ -316,28 +228,140 @@ def _frame(eval_set: EvalSet, images: Path) -> Any:
     return pl.DataFrame(columns).to_pandas()
 
 
-def _model_class(respond: Respond) -> type[Any]:
-    """A class of models, as VLMEvalKit registers them, that answers with ``respond``."""
+def _Finished() -> Any:  # noqa: N802 - VLMEvalKit calls it like a class
+    """A model that must not be asked: all its replies are there."""
+    raise DataError("VLMEvalKit asks for replies although all of them are there: its files were changed meanwhile.")
+
+
+def batch_model(backend: Backend) -> Any:
+    """A model for VLMEvalKit's own loop, one example after the other."""
     from vlmeval.vlm.base import BaseModel
 
     class BatchModel(BaseModel):  # type: ignore[misc]
         INTERLEAVE = True
 
-        def respond(self, messages: Sequence[Message]) -> list[Reply]:
-            return respond(messages)
-
         def generate_inner(self, message: Message, dataset: str | None = None) -> str:
-            """One reply in VLMEvalKit's own loop, in the form in which predictions stand in its tables."""
-            return json.dumps(self.respond([message])[0].text)
+            """One reply, in the form in which predictions stand in VLMEvalKit's tables."""
+            ((_, (reply,)),) = backend.answers([[_prompt(message)]])
+            return json.dumps(reply.text)
 
-    return BatchModel
+    return BatchModel()
 
 
 def _prompt(message: Message) -> Prompt:
-    """The question that VLMEvalKit built, as the decoder takes it."""
+    """The question that VLMEvalKit built, as decoders take it."""
     images = [part["value"] for part in message if part["type"] == "image"]
     (text,) = (part["value"] for part in message if part["type"] == "text")
-    return Prompt(text, Path(images[0]) if images else None)
+    return Prompt(text, Path(images[0]).read_bytes() if images else None)
+
+
+class _Quoting:
+    """One of VLMEvalKit's own models, whose replies stand in its tables as JSON strings."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+    def generate(self, message: Message, dataset: str | None = None) -> str:
+        return json.dumps(str(self._model.generate(message=message, dataset=dataset)))
+
+
+class VlmevalBackend:
+    """A model that VLMEvalKit lists, asked one example after the other in VLMEvalKit's own way.
+
+    Args:
+        source: its name.
+        work: folder for VLMEvalKit's files and pictures.
+
+    Raises:
+        ModelError: VLMEvalKit has no such model, cannot build it, or it gives no reply.
+    """
+
+    batches = False
+    chunk = 1
+
+    def __init__(self, source: VlmevalSettings, work: Path) -> None:
+        self.source, self.work = source, work
+        work.mkdir(parents=True, exist_ok=True)
+        with _environment(work):
+            from vlmeval.config import supported_VLM
+
+            if source.name not in supported_VLM:
+                raise ModelError(str(unknown("model of VLMEvalKit", source.name, supported_VLM)))
+            try:
+                self._model = supported_VLM[source.name]()
+            except Exception as error:  # whatever its many classes raise
+                raise ModelError(f"VLMEvalKit cannot build {source.name} ({type(error).__name__}: {error}).") from error
+
+    def answers(self, chunks: Sequence[Chunk]) -> Iterator[tuple[int, list[Reply]]]:
+        for position, chunk in enumerate(chunks):
+            yield position, [self._reply(prompt) for prompt in chunk]
+
+    def _reply(self, prompt: Prompt) -> Reply:
+        message = [{"type": "text", "value": prompt.text}]
+        if prompt.image is not None:
+            picture = self.work / "question.png"
+            picture.write_bytes(prompt.image)
+            message.insert(0, {"type": "image", "value": str(picture.resolve())})
+        started = time.perf_counter()
+        with _environment(self.work):
+            text = str(self._model.generate(message=message))
+        failed = getattr(self._model, "fail_msg", None)
+        if failed and failed in text:
+            raise ModelError(f"{self.source.name} gave no reply ({text}): see that it can be reached, then run again.")
+        return Reply(text, None, time.perf_counter() - started)
+
+
+def run_command_line(
+    arguments: Sequence[str], *, sets: Sequence[EvalSet], models: Mapping[str, Backend], work: Path
+) -> int:
+    """VLMEvalKit's own command line (``run.py``) on our sets and models; returns 1 where any combination failed.
+
+    Args:
+        arguments: its options, e.g. ``--data``, ``--model``, ``--mode``, ``--reuse``.
+        sets: that it shall know, by their names.
+        models: that it shall know beside its own; all predictions stand in its tables as JSON strings.
+        work: where it keeps its files; predictions there must be of the same models and sets.
+    """
+    with _environment(work):
+        from vlmeval.config import supported_VLM
+
+        ours = {name: _builder(backend) for name, backend in models.items()}
+        theirs = {name: _quoted(build) for name, build in supported_VLM.items() if name in arguments}
+    argv, sys.argv = sys.argv, ["vlmeval", *arguments, "--work-dir", str(work)]
+    started = time.time()
+    try:
+        with registered(sets, theirs | ours, work):
+            from vlmeval.run import main
+
+            main()
+    finally:
+        sys.argv = argv
+    problems = list(_failures(work, since=started))
+    for problem in problems:
+        print(f"s2h: {problem}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _builder(backend: Backend) -> Any:
+    return lambda **options: batch_model(backend)
+
+
+def _quoted(build: Any) -> Any:
+    return lambda **options: _Quoting(build(**options))
+
+
+def _failures(work: Path, *, since: float) -> Iterator[str]:
+    """What VLMEvalKit's reports of this run say went wrong, model by model and set by set."""
+    for report in sorted(work.glob("*/status.json")):
+        if report.stat().st_mtime < since - 1:
+            continue
+        for name, found in json.loads(report.read_text())["datasets"].items():
+            problem = found.get("error_message") or found.get("skip_reason")
+            if problem not in (None, "mode_infer") or found.get("status") != "done":
+                yield f"{report.parent.name} on {name} failed: {problem or 'it was not finished'}"
 
 
 @contextmanager
@@ -367,9 +391,3 @@ def _fresh_work(work: Path) -> Iterator[Path]:
     work.mkdir(parents=True)
     yield work
     shutil.rmtree(work / "images", ignore_errors=True)
-
-
-def _write(output: str | Path, scores: Sequence[Score]) -> None:
-    table = pa.Table.from_pylist([dataclasses.asdict(each) for each in scores], schema=SCHEMA)
-    with whole_file(output) as temporary:
-        pq.write_table(table, temporary, compression="zstd")

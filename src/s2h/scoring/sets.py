@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import polars as pl
 
+from s2h.diagnosis.diagnosis import Diagnosis
+from s2h.diagnosis.registry import find_diagnoser
 from s2h.errors import DataError
+from s2h.puzzles.registry import make_task
 from s2h.puzzles.shards import read_shards
-from s2h.puzzles.task import Level, Modality
+from s2h.puzzles.task import Level, Modality, Task
 from s2h.supervision.formats import TEXT_COLUMNS, prompt, shows_image
 
 _COLUMNS = [*TEXT_COLUMNS, "task", "level", "split", "answer", "puzzle"]
+_MODALITIES: tuple[Modality, ...] = ("text", "image")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -25,8 +30,8 @@ class EvalRow:
         puzzle_id: of the puzzle's record.
         question: the user's turn without the image, worded as in training.
         answer: the gold answer.
-        puzzle: the symbolic puzzle as JSON.
-        image: a PNG file, or None in the text modality.
+        puzzle: what the judge needs to know: the symbolic puzzle as JSON.
+        image: a picture file, or None in the text modality.
     """
 
     index: str
@@ -37,26 +42,64 @@ class EvalRow:
     image: bytes | None
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
 class EvalSet:
-    """The evaluation puzzles of one (task, level) in one modality, in the order of their shards."""
+    """Evaluation puzzles of one task and level in one modality, and the judge of replies to them.
 
-    task: str
-    level: Level
-    modality: Modality
-    rows: tuple[EvalRow, ...]
+    Args:
+        name: what the set is called in file names and in VLMEvalKit's registry.
+        task: registered name.
+        level: of the puzzles.
+        modality: how they are given.
+        rows: the puzzles, in order.
+    """
 
-    @property
-    def name(self) -> str:
-        """What the set is called in file names and in VLMEvalKit's registry."""
-        return f"{self.task}-{self.level}-{self.modality}"
+    outside = False
+
+    def __init__(self, name: str, task: Task[Any], level: Level, modality: Modality, rows: Sequence[EvalRow]) -> None:
+        self.name, self.level, self.modality, self.rows = name, level, modality, tuple(rows)
+        self.task = task.name
+        self._task, self._diagnoser = task, find_diagnoser(task)
+
+    def diagnose(self, row: EvalRow, reply: str) -> Diagnosis:
+        """What a reply to one of the puzzles is worth."""
+        return self._diagnoser.diagnose(self._task.from_json(row.puzzle), reply)
 
 
-def read_set(task: str, level: Level, modality: Modality, shards: Sequence[str], puzzles: int | None = None) -> EvalSet:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What of a task is scored.
+
+    Attributes:
+        task: the task, with its settings.
+        shards: evaluation shards of each level, in order.
+        puzzles: how many puzzles of each level are scored: the first of its shards.
+    """
+
+    task: Task[Any]
+    shards: Mapping[Level, Sequence[str]]
+    puzzles: Mapping[Level, int]
+
+    @classmethod
+    def of(cls, name: str, *, settings: Mapping[str, Any], shards: Any, puzzles: Any) -> Evaluation:
+        """The same from a task's name and its settings as a config file holds them."""
+        return cls(make_task(name, settings), shards, puzzles)
+
+    def sets(self) -> list[EvalSet]:
+        """Its sets: levels in order, text before image."""
+        return [
+            read_set(self.task, level, modality, paths, self.puzzles[level])
+            for level, paths in self.shards.items()
+            for modality in _MODALITIES
+        ]
+
+
+def read_set(
+    task: Task[Any], level: Level, modality: Modality, shards: Sequence[str], puzzles: int | None = None
+) -> EvalSet:
     """Read an evaluation set from its puzzle shards.
 
     Args:
-        task: registered name of the task.
+        task: the task, with its settings.
         level: level of the puzzles.
         modality: how the puzzles are given.
         shards: the set's Parquet files in order.
@@ -70,27 +113,36 @@ def read_set(task: str, level: Level, modality: Modality, shards: Sequence[str],
     records = list(itertools.islice(read_shards(list(shards), columns), puzzles))
     for record in records:
         found = (record["task"], record["level"], record["split"])
-        if found != (task, level, "eval"):
+        if found != (task.name, level, "eval"):
             raise DataError(
                 f"the puzzle {record['puzzle_id']} is from {'/'.join(found)}, but scores are made on "
-                f"{task}/{level}/eval: give the eval shards of this task and level."
+                f"{task.name}/{level}/eval: give the eval shards of this task and level."
             )
-    ids = [record["puzzle_id"] for record in records]
-    if len(set(ids)) < len(ids) or not ids:
-        raise DataError(
-            f"the evaluation set {task}/{level} has {len(set(ids))} different puzzles in {len(ids)} rows of "
-            f"{len(shards)} shards: it needs at least one, and each of them once."
-        )
+    refuse_repeats(f"{task.name}/{level}", [record["puzzle_id"] for record in records])
     texts = pl.DataFrame([{name: record[name] for name in TEXT_COLUMNS} for record in records])
     questions = texts.select(prompt(modality)).to_series().to_list()
-    rows = (_row(*each) for each in zip(range(len(records)), records, questions, strict=True))
-    return EvalSet(task, level, modality, tuple(rows))
+    rows = [_row(*each) for each in zip(range(len(records)), records, questions, strict=True)]
+    return EvalSet(f"{task.name}-{level}-{modality}", task, level, modality, rows)
+
+
+def refuse_repeats(name: str, ids: Sequence[str]) -> None:
+    """Raise DataError where a set has no puzzle, or one of them twice: predictions would be merged in silence."""
+    if len(set(ids)) < len(ids) or not ids:
+        raise DataError(
+            f"the evaluation set {name} has {len(set(ids))} different puzzles in {len(ids)} rows: it needs at least "
+            "one, and each of them once."
+        )
+
+
+def position_index(position: int) -> str:
+    """The index of a puzzle in a set; never a number."""
+    return f"q{position:07d}"
 
 
 def _row(position: int, record: dict[str, object], question: str) -> EvalRow:
     image = record.get("image")
     return EvalRow(
-        index=f"q{position:07d}",
+        index=position_index(position),
         puzzle_id=str(record["puzzle_id"]),
         question=question,
         answer=str(record["answer"]),

@@ -111,15 +111,15 @@ class Recipe(Settings):
 
     Attributes:
         title: the paper's name, as tables show it.
-        phases: trained one after the other.
+        phases: trained one after the other; without any the model is scored as it came.
     """
 
     title: str
-    phases: tuple[Phase, ...] = Field(min_length=1)
+    phases: tuple[Phase, ...]
 
     @model_validator(mode="after")
     def _first_optimizer_is_fresh(self) -> Recipe:
-        if self.phases[0].optimizer == "kept":
+        if self.phases and self.phases[0].optimizer == "kept":
             raise ValueError("optimizer: kept goes on from the phase before, and the first phase has none")
         return self
 

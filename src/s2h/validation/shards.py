@@ -59,7 +59,7 @@ def _check_bookkeeping(task: Task[Any], which: PuzzleSet, index: int, record: Ma
     puzzle = task.from_json(record["puzzle"])
     require(task.describe(puzzle) == record["text"], "text", "the text is not that of the symbolic puzzle")
     verdict = task.judge(puzzle, f"{record['reasoning']}\n\n{record['answer_block']}")
-    require(verdict.correct and verdict.chain_correct, "answer", "the response is not judged to be right")
+    require(verdict.correct, "answer", "the response is not judged to be right")
     with Image.open(io.BytesIO(record["image"]["bytes"])) as image:
         size, kind = image.size, image.format
         image.verify()  # follows the file to its end, checksums included

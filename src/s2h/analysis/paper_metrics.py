@@ -1,0 +1,146 @@
+"""The paper's own metrics, under their names there, and two of ours beside them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+
+from s2h.analysis.pages import (
+    ABSENT,
+    by_recipe,
+    render_page,
+    run_sections,
+    table_head,
+    table_line,
+    write_csv,
+    write_page,
+)
+from s2h.analysis.scores import SET, read_scores
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Metric:
+    """A number that replies are summed up in.
+
+    Attributes:
+        value: aggregation of the replies of a set; null where none enters.
+        n: how many replies enter.
+        told_by: a column of the scores that has values where, and only where, a task has this metric.
+    """
+
+    value: pl.Expr
+    n: pl.Expr
+    told_by: str
+
+    @classmethod
+    def mean(cls, column: str, told_by: str | None = None) -> Metric:
+        """The mean of a column over the replies that have a value."""
+        return cls(pl.col(column).mean(), pl.col(column).count(), told_by or column)
+
+
+_COLLECTED, _OBJECTS = pl.col("objects_collected"), pl.col("objects")
+_ASKED = _COLLECTED.is_not_null() & (_OBJECTS > 0)  # replies to puzzles with something to collect
+_SHARES = (_COLLECTED / _OBJECTS).filter(_ASKED)
+_POOLED = _COLLECTED.filter(_ASKED).sum() / _OBJECTS.filter(_ASKED).sum()
+
+METRICS: Mapping[str, Metric] = {
+    "exact_match": Metric.mean("exact_match"),
+    "cot_exact_match": Metric.mean("cot_exact_match"),
+    "partial_score": Metric.mean("partial_score"),
+    "source_dest_score": Metric.mean("source_dest_score"),
+    "avg_num_obstacles": Metric.mean("num_obstacles", told_by="objects"),
+    "fraction_objects_collected_score": Metric(_SHARES.mean(), _ASKED.sum(), "objects"),
+    "all_fraction_objects_collected_score": Metric(pl.when(_ASKED.any()).then(_POOLED), _ASKED.sum(), "objects"),
+    "labels_correct": Metric.mean("labels_correct"),
+    "transcription": Metric.mean("transcription"),
+}
+"""The paper's metrics, and two of ours, in the order of the columns."""
+
+COLUMNS = [
+    *("exact_match", "cot_exact_match", "partial_score", "source_dest_score"),
+    *("num_obstacles", "objects_collected", "objects", "labels_correct", "transcription"),
+]
+"""The columns of the scores that these are made from."""
+
+_KEYS = [*SET, "outside_set"]
+_SHOWN = ("level", "modality", "outside_set")
+
+
+def paper_metrics(scores: pl.DataFrame) -> pl.DataFrame:
+    """One row for each run, evaluation set and metric of its task.
+
+    Args:
+        scores: what ``read_scores`` gave, with ``COLUMNS`` and sets from outside.
+
+    Returns:
+        The columns of ``SET``, outside_set (name of a set from outside; null for the study's own), metric, value and n
+        (replies that enter; where it is 0 the value is null).
+    """
+    order = pl.col("metric").cast(pl.Enum(list(METRICS)))
+    return (
+        pl.concat([_values(scores, name, metric) for name, metric in METRICS.items()])
+        .sort(*_KEYS, order)
+        .with_columns(pl.col("level", "modality").cast(pl.String))
+    )
+
+
+def _values(scores: pl.DataFrame, name: str, metric: Metric) -> pl.DataFrame:
+    return (
+        scores.filter(pl.col(metric.told_by).is_not_null().any().over("task"))
+        .group_by(_KEYS)
+        .agg(metric=pl.lit(name), value=metric.value.cast(pl.Float64), n=metric.n.cast(pl.Int64))
+    )
+
+
+def write_metrics(
+    score_files: Sequence[str | Path],
+    *,
+    csv_path: str | Path,
+    markdown_path: str | Path,
+    recipe_titles: Mapping[str, str],
+    task_titles: Mapping[str, str],
+) -> None:
+    """Write the metrics as CSV (long form, 4 decimals) and as a Markdown page.
+
+    Args:
+        score_files: Parquet files of the scores.
+        csv_path: the columns of ``paper_metrics``.
+        markdown_path: one table for each task, model, budget and seed, with a row for each recipe and evaluation set.
+        recipe_titles: the paper's names; their order is that of the rows.
+        task_titles: the paper's names.
+    """
+    frame = paper_metrics(read_scores(score_files, COLUMNS, outside=True))
+    write_csv(frame, csv_path)
+    write_page(render_markdown(frame, recipe_titles, task_titles), markdown_path)
+
+
+def render_markdown(frame: pl.DataFrame, recipe_titles: Mapping[str, str], task_titles: Mapping[str, str]) -> str:
+    """The page of what ``paper_metrics`` gave."""
+    sections = run_sections(frame, partial(_section, recipe_titles=recipe_titles))
+    return render_page("The paper's metrics", sections, task_titles) + f"\n{_NOTE}\n"
+
+
+_NOTE = (
+    "Means over replies, 0 to 1 but for avg_num_obstacles, which counts; labels_correct and transcription are ours. "
+    "Sets from outside stand under their names. The CSV file tells how many replies enter each number. "
+    f"{ABSENT}: none."
+)
+
+
+def _section(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Iterator[str]:
+    names = [name for name in METRICS if name in set(part["metric"])]
+    yield from table_head(["Recipe", "Set"], names)
+    for title, run in by_recipe(part, recipe_titles):
+        for key, rows in run.partition_by(*_SHOWN, as_dict=True, maintain_order=True).items():
+            level, modality, outside = key
+            values = dict(rows.select("metric", "value").iter_rows())
+            shown = f"{level} {modality}" + ("" if outside is None else f" ({outside})")
+            yield table_line([title, shown, *(_number(values.get(name)) for name in names)])
+
+
+def _number(value: float | None) -> str:
+    return ABSENT if value is None else f"{value:.3f}"

@@ -1,0 +1,103 @@
+"""Score files as the tables read them, and what two sets of scores have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import polars as pl
+
+from s2h.errors import DataError
+from s2h.puzzles.record import LEVELS, MODALITIES
+
+RUN = ("task", "trained_on", "recipe", "budget", "model", "seed")
+"""The columns that name a run."""
+
+SET = (*RUN, "level", "modality")
+"""The columns that name a run's results on one evaluation set."""
+
+
+def read_scores(score_files: Sequence[str | Path], columns: Sequence[str], *, outside: bool = False) -> pl.DataFrame:
+    """The scores of all files, in any order.
+
+    Args:
+        score_files: Parquet files of the scores.
+        columns: what is read beside the columns of ``SET`` and the puzzle's id; nothing else is.
+        outside: read the rows of evaluation sets from outside as well. They are other puzzles than the study's, cannot
+            be pooled or paired with them, and are judged by the paper's metrics alone.
+
+    Returns:
+        The columns of ``SET``, puzzle_id and ``columns``; level and modality are Enums, and so sort in their order.
+        With ``outside`` also outside_set: the name of a set from outside, null for the study's own.
+
+    Raises:
+        DataError: a file cannot be read, or a puzzle is scored twice for a run and modality.
+    """
+    frames = [_read(path, [*SET, "puzzle_id", *columns], outside) for path in score_files]
+    if not frames:
+        raise DataError("there are no scores to summarise: give at least one score file.")
+    scores = pl.concat(frames, how="vertical_relaxed")
+    twice = scores.filter(scores.select(*SET, "puzzle_id").is_duplicated())
+    if twice.height:
+        raise DataError(f"puzzles of {twice.select(SET).row(0)} are scored more than once: give each score file once.")
+    return scores
+
+
+def _read(path: str | Path, columns: Sequence[str], outside: bool) -> pl.DataFrame:
+    try:
+        scores = pl.scan_parquet(path, glob=False)
+        known = "outside" in scores.collect_schema()
+        name = pl.when("outside").then("set_name") if known else pl.lit(None, pl.String)
+        scores = scores.with_columns(name.alias("outside_set"))
+        if not outside:
+            scores = scores.filter(pl.col("outside_set").is_null())
+        ordered = pl.col("level").cast(pl.Enum(LEVELS)), pl.col("modality").cast(pl.Enum(MODALITIES))
+        return scores.select(*columns, *["outside_set"] * outside).with_columns(*ordered).collect()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"the scores {path} cannot be read ({error}); delete them and run again.") from None
+
+
+def pair_scores(first: pl.DataFrame, second: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """Set two results against each other, puzzle by puzzle.
+
+    Args:
+        first: the columns of ``by``, puzzle_id and correct; each puzzle once in its group.
+        second: likewise.
+        by: columns that name a group; puzzles are looked for within it.
+
+    Returns:
+        A row for each group of either frame, in order: ``by``; scored_first and scored_second (puzzles of each); n
+        (puzzles of both); left_out (puzzles of one alone); right_first and right_second (how many of the n each has
+        right), only_first and only_second (how many it alone has right).
+    """
+    own, other = pl.col("correct"), pl.col("correct_second")
+    shared = own.is_not_null() & other.is_not_null()
+    counts = {
+        "scored_first": own.is_not_null(),
+        "scored_second": other.is_not_null(),
+        "n": shared,
+        "left_out": ~shared,
+        "right_first": own & shared,
+        "right_second": other & shared,
+        "only_first": own & ~other,
+        "only_second": other & ~own,
+    }
+    keys = [*by, "puzzle_id"]
+    return (
+        first.select(*keys, "correct")
+        .join(second.select(*keys, correct_second="correct"), on=keys, how="full", coalesce=True)
+        .group_by(by)
+        .agg(**{name: which.sum().cast(pl.Int64) for name, which in counts.items()})
+        .sort(by)
+    )
+
+
+def with_interval(
+    frame: pl.DataFrame, interval: Callable[..., tuple[float, float]], columns: Sequence[str]
+) -> pl.DataFrame:
+    """The frame with ci_low and ci_high: what ``interval`` makes of the given columns of each row."""
+    ends = [interval(*row) for row in frame.select(columns).iter_rows()]
+    return frame.with_columns(
+        ci_low=pl.Series([low for low, _ in ends], dtype=pl.Float64),
+        ci_high=pl.Series([high for _, high in ends], dtype=pl.Float64),
+    )

@@ -1,0 +1,169 @@
+"""Replies of one model to evaluation sets: decoded once, kept by what model and example hold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from s2h.errors import DataError
+from s2h.files import whole_file
+from s2h.logs import LOGGER, Progress
+from s2h.models.settings import ScoringSettings, Source
+from s2h.scoring.backends import Backend, make_chunks
+from s2h.scoring.decoding import Prompt, Reply
+from s2h.scoring.sets import EvalRow, EvalSet
+
+SCHEMA = {
+    "set_name": pl.String,
+    "index": pl.String,
+    "prediction": pl.String,
+    "tokens": pl.Int64,
+    "seconds": pl.Float64,
+}
+"""Columns of a file of replies: a row for each puzzle of each set, in order."""
+
+_WEIGHTS = 1 << 24  # bytes of a file read at once
+
+
+def model_digest(model: str | Path, source: Source, settings: ScoringSettings) -> str:
+    """Digest of what decides a model's replies: its files, or what it is called where they are not here.
+
+    Args:
+        model: model folder, or hub name.
+        source: where the model comes from.
+        settings: how to decode.
+    """
+    digest = hashlib.sha256(json.dumps([settings.backend, settings.max_new_tokens]).encode())
+    folder = Path(model).expanduser()
+    if folder.is_dir():
+        for path in sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".jinja", ".safetensors")):
+            if path.name != "manifest.json":
+                digest.update(path.relative_to(folder).as_posix().encode())
+                _add_file(digest, path)
+    else:
+        digest.update(source.model_dump_json().encode())
+    return digest.hexdigest()
+
+
+def _add_file(digest: Any, path: Path) -> None:
+    with path.open("rb") as file:
+        while part := file.read(_WEIGHTS):
+            digest.update(part)
+
+
+def example_digest(row: EvalRow) -> str:
+    """Digest of what a model sees of a puzzle."""
+    question = row.question.encode("utf-8", "surrogatepass")
+    return hashlib.sha256(len(question).to_bytes(8, "big") + question + (row.image or b"")).hexdigest()
+
+
+class Store:
+    """Replies as they come, kept on disk: an interrupted decoding and a set that grows cost only what is missing.
+
+    Args:
+        folder: where they lie; replies of another model, or decoded otherwise, are removed.
+        key: what decides the replies, from ``model_digest``.
+    """
+
+    def __init__(self, folder: str | Path, key: str) -> None:
+        self.folder = Path(folder)
+        self._file = self.folder / "replies.jsonl"
+        named = self.folder / "model"
+        if not named.exists() or named.read_text() != key:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.mkdir(parents=True)
+            with whole_file(named) as temporary:
+                temporary.write_text(key)
+        self.replies = dict(self._read())
+
+    def _read(self) -> Iterable[tuple[str, Reply]]:
+        whole = self._file.read_bytes() if self._file.exists() else b""
+        kept = whole[: whole.rfind(b"\n") + 1]  # the last line may be torn
+        if len(kept) < len(whole):
+            self._file.write_bytes(kept)
+        for line in kept.splitlines():
+            found = json.loads(line)
+            yield found.pop("example"), Reply(**found)
+
+    def add(self, replies: Iterable[tuple[str, Reply]]) -> None:
+        """Keep replies, each by its example's digest."""
+        lines = []
+        for example, reply in replies:
+            self.replies[example] = reply
+            found = {"example": example, "text": reply.text, "tokens": reply.tokens, "seconds": reply.seconds}
+            lines.append(json.dumps(found) + "\n")
+        with self._file.open("a", encoding="ascii") as file:
+            file.writelines(lines)
+
+
+def decode(sets: Sequence[EvalSet], backend: Backend, store: Store, *, title: str) -> None:
+    """Decode what the store lacks, set by set in the order given, as far as chunks allow.
+
+    Args:
+        sets: what is asked.
+        backend: the model.
+        store: replies so far; every finished chunk is added at once.
+        title: for the progress.
+    """
+    rows = {example_digest(row): row for each in sets for row in each.rows}
+    missing = [example for example in rows if example not in store.replies]
+    if len(missing) < len(rows):
+        LOGGER.info("%d of %d replies are there already", len(rows) - len(missing), len(rows))
+    prompts = [Prompt(rows[example].question, rows[example].image) for example in missing]
+    chunks = list(make_chunks(prompts, backend.chunk))
+    progress, done = Progress(title, len(missing)), 0
+    for position, replies in backend.answers([[prompts[i] for i in chunk] for chunk in chunks]):
+        store.add(zip([missing[i] for i in chunks[position]], replies, strict=True))
+        done += len(replies)
+        progress(done)
+
+
+def recheck(sets: Sequence[EvalSet], backend: Backend, store: Store, examples: int) -> tuple[int, int]:
+    """Decode some examples alone, spread over the sets, and compare: (examples, replies that come out differently)."""
+    rows = list({example_digest(row): row for each in sets for row in each.rows}.items())
+    chosen = rows[:: max(len(rows) // examples, 1)][:examples] if examples and backend.batches else []
+    different = 0
+    for position, (reply,) in backend.answers([[Prompt(row.question, row.image)] for _, row in chosen]):
+        different += reply.text != store.replies[chosen[position][0]].text
+    if chosen:
+        LOGGER.info("%d of %d replies come out differently when decoded alone", different, len(chosen))
+    return len(chosen), different
+
+
+def write_replies(path: str | Path, sets: Sequence[EvalSet], store: Store, facts: dict[str, str]) -> None:
+    """Write the replies to all sets as a Parquet file with the columns of ``SCHEMA`` and ``facts`` as its metadata."""
+    rows = []
+    for each in sets:
+        for row in each.rows:
+            reply = store.replies[example_digest(row)]
+            rows.append((each.name, row.index, reply.text, reply.tokens, reply.seconds))
+    with whole_file(path) as temporary:
+        pl.DataFrame(rows, schema=SCHEMA, orient="row").write_parquet(temporary, compression="zstd", metadata=facts)
+
+
+def read_replies(path: str | Path, sets: Sequence[EvalSet]) -> dict[str, list[Reply]]:
+    """The replies to each set, by its name, in the order of its puzzles.
+
+    Raises:
+        DataError: the file cannot be read or does not hold one reply for each puzzle, in order.
+    """
+    try:
+        frame = pl.read_parquet(path, columns=list(SCHEMA))
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"the replies {path} cannot be read ({error}): delete them and run again.") from None
+    found: dict[str, list[Reply]] = {}
+    for each in sets:
+        part = frame.filter(set_name=each.name)
+        if part["index"].to_list() != [row.index for row in each.rows]:
+            raise DataError(
+                f"{path} holds {part.height} replies to {each.name}, but not one for each of its {len(each.rows)} "
+                "puzzles in their order: delete the file and run again."
+            )
+        found[each.name] = [Reply(*values) for values in part.select("prediction", "tokens", "seconds").iter_rows()]
+    return found

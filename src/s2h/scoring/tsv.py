@@ -1,0 +1,133 @@
+"""Evaluation sets from TSV files: those that this project writes, and those from outside.
+
+Sets from outside have the columns of the paper's code: index, question, answer, and image (base64) or image_path; a
+set of Grid Navigation has text, start_row, start_col, end_row, end_col and collect_objects_coordinates as well. Of
+their puzzles no more is known than the gold answer (of grids the grid itself), so replies get the paper's metrics and
+no diagnosis.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import csv
+import io
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from s2h.diagnosis.diagnosis import Diagnosis
+from s2h.errors import DataError
+from s2h.puzzles.registry import make_task
+from s2h.puzzles.task import Level, Modality
+from s2h.scoring.released import GRID_COLUMNS, grid_json, released_diagnosis
+from s2h.scoring.sets import EvalRow, EvalSet, position_index, refuse_repeats
+
+OURS = ("puzzle_id", "task", "level", "settings", "puzzle")
+"""Columns by which a file of this project is told: what the judge needs to know."""
+
+
+class OutsideSet(EvalSet):
+    """Puzzles from outside; ``EvalRow.puzzle`` is empty, or the symbolic grid as JSON."""
+
+    outside = True
+
+    def __init__(self, name: str, task: str, level: Level, modality: Modality, rows: Sequence[EvalRow]) -> None:
+        self.name, self.task, self.level, self.modality, self.rows = name, task, level, modality, tuple(rows)
+
+    def diagnose(self, row: EvalRow, reply: str) -> Diagnosis:
+        return released_diagnosis(self.task, row, reply)
+
+
+def read_own(path: str | Path) -> EvalSet:
+    """A set that ``s2h.publishing.tables.write_tsv`` wrote, named like its file; raises DataError where it is none."""
+    rows = _read(path, ("index", "question", "answer", *OURS))
+    first = rows[0]
+    task = make_task(first["task"], json.loads(first["settings"]))
+    modality: Modality = "image" if "image" in first else "text"
+    found = [
+        EvalRow(
+            index=row["index"],
+            puzzle_id=row["puzzle_id"],
+            question=row["question"],
+            answer=row["answer"],
+            puzzle=row["puzzle"],
+            image=_image(Path(path), row) if modality == "image" else None,
+        )
+        for row in rows
+    ]
+    return EvalSet(Path(path).stem, task, first["level"], modality, found)  # type: ignore[arg-type]
+
+
+def read_outside(name: str, path: str | Path, *, task: str, level: Level, modality: Modality) -> EvalSet:
+    """A set from outside.
+
+    Args:
+        name: what the set is called.
+        path: TSV file; image paths in it are relative to its folder.
+        task: whose puzzles these are.
+        level: what tables call their level.
+        modality: how the puzzles are given.
+
+    Raises:
+        DataError: the file cannot be read, lacks a column, an image is missing or torn, or a puzzle comes twice.
+    """
+    path = Path(path).expanduser()
+    rows = _read(path, ("index", "question", "answer", *(GRID_COLUMNS if task == "grid_navigation" else ())))
+    found = [
+        EvalRow(
+            index=position_index(position),
+            puzzle_id=f"{name}-{row['index']}",
+            question=row["question"],
+            answer=row["answer"],
+            puzzle=grid_json(path, row) if task == "grid_navigation" else "",
+            image=_image(path, row) if modality == "image" else None,
+        )
+        for position, row in enumerate(rows)
+    ]
+    return OutsideSet(name, task, level, modality, found)
+
+
+def is_own(path: str | Path) -> bool:
+    """Whether a TSV file was written by this project."""
+    with Path(path).open(encoding="utf-8", newline="") as file:
+        return set(OURS) <= set(file.readline().rstrip("\r\n").split("\t"))
+
+
+def _read(path: str | Path, needed: Sequence[str]) -> list[dict[str, str]]:
+    """The rows of a TSV file, every cell as text."""
+    csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # images are large cells
+    try:
+        with Path(path).open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file, delimiter="\t"))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"the TSV file {path} cannot be read: {error}.") from None
+    lacking = [name for name in needed if not rows or rows[0].get(name) is None]
+    if lacking:
+        head = ", ".join(map(str, rows[0])) if rows else "no rows"
+        raise DataError(f"{path} lacks {', '.join(lacking)} (it has: {head}): evaluation sets need them.")
+    for number, row in enumerate(rows, 1):
+        if None in row or None in row.values():
+            raise DataError(f"row {number} of {path} has another number of cells than its head: is it cut off?")
+    refuse_repeats(str(path), [row["index"] for row in rows])
+    return rows
+
+
+def _image(path: Path, row: dict[str, str]) -> bytes:
+    """The picture file of a row; raises DataError where there is none or it cannot be opened."""
+    try:
+        if row.get("image"):
+            found = base64.b64decode(row["image"])
+        else:
+            found = (path.parent / row["image_path"]).read_bytes()
+        with Image.open(io.BytesIO(found)) as picture:
+            picture.verify()
+    except (KeyError, OSError, SyntaxError, binascii.Error) as error:
+        raise DataError(
+            f"{path}, index {row['index']}: the picture cannot be read ({type(error).__name__}: {error}). It must "
+            "stand base64-coded in the column image, or in a file named in image_path."
+        ) from None
+    return found

@@ -1,0 +1,95 @@
+"""Backends: chunks, and a model behind a real OpenAI-compatible server of transformers."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s2h.errors import ModelError
+from s2h.models.settings import EndpointSettings, ScoringSettings, VlmevalSettings
+from s2h.scoring.backends import EndpointBackend, LocalBackend, VllmBackend, make_chunks
+from s2h.scoring.decoding import Prompt, load_decoder
+from s2h.scoring.engine import VlmevalBackend
+from s2h.scoring.sets import read_set
+
+SETTINGS = ScoringSettings(batch_size=4, max_new_tokens=6)
+
+
+@given(st.lists(st.tuples(st.text(max_size=9), st.booleans())), st.integers(1, 5))
+def test_chunks_hold_every_prompt_once_and_one_kind_each(kinds, size):
+    prompts = [Prompt(text, b"png" if image else None) for text, image in kinds]
+    chunks = list(make_chunks(prompts, size))
+    assert sorted(i for chunk in chunks for i in chunk) == list(range(len(prompts)))
+    for chunk in chunks:
+        assert 1 <= len(chunk) <= size
+        assert len({prompts[i].image is None for i in chunk}) == 1
+        lengths = [len(prompts[i].text) for i in chunk]
+        assert lengths == sorted(lengths, reverse=True)
+
+
+@pytest.fixture(scope="module")
+def server(model_folder, tmp_path_factory):
+    """The address of the tiny model, served by ``transformers serve``."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(model_folder)]
+    command += ["--device", "cpu", "--host", "127.0.0.1", "--port", str(port)]
+    log = (tmp_path_factory.mktemp("server") / "log").open("w")
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
+    process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+    try:
+        for _ in range(240):
+            assert process.poll() is None, open(log.name).read()[-2000:]
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)
+                break
+            except (urllib.error.URLError, ConnectionError, TimeoutError):
+                time.sleep(0.5)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_an_endpoint_gives_the_replies_of_the_model_behind_it(server, model_folder, task, shards):
+    source = EndpointSettings(url=server, name=str(model_folder), connections=2)
+    endpoint, local = EndpointBackend(source, SETTINGS), LocalBackend(load_decoder(model_folder, SETTINGS))
+    for way in ("text", "image"):
+        prompts = [Prompt(row.question, row.image) for row in read_set(task, "HARD", way, shards["HARD"]).rows]
+        ((_, wanted),) = local.answers([prompts])
+        found = dict(endpoint.answers([[prompt] for prompt in prompts]))
+        assert [found[i][0].text for i in range(len(prompts))] == [reply.text for reply in wanted]
+        assert all(1 <= reply.tokens <= 6 for (reply,) in found.values())
+
+
+def test_an_endpoint_that_does_not_answer_is_an_error():
+    source = EndpointSettings(url="http://127.0.0.1:9/v1", name="m")
+    backend = EndpointBackend(source, SETTINGS)
+    backend._client = backend._client.with_options(max_retries=0)
+    with pytest.raises(ModelError, match=r"http://127.0.0.1:9/v1 gave no reply of m .*see that the server runs"):
+        list(backend.answers([[Prompt("hello", None)]]))
+
+
+def test_a_missing_key_and_a_missing_library_are_errors(monkeypatch):
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    source = EndpointSettings(url="http://127.0.0.1:9/v1", name="m", key_variable="NO_SUCH_KEY")
+    with pytest.raises(ModelError, match="NO_SUCH_KEY holds no key"):
+        EndpointBackend(source, SETTINGS)
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    with pytest.raises(ModelError, match=r"scoring\.backend is vllm, which cannot be imported"):
+        VllmBackend("folder", SETTINGS, processor=None, gpus=1)
+
+
+def test_a_model_that_vlmevalkit_does_not_list_is_answered_with_near_matches(tmp_path):
+    with pytest.raises(ModelError, match="Did you mean"):
+        VlmevalBackend(VlmevalSettings(name="GPT4o_20240806x"), tmp_path)

@@ -1,0 +1,135 @@
+"""Replies are decoded once, kept by contents, and never lost or mixed up."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import polars as pl
+import pytest
+
+from s2h.errors import DataError
+from s2h.models.settings import EndpointSettings, PretrainedSettings, ScoringSettings, TinySettings
+from s2h.scoring import jobs
+from s2h.scoring.backends import LocalBackend, PoolBackend
+from s2h.scoring.decoding import Reply, load_decoder
+from s2h.scoring.replies import Store, decode, example_digest, model_digest, read_replies, recheck, write_replies
+from s2h.scoring.sets import read_set
+
+SETTINGS = ScoringSettings(batch_size=4, max_new_tokens=6)
+
+
+class Counting:
+    """Answers with the number of the prompt, and can be interrupted."""
+
+    batches, chunk = True, 2
+
+    def __init__(self, fail_after=10**9):
+        self.asked, self.fail_after = [], fail_after
+
+    def answers(self, chunks):
+        for position, chunk in enumerate(chunks):
+            if position == self.fail_after:
+                raise KeyboardInterrupt
+            self.asked += [prompt.text for prompt in chunk]
+            yield position, [Reply(f"to {prompt.text[-9:]}", 1, 0.1) for prompt in chunk]
+
+
+@pytest.fixture
+def sets(task, shards):
+    return [read_set(task, level, way, shards[level]) for level in ("SIMPLE", "HARD") for way in ("text", "image")]
+
+
+def test_an_interrupted_decoding_goes_on_without_redoing(sets, tmp_path):
+    first = Counting(fail_after=3)
+    with pytest.raises(KeyboardInterrupt):
+        decode(sets, first, Store(tmp_path, "key"), title="t")
+    with (tmp_path / "replies.jsonl").open("a") as file:
+        file.write('{"example": "torn')
+    store, second = Store(tmp_path, "key"), Counting()
+    assert len(store.replies) == len(first.asked) == 6
+    decode(sets, second, store, title="t")
+    assert len(first.asked) + len(second.asked) == sum(len(each.rows) for each in sets)
+    assert all(Store(tmp_path, "key").replies[example_digest(row)] for each in sets for row in each.rows)
+
+
+def test_a_set_that_grows_costs_only_what_is_new(sets, task, shards, tmp_path):
+    small = [read_set(task, "HARD", "text", shards["HARD"], 2)]
+    decode(small, Counting(), Store(tmp_path, "key"), title="t")
+    more = Counting()
+    decode(sets, more, Store(tmp_path, "key"), title="t")
+    assert len(more.asked) == 22
+
+
+def test_replies_of_another_model_are_removed(sets, tmp_path):
+    decode(sets, Counting(), Store(tmp_path, "key"), title="t")
+    assert Store(tmp_path, "key").replies
+    assert not Store(tmp_path, "other").replies
+
+
+def test_a_model_is_told_by_its_contents(model_folder, tmp_path):
+    copy = shutil.copytree(model_folder, tmp_path / "copy")
+    source = TinySettings()
+    same = model_digest(model_folder, source, SETTINGS)
+    assert model_digest(copy, source, SETTINGS) == same
+    (copy / "manifest.json").write_text("{}")  # says how it came to be, not what it is
+    assert model_digest(copy, source, SETTINGS) == same
+    assert model_digest(copy, source, SETTINGS.model_copy(update={"max_new_tokens": 7})) != same
+    assert model_digest(copy, source, SETTINGS.model_copy(update={"batch_size": 7})) == same
+    weights = copy / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    assert model_digest(copy, source, SETTINGS) != same
+    hub = PretrainedSettings(name="a/b")
+    assert model_digest("a/b", hub, SETTINGS) != model_digest("a/b", PretrainedSettings(name="a/c"), SETTINGS)
+    assert model_digest("x", EndpointSettings(url="http://a", name="b"), SETTINGS) != same
+
+
+def test_replies_keep_their_texts_and_their_order(sets, tmp_path):
+    store = Store(tmp_path, "key")
+    awkward = ["007", "", "=5", "nan", "x" * 40_000, "a\r\nb\x00\x1b\u2028", '"\t\\']
+    rows = [(each, row) for each in sets for row in each.rows]
+    store.add((example_digest(row), Reply(awkward[i % 7], None, 0.0)) for i, (_, row) in enumerate(rows))
+    write_replies(tmp_path / "replies.parquet", sets, Store(tmp_path, "key"), {"decoded_alone": "3"})
+    found = read_replies(tmp_path / "replies.parquet", sets)
+    assert [reply.text for each in sets for reply in found[each.name]] == [awkward[i % 7] for i in range(len(rows))]
+    assert pl.read_parquet_metadata(tmp_path / "replies.parquet")["decoded_alone"] == "3"
+    with pytest.raises(DataError, match="cannot be read"):
+        read_replies(tmp_path / "none.parquet", sets)
+    pl.read_parquet(tmp_path / "replies.parquet").reverse().write_parquet(tmp_path / "backwards.parquet")
+    with pytest.raises(DataError, match="in their order"):
+        read_replies(tmp_path / "backwards.parquet", sets)
+
+
+def test_several_processes_give_the_replies_of_one(sets, model_folder, tmp_path):
+    one, two = Store(tmp_path / "one", "key"), Store(tmp_path / "two", "key")
+    decode(sets, LocalBackend(load_decoder(model_folder, SETTINGS)), one, title="t")
+    decode(sets, PoolBackend(str(model_folder), SETTINGS, processes=2, options={}), two, title="t")
+    assert {key: reply.text for key, reply in one.replies.items()} == {k: r.text for k, r in two.replies.items()}
+
+
+def test_replies_that_differ_when_decoded_alone_are_counted(sets, tmp_path):
+    store, backend = Store(tmp_path, "key"), Counting()
+    decode(sets, backend, store, title="t")
+    assert recheck(sets, backend, store, 5) == (5, 0)
+    changed = {example_digest(row): Reply("other", 1, 0.0) for row in sets[0].rows}
+    store.add(changed.items())
+    alone, different = recheck(sets, backend, store, 10**6)
+    assert (alone, different) == (24, 6)
+    assert recheck(sets, backend, store, 0) == (0, 0)
+
+
+def test_a_job_that_has_all_replies_loads_no_model(sets, model_folder, tmp_path):
+    arguments = {"source": TinySettings(), "settings": SETTINGS, "sets": sets, "store": tmp_path / "kept"}
+    arguments |= {"processes": 1, "title": "t", "trained": True}
+    jobs.decode_replies(str(model_folder), output=tmp_path / "first.parquet", **arguments)
+    folder = shutil.copytree(model_folder, tmp_path / "model")
+    (folder / "processor_config.json").rename(tmp_path / "away.json")
+    (tmp_path / "kept/model").write_text(model_digest(folder, TinySettings(), SETTINGS))
+    jobs.decode_replies(str(folder), output=tmp_path / "second.parquet", **arguments)
+    first, second = (pl.read_parquet(tmp_path / f"{name}.parquet") for name in ("first", "second"))
+    assert first.equals(second)
+    facts = pl.read_parquet_metadata(tmp_path / "second.parquet")
+    assert (facts["decoded_alone"], facts["different_alone"]) == ("8", "0")
+    assert json.loads((tmp_path / "kept/recheck.json").read_text())["decoded_alone"] == "8"

@@ -1,0 +1,31 @@
+"""Decode a model's replies to every evaluation puzzle, given as text and as an image."""
+
+from typing import TYPE_CHECKING
+
+from s2h.logs import job_log
+from s2h.models.settings import ModelSettings
+from s2h.scoring.jobs import decode_replies, read_sets
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Unpack the rule and write the replies."""
+    settings = ModelSettings.model_validate(snakemake.params.settings)
+    decode_replies(
+        snakemake.params.model,
+        source=settings.source,
+        settings=settings.scoring,
+        sets=read_sets(snakemake.params.evaluation, snakemake.params.outside),
+        output=snakemake.output[0],
+        store=snakemake.params.store,
+        processes=snakemake.params.processes,
+        title=snakemake.params.title,
+        trained=snakemake.params.trained,
+    )
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        main()

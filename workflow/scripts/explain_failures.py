@@ -1,0 +1,25 @@
+"""Write what replies fail at."""
+
+from typing import TYPE_CHECKING
+
+from s2h.analysis.failures import write_failures
+from s2h.logs import job_log
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Unpack the rule and write both files."""
+    write_failures(
+        list(snakemake.input.scores),
+        csv_path=snakemake.output.csv,
+        markdown_path=snakemake.output.markdown,
+        recipe_titles=snakemake.params.recipe_titles,
+        task_titles=snakemake.params.task_titles,
+    )
+
+
+if __name__ == "__main__":
+    with job_log(snakemake.log[0]):
+        main()
