@@ -32,7 +32,7 @@ def shards(study: Path) -> list[str]:
 
 
 def test_stock_vlmevalkit_reads_an_image_set(shards: list[str], tmp_path: Path) -> None:
-    write_tsv(tmp_path / "hard_tables.tsv", shards, modality="image", puzzles=7)
+    write_tsv(tmp_path / "hard_tables.tsv", shards, modality="image", puzzles=7, settings={})
     environment = {"LMUData": str(tmp_path), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
     command = [sys.executable, "-c", STOCK, "hard_tables"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -51,7 +51,7 @@ def test_stock_vlmevalkit_reads_an_image_set(shards: list[str], tmp_path: Path) 
 
 
 def test_a_text_set_holds_the_whole_question(shards: list[str], tmp_path: Path) -> None:
-    write_tsv(tmp_path / "text.tsv", shards, modality="text", puzzles=12)
+    write_tsv(tmp_path / "text.tsv", shards, modality="text", puzzles=12, settings={})
     frame = pd.read_csv(tmp_path / "text.tsv", sep="\t", dtype=str)
     records = list(read_shards(shards, [*TEXT_COLUMNS, "answer"]))
     assert frame["question"].tolist() == [f"{each['text']}\n\n{each['text_question']}" for each in records]

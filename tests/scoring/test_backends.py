@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -49,7 +50,7 @@ def server(model_folder, tmp_path_factory):
     process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
     try:
         for _ in range(240):
-            assert process.poll() is None, open(log.name).read()[-2000:]
+            assert process.poll() is None, Path(log.name).read_text()[-2000:]
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=1)
                 break

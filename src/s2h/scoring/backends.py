@@ -206,7 +206,7 @@ class EndpointBackend:
         try:
             found: Any = self._client.chat.completions.create(
                 model=self.source.name,
-                messages=[{"role": "user", "content": content}],  # type: ignore[list-item]
+                messages=[{"role": "user", "content": content}],  # type: ignore[misc, list-item]
                 max_tokens=self.settings.max_new_tokens,
                 temperature=0,
             )

@@ -96,6 +96,7 @@ def _score(
     eval_set: EvalSet, row: EvalRow, reply: Reply, prediction: str, diagnosis: Diagnosis, identity: Mapping[str, Any]
 ) -> Score:
     names = ("answer", "parsed", "correct", "chain_correct", "error", "wrong_step", "wrong_kind", "expected", "found")
+    found: dict[str, Any] = {name: getattr(diagnosis, name) for name in names}
     return Score(
         puzzle_id=row.puzzle_id,
         set_name=eval_set.name,
@@ -110,8 +111,9 @@ def _score(
         tokens=reply.tokens,
         seconds=reply.seconds,
         **{name: identity[name] for name in ("trained_on", "recipe", "model")},
-        **{name: int(identity[name]) for name in ("budget", "seed")},
-        **{name: getattr(diagnosis, name) for name in names},
+        budget=int(identity["budget"]),
+        seed=int(identity["seed"]),
+        **found,
     )
 
 

@@ -47,7 +47,7 @@ def make_backend(
         return EndpointBackend(source, settings)
     if isinstance(source, VlmevalSettings):
         return engine.VlmevalBackend(source, work)
-    options = source.processor_options if isinstance(source, PretrainedSettings) and not trained else {}
+    options: dict[str, Any] = source.processor_options if isinstance(source, PretrainedSettings) and not trained else {}
     if settings.backend == "vllm":
         return VllmBackend(model, settings, processor=load_processor(model, **options), gpus=processes)
     if processes > 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from s2h.diagnosis.analogies import analogy_metrics
 from s2h.diagnosis.diagnosis import Diagnosis

@@ -119,10 +119,8 @@ def _read(path: str | Path, needed: Sequence[str]) -> list[dict[str, str]]:
 def _image(path: Path, row: dict[str, str]) -> bytes:
     """The picture file of a row; raises DataError where there is none or it cannot be opened."""
     try:
-        if row.get("image"):
-            found = base64.b64decode(row["image"])
-        else:
-            found = (path.parent / row["image_path"]).read_bytes()
+        inside = row.get("image")
+        found = base64.b64decode(inside) if inside else (path.parent / row["image_path"]).read_bytes()
         with Image.open(io.BytesIO(found)) as picture:
             picture.verify()
     except (KeyError, OSError, SyntaxError, binascii.Error) as error:
