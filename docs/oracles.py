@@ -1,0 +1,110 @@
+"""What scoring makes of replies that are all right, and of replies that are all wrong: python -m docs.oracles.
+
+It prints the table of docs/metrics.md: every task, style and level, in every supervision format with and without a
+chain of thought, through VLMEvalKit and our judges. A cell is the worst of these for right replies, and the best of
+them for wrong ones, in per cent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from s2h.diagnosis.registry import METRICS, find_diagnoser
+from s2h.puzzles.grid_navigation import NO_PATH
+from s2h.puzzles.registry import TASKS, make_task
+from s2h.puzzles.shards import PuzzleSet, read_shards, write_shard
+from s2h.puzzles.task import Task
+from s2h.scoring.decoding import Reply
+from s2h.scoring.engine import score_set
+from s2h.scoring.scores import Score
+from s2h.scoring.sets import read_set
+from s2h.supervision.formats import CONVERSION, Format, response, shows_image
+from tests.shipped import default_config
+
+COUNTS = {"num_obstacles", "objects_collected", "objects"}
+SHARES = [name for name in METRICS if name not in COUNTS]
+FORMS: tuple[Format, ...] = ("text", "image", "image_via_text")
+IDENTITY = {"trained_on": "", "recipe": "", "model": "", "budget": 0, "seed": 0}
+
+
+def wrong_answer(task: Task[Any], gold: str) -> str:
+    """An answer of the right form that solves nothing."""
+    if task.name == "grid_navigation":
+        return NO_PATH
+    return str(int(gold) % 4 + 1) if task.name == "visual_analogy" else str(int(gold) + 1)
+
+
+def replies(task: Task[Any], records: list[dict[str, Any]], form: Format) -> Iterator[tuple[bool, bool, list[str]]]:
+    """(whether they are right, whether they have a chain, the replies) in one format."""
+    frame = pl.DataFrame(records)
+    for chain in ("full", "none"):
+        yield True, chain == "full", frame.select(response(form, chain)).to_series().to_list()
+    opening = f"{CONVERSION}\n\nnothing\n\n" if form == "image_via_text" else ""
+    answers = [wrong_answer(task, record["answer"]) for record in records]
+    yield False, True, [f"{opening}I do not know.\n\nAnswer: {answer}" for answer in answers]
+    yield False, False, [f"{opening}Answer: {answer}" for answer in answers]
+
+
+def scored(task: Task[Any], level: Any, puzzles: int, work: Path) -> Iterator[tuple[bool, bool, list[Score]]]:
+    """The scores of all these replies."""
+    shard = str(work / f"{task.name}-{level}.parquet")
+    write_shard(shard, task, PuzzleSet(0, level, "eval"), (0, puzzles), progress=lambda done: None)
+    records = [{k: v for k, v in record.items() if k != "image"} for record in read_shards([shard])]
+    for form in FORMS:
+        eval_set = read_set(task, level, "image" if shows_image(form) else "text", [shard])
+        for number, (right, chain, texts) in enumerate(replies(task, records, form)):
+            folder = work / f"{form}-{number}"
+            found = [Reply(text, None, 0.0) for text in texts]
+            yield right, chain, score_set(eval_set, found, work=folder, identity=IDENTITY)
+
+
+def row(task: Task[Any], level: Any, puzzles: int, right: bool) -> list[str]:
+    """Accuracy, chain accuracy and metrics of the worst right replies, or of the best wrong ones."""
+    with tempfile.TemporaryDirectory() as name:
+        found = [(chain, scores) for was, chain, scores in scored(task, level, puzzles, Path(name)) if was == right]
+    worst = min if right else max
+    cells = [
+        worst(sum(score.correct for score in scores) / len(scores) for _, scores in found),
+        worst(sum(score.chain_correct for score in scores) / len(scores) for chain, scores in found if chain),
+    ]
+    own = find_diagnoser(task).metrics
+    for metric in SHARES:
+        # What is measured on the chain is not asked of replies without one.
+        values = [s.metrics.get(metric) for chain, scores in found if chain for s in scores]
+        known = [value for value in values if value is not None]
+        cells.append(worst(known) if metric in own and known else None)
+    return ["–" if cell is None else f"{100 * cell:.0f}" for cell in cells]
+
+
+def table(puzzles: int) -> str:
+    """The whole table."""
+    heads = ["task", "style", "level", "replies", "accuracy", "chain accuracy", *SHARES]
+    lines = [f"| {' | '.join(heads)} |", f"| --- | --- | --- | --- {'| --: ' * (len(heads) - 4)}|"]
+    for name in TASKS:
+        for style, overlays in (("compact", ()), ("paper", ("paper",))):
+            settings = default_config(*overlays).task(name)
+            if settings.style != style:
+                continue
+            task = make_task(name, settings.model_dump(mode="json"))
+            for level in settings.levels:
+                for right in (True, False):
+                    cells = [task.title, style, level, "right" if right else "wrong", *row(task, level, puzzles, right)]
+                    lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--puzzles", type=int, default=20, help="of each level")
+    print(table(parser.parse_args().puzzles))
+
+
+if __name__ == "__main__":
+    main()
