@@ -393,4 +393,5 @@ def scoring_code(wildcards):
     explained = [
         DIAGNOSERS.module(task) for task in members(wildcards) if task in DIAGNOSERS
     ]
-    return code_digest("s2h.scoring.engine", "s2h.scoring.tsv", *tasks, *explained)
+    outside = ["s2h.scoring.tsv"] if outside_sets(wildcards) else []
+    return code_digest("s2h.scoring.engine", *outside, *tasks, *explained)
