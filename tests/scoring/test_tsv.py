@@ -44,6 +44,13 @@ def test_our_file_gives_the_set_that_it_was_made_of(task, shards, tmp_path, moda
     assert all(found.diagnose(row, reply).chain_correct for row, reply in zip(found.rows, gold, strict=True))
 
 
+def test_a_number_as_index_is_refused(task, shards, tmp_path):
+    path = _own(tmp_path / "hard.tsv", task, shards, "text")
+    path.write_text(path.read_text().replace("q0000003", "3"))
+    with pytest.raises(DataError, match="has the index 3: .* write q3"):
+        read_own(path)
+
+
 TABLES = [
     {"index": "1", "question": "q\none", "answer": "3,0,12"},
     {"index": "7", "question": "q two", "answer": "The total is 1 + 2 = 3\n\nAnswer: 3"},

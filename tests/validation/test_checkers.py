@@ -68,6 +68,18 @@ def test_a_column_of_another_puzzle_is_found(name: str, style: str, level: str, 
     assert refuses(checker, record | {column: other[column]})
 
 
+@pytest.mark.parametrize(("name", "style", "level"), CASES)
+def test_without_a_checker_a_wrong_answer_and_another_chain_are_still_found(name: str, style: str, level: Any) -> None:
+    task, which, record = shipped_task(name, style), PuzzleSet(0, level, "train"), record_of(name, style, level)
+    assert check_record(task, None, which, 0, record) is None
+    others = (record_of(name, style, level, seed) for seed in range(1, 20))
+    other = next(each for each in others if each["answer"] != record["answer"])
+    for column, kind in (("reasoning", "reasoning"), ("answer_block", "answer")):
+        found = check_record(task, None, which, 0, record | {column: other[column]})
+        assert found is not None
+        assert found.kind == kind
+
+
 @pytest.mark.parametrize(("name", "style", "level"), CHECKED)
 def test_a_chain_without_one_of_its_lines_is_found(name: str, style: str, level: str) -> None:
     checker, record = checker_of(name, style), record_of(name, style, level)

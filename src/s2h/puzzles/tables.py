@@ -153,7 +153,7 @@ class TableTask(Task[Table]):
 
     def judge(self, puzzle: Table, reply: str) -> Verdict:
         """The sum alone decides."""
-        found = re.fullmatch(r"(\d{1,6})\.?", final_answer(reply) or "")
+        found = re.fullmatch(r"([0-9]{1,6})\.?", final_answer(reply) or "")
         answer = found.group(1) if found else ""
         return Verdict(bool(answer), answer, bool(answer) and int(answer) == sum(puzzle.path_values()))
 

@@ -45,6 +45,9 @@ class OutsideSet(EvalSet):
 def read_own(path: str | Path) -> EvalSet:
     """A set that ``s2h.publishing.tables.write_tsv`` wrote, named like its file; raises DataError where it is none."""
     rows = _read(path, ("index", "question", "answer", *OURS))
+    numeric = next((row["index"] for row in rows if row["index"].isnumeric()), None)
+    if numeric is not None:
+        raise DataError(f"{path} has the index {numeric}: VLMEvalKit turns numbers into other types; write q{numeric}.")
     first = rows[0]
     task = make_task(first["task"], json.loads(first["settings"]))
     modality: Modality = "image" if "image" in first else "text"

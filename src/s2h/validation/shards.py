@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 from PIL import Image
 
+from s2h.diagnosis.registry import find_diagnoser
 from s2h.files import whole_file
 from s2h.puzzles.shards import PuzzleSet, content_digest, read_shards, split_of
 from s2h.puzzles.task import Task
@@ -41,6 +42,8 @@ def check_record(
         _check_bookkeeping(task, which, index, record)
         if checker is not None:
             checker.check(record)
+        else:
+            _check_response(task, record)
     except Mismatch as found:
         return found
     except Exception as error:  # damaged data may break a parser anywhere: that too is a finding
@@ -58,12 +61,18 @@ def _check_bookkeeping(task: Task[Any], which: PuzzleSet, index: int, record: Ma
     require(split_of(record["text"]) == which.split, "record", f"by its content it does not belong to {which.split}")
     puzzle = task.from_json(record["puzzle"])
     require(task.describe(puzzle) == record["text"], "text", "the text is not that of the symbolic puzzle")
-    verdict = task.judge(puzzle, f"{record['reasoning']}\n\n{record['answer_block']}")
-    require(verdict.correct, "answer", "the response is not judged to be right")
+    require(task.judge(puzzle, record["answer_block"]).correct, "answer", "the answer is not judged to be right")
     with Image.open(io.BytesIO(record["image"]["bytes"])) as image:
         size, kind = image.size, image.format
         image.verify()  # follows the file to its end, checksums included
     require((kind, size) == ("PNG", task.image_size), "image", f"the image is a {kind} of {size} pixels")
+
+
+def _check_response(task: Task[Any], record: Mapping[str, Any]) -> None:
+    """Without a second opinion the chain of thought must at least be the task's own."""
+    reply = f"{record['reasoning']}\n\n{record['answer_block']}"
+    found = find_diagnoser(task).diagnose(task.from_json(record["puzzle"]), reply)
+    require(found.chain_correct, "reasoning", f"the response is not judged to be right: {found.wrong_kind}")
 
 
 def check_shard(
