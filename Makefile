@@ -25,6 +25,7 @@ test: setup lint
 bench: setup
 	@python -m benchmarks.puzzles
 	@echo && python -m benchmarks.loader
+	@echo && python -m benchmarks.decoding
 
 lint: setup
 	ruff check .

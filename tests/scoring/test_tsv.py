@@ -47,7 +47,7 @@ def test_our_file_gives_the_set_that_it_was_made_of(task, shards, tmp_path, moda
 def test_a_number_as_index_is_refused(task, shards, tmp_path):
     path = _own(tmp_path / "hard.tsv", task, shards, "text")
     path.write_text(path.read_text().replace("q0000003", "3"))
-    with pytest.raises(DataError, match="has the index 3: .* write q3"):
+    with pytest.raises(DataError, match=r"has the index 3: .* write q3"):
         read_own(path)
 
 
