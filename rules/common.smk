@@ -1,8 +1,11 @@
 # The config, checked before anything is planned, and the wildcards that it allows.
+import hashlib
 import json
 import re
 import shlex
 import sys
+from itertools import chain
+from types import SimpleNamespace
 
 from s2h.config import Run, load_config
 from s2h.diagnosis.registry import DIAGNOSERS
@@ -15,6 +18,7 @@ from s2h.puzzles.registry import TASKS
 from s2h.puzzles.shards import shard_count, shard_range
 from s2h.supervision.recipes import puzzles_needed
 from s2h.validation.registry import CHECKERS
+from s2h.validation.report import is_validated
 
 try:
     CONFIG = load_config(config)
@@ -115,9 +119,65 @@ def member_settings(wildcards):
     return {task: task_settings(task) for task in members(wildcards)}
 
 
-def reports(wildcards):
-    """What the checks of their puzzles found."""
-    return [f"{RESULTS}/validation/{task}.json" for task in members(wildcards)]
+def made_by(wildcards):
+    """For each level and split a digest of what decides its puzzles: code, settings, seed, how the set is cut."""
+    task, code = wildcards.task, puzzle_code(wildcards)
+    return {
+        level: {
+            split: digest([code, task_settings(task, [level]), CONFIG.seed, size])
+            for split, size in CONFIG.shard_size.model_dump().items()
+        }
+        for level in CONFIG.task(task).levels
+    }
+
+
+def digest(values):
+    """A short name for values."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def missing_reports(shards):
+    """Reports that must be made before a job may use shards (a list for each task): nothing runs on a set that failed.
+
+    A report that is there and good of them is no input of the job. As a plain input it would repeat the job whenever it
+    is made again; as an ancient one it would hide from Snakemake other reasons to run the job (its issue 4166).
+    """
+    missing = []
+    for task, paths in shards.items():
+        file = f"{RESULTS}/validation/{task}.json"
+        if not is_validated(file, made_by(SimpleNamespace(task=task)), paths):
+            missing.append(file)
+    return missing
+
+
+def mixture_reports(wildcards):
+    """Reports that a mixture has to wait for."""
+    shards = mixture_shards(wildcards)
+    return missing_reports(
+        {task: list(chain(*levels.values())) for task, levels in shards.items()}
+    )
+
+
+def eval_reports(wildcards):
+    """Reports that decoding has to wait for."""
+    return missing_reports(
+        {
+            task: list(chain(*each["shards"].values()))
+            for task, each in evaluation(wildcards).items()
+        }
+    )
+
+
+def exported_report(wildcards):
+    """The report that an evaluation set has to wait for."""
+    shards = shard_paths(wildcards.task, wildcards.level, "eval")
+    return missing_reports({wildcards.task: shards})
+
+
+def study_reports():
+    """The reports of all tasks that the study trains or scores."""
+    tasks = {task for run in RUNS for task in CONFIG.members(run.task)}
+    return [f"{RESULTS}/validation/{task}.json" for task in sorted(tasks)]
 
 
 def puzzle_settings(wildcards):

@@ -4,8 +4,7 @@
 rule make_mixture:
     input:
         shards=all_mixture_shards,
-        # Nothing is trained on a set that failed; a report that changes and is good again makes nothing new.
-        validated=ancient(reports),
+        validated=mixture_reports,
     output:
         f"{RESULTS}/mixtures/{{task}}/{{recipe}}/{{budget}}/{{seed}}/phase-{{phase}}.parquet",
     log:

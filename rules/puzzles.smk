@@ -66,6 +66,7 @@ rule validate_puzzles:
         checks=check_paths,
         sizes=set_sizes,
         settings=CONFIG.validation.model_dump(),
+        made_by=made_by,
         code=code_digest("s2h.validation.report"),
     message:
         "validate puzzles: {wildcards.task}"
@@ -100,7 +101,7 @@ rule describe_puzzles:
 rule export_evaluation:
     input:
         shards=lambda wildcards: shard_paths(wildcards.task, wildcards.level, "eval"),
-        validated=ancient(f"{RESULTS}/validation/{{task}}.json"),
+        validated=exported_report,
     output:
         f"{RESULTS}/tsv/{{task}}-{{level}}-{{modality}}.tsv",
     log:

@@ -12,6 +12,7 @@ TASK_TITLES = {name: TASKS[name].title for name in TASKS}
 rule summarise_scores:
     input:
         scores=SCORES,
+        validated=study_reports(),
     output:
         csv=f"{RESULTS}/tables/summary.csv",
         markdown=f"{RESULTS}/tables/summary.md",
@@ -23,6 +24,7 @@ rule summarise_scores:
     resources:
         mem_mb=500,
     params:
+        runs=RUN_NAMES,
         recipe_titles=RECIPE_TITLES,
         task_titles=TASK_TITLES,
         code=code_digest("s2h.analysis.summary"),
@@ -47,6 +49,7 @@ rule measure_gaps:
     resources:
         mem_mb=500,
     params:
+        runs=RUN_NAMES,
         recipe_titles=RECIPE_TITLES,
         task_titles=TASK_TITLES,
         code=code_digest("s2h.analysis.gaps"),
@@ -70,6 +73,7 @@ rule compare_runs:
     resources:
         mem_mb=1000,
     params:
+        runs=RUN_NAMES,
         recipe_titles=RECIPE_TITLES,
         task_titles=TASK_TITLES,
         code=code_digest("s2h.analysis.comparisons"),
@@ -93,6 +97,7 @@ rule explain_failures:
     resources:
         mem_mb=500,
     params:
+        runs=RUN_NAMES,
         recipe_titles=RECIPE_TITLES,
         task_titles=TASK_TITLES,
         code=code_digest("s2h.analysis.failures"),
@@ -116,6 +121,7 @@ rule tabulate_metrics:
     resources:
         mem_mb=500,
     params:
+        runs=RUN_NAMES,
         recipe_titles=RECIPE_TITLES,
         task_titles=TASK_TITLES,
         code=code_digest("s2h.analysis.paper_metrics"),

@@ -7,7 +7,7 @@ rule decode_replies:
         model=final_input,
         shards=eval_shards,
         outside=outside_files,
-        validated=ancient(reports),
+        validated=eval_reports,
     output:
         f"{RESULTS}/replies/{RUN}.parquet",
     log:

@@ -33,6 +33,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
             task.title,
             report_task(checks, used),
             ValidationSettings(),
+            made_by={level: {"train": "x", "eval": "x"} for level in checks},
             json_path=f"{report}.json",
             markdown_path=f"{report}.md",
         )

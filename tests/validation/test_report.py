@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,14 @@ import pytest
 from s2h.errors import DataError
 from s2h.puzzles.shards import PuzzleSet, read_shards, write_shard
 from s2h.validation.registry import find_checker
-from s2h.validation.report import ValidationSettings, report_task, write_report
+from s2h.validation.report import ValidationSettings, is_validated, report_task, write_report
 from s2h.validation.shards import SCHEMA, check_shard
 from tests.contracts.settings import shipped_task
 
 TASK = shipped_task("consecutive_table_readout", "compact")
+
+
+MADE_BY = {"SIMPLE": {"train": "a", "eval": "b"}, "HARD": {"train": "c", "eval": "d"}}
 
 
 def checked(folder: Path, split: Any, *, change: Any = None, size: int = 8) -> str:
@@ -35,7 +39,8 @@ def checked(folder: Path, split: Any, *, change: Any = None, size: int = 8) -> s
 def report(folder: Path, checks: dict[str, list[str]]) -> list[dict[str, Any]]:
     used = {"SIMPLE": {"train": 8, "eval": 8}}
     paths = {"json_path": str(folder / "report.json"), "markdown_path": str(folder / "report.md")}
-    write_report("A Task", report_task({"SIMPLE": checks}, used), ValidationSettings(duplicates=0.2), **paths)
+    sets, settings = report_task({"SIMPLE": checks}, used), ValidationSettings(duplicates=0.2)
+    write_report("A Task", sets, settings, made_by=MADE_BY, **paths)
     found: list[dict[str, Any]] = json.loads((folder / "report.json").read_text())
     return found
 
@@ -48,6 +53,25 @@ def test_good_sets_are_reported(tmp_path: Path) -> None:
     assert train["bytes"] == (tmp_path / "train.parquet").stat().st_size
     assert "| SIMPLE | eval | 8 | 8 | 0 | 0 | 0 |" in (tmp_path / "report.md").read_text()
     assert dict(pl.read_parquet_schema(checks["train"][0])) == SCHEMA
+
+
+def test_a_report_speaks_for_the_shards_that_it_saw_as_they_are(tmp_path: Path) -> None:
+    folders = {split: tmp_path / f"SIMPLE/{split}" for split in ("train", "eval")}
+    checks = {split: [checked(folder, split)] for split, folder in folders.items()}
+    report(tmp_path, checks)
+    file, shards = tmp_path / "report.json", [folders[split] / f"{split}.parquet" for split in folders]
+    assert is_validated(file, MADE_BY, shards)
+    assert is_validated(file, MADE_BY, shards[:1])
+    assert is_validated(file, MADE_BY | {"HARD": {"train": "other"}}, shards)
+    assert not is_validated(file, MADE_BY | {"SIMPLE": {"train": "other", "eval": "b"}}, shards)
+    assert not is_validated(file, MADE_BY, [*shards, folders["train"] / "more.parquet"])
+    assert not is_validated(tmp_path / "none.json", MADE_BY, shards)
+    (folders["train"] / "more.parquet").write_bytes(shards[0].read_bytes())
+    assert not is_validated(file, MADE_BY, [folders["train"] / "more.parquet"])
+    os.utime(file, ns=(0, shards[0].stat().st_mtime_ns - 1))
+    assert not is_validated(file, MADE_BY, shards)
+    file.write_text("[{}")
+    assert not is_validated(file, MADE_BY, shards)
 
 
 def wrong_answer(frame: pl.DataFrame) -> pl.DataFrame:

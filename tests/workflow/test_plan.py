@@ -130,7 +130,30 @@ def test_a_change_in_the_tiny_models_code_remakes_base_models_and_no_puzzles(stu
 def test_a_change_in_a_checker_checks_again_and_trains_nothing(study: Path) -> None:
     module = study / "src/s2h/validation/grids.py"
     module.write_text(module.read_text() + "\n\nCHANGED = True\n")
-    assert plan(study) == {"check puzzles grid_navigation": 6, "validate puzzles grid_navigation": 1}
+    assert plan(study) == {
+        "check puzzles grid_navigation": 6,
+        "validate puzzles grid_navigation": 1,
+        "write results/tables/summary.csv": 1,
+    }
+
+
+def test_what_waits_for_a_report_is_made_in_the_same_run_as_the_report(study: Path) -> None:
+    """An ``ancient`` report would hide the change of a setting, and the new set's TSV file (Snakemake's issue 4166)."""
+    settings = {"learning_rate": 0.5}
+    levels = {"levels": {"SIMPLE": {"eval": 6}}}
+    configure(study, {"models": {"tiny": {"training": settings}}, "tasks": {"grid_navigation": levels}})
+    assert plan(study)["train align_mix_plus grid_navigation"] == 2
+    configure(study, {"tasks": {"grid_navigation": levels}})
+    planned = plan(study, "results/tsv/grid_navigation-HARD-text.tsv")
+    assert planned["export evaluation grid_navigation"] == 1
+
+
+def test_a_new_level_makes_nothing_of_the_others_again(study: Path) -> None:
+    simple = config_values("smoke")["tasks"]["grid_navigation"]["levels"]["HARD"]
+    configure(study, {"tasks": {"grid_navigation": {"levels": {"MEDIUM": simple | {"steps": [6, 9]}}}}})
+    planned = plan(study)
+    assert planned["make puzzles grid_navigation"] == 3
+    assert not planned["make mixture grid_navigation"]
 
 
 def test_a_comment_remakes_nothing(study: Path) -> None:
@@ -157,6 +180,7 @@ def test_a_set_grows_without_making_or_training_anything_again(study: Path) -> N
         "make puzzles grid_navigation": 1,
         "check puzzles grid_navigation": 1,
         "validate puzzles grid_navigation": 1,
+        "write results/tables/summary.csv": 1,
     }
 
 

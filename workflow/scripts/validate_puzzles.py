@@ -16,6 +16,7 @@ def main() -> None:
         TASKS[snakemake.wildcards.task].title,
         report_task(snakemake.params.checks, snakemake.params.sizes),
         ValidationSettings.model_validate(snakemake.params.settings),
+        made_by=snakemake.params.made_by,
         json_path=snakemake.output.json,
         markdown_path=snakemake.output.markdown,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,10 @@ from s2h.files import whole_file
 from s2h.settings import Settings
 
 _EXAMPLES = 5  # failures that a report quotes
+
+
+MadeBy = Mapping[str, Mapping[str, str]]
+"""For each level and split a digest of what decides its puzzles: code, settings, how the set is cut."""
 
 
 class ValidationSettings(Settings):
@@ -139,9 +143,23 @@ def report_task(
 
 
 def write_report(
-    title: str, reports: Sequence[SetReport], settings: ValidationSettings, *, json_path: str, markdown_path: str
+    title: str,
+    reports: Sequence[SetReport],
+    settings: ValidationSettings,
+    *,
+    made_by: MadeBy,
+    json_path: str,
+    markdown_path: str,
 ) -> None:
     """Write the report for programs and for people.
+
+    Args:
+        title: of the task.
+        reports: on its sets.
+        settings: what is allowed.
+        made_by: what decides the puzzles of each set.
+        json_path: the report for programs.
+        markdown_path: the report for people.
 
     Raises:
         DataError: a set must not be used; the message holds the whole report, and no file is written.
@@ -153,9 +171,29 @@ def write_report(
             "\n".join([f"{title}: nothing may be trained or scored on these puzzles.", *problems, "", markdown])
         )
     with whole_file(json_path) as temporary:
-        temporary.write_text(json.dumps([dataclasses.asdict(report) for report in reports], indent=2))
+        sets = [dataclasses.asdict(each) | {"made_by": made_by[each.level][each.split]} for each in reports]
+        temporary.write_text(json.dumps(sets, indent=2))
     with whole_file(markdown_path) as temporary:
         temporary.write_text(markdown)
+
+
+def is_validated(report: str | Path, made_by: MadeBy, shards: Iterable[str | Path]) -> bool:
+    """Whether a report that was written says of these shards, as they are, that they may be used.
+
+    Args:
+        report: the file for programs.
+        made_by: what decides the puzzles of each set now.
+        shards: files at ``{level}/{split}/{name}`` below the task's folder.
+    """
+    try:
+        sets, written = json.loads(Path(report).read_text()), Path(report).stat().st_mtime_ns
+        known = {(s["level"], s["split"], s["made_by"], name) for s in sets for name in s["digests"]}
+        paths = [Path(shard) for shard in shards]
+        unchanged = all(path.stat().st_mtime_ns <= written for path in paths)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    places = ((path.parts[-3], path.parts[-2], path.name) for path in paths)
+    return unchanged and all((level, split, made_by[level][split], name) in known for level, split, name in places)
 
 
 def to_markdown(title: str, reports: Sequence[SetReport]) -> str:
