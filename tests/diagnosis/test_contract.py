@@ -171,7 +171,7 @@ def damaged(draw: st.DrawFn, reply: str) -> str:
 
 
 @each_case
-@hypothesis_settings(max_examples=60, deadline=None)
+@hypothesis_settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_a_damaged_reply_is_right_only_if_it_is_still_whole(name: str, style: str, level: str, data: Any) -> None:
     task = shipped_task(name, style)

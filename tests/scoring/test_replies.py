@@ -8,7 +8,7 @@ import shutil
 import polars as pl
 import pytest
 
-from s2h.errors import DataError
+from s2h.errors import DataError, ModelError
 from s2h.models.settings import EndpointSettings, PretrainedSettings, ScoringSettings, TinySettings
 from s2h.scoring import jobs
 from s2h.scoring.backends import LocalBackend, PoolBackend
@@ -107,6 +107,18 @@ def test_several_processes_give_the_replies_of_one(sets, model_folder, tmp_path)
     decode(sets, LocalBackend(load_decoder(model_folder, SETTINGS)), one, title="t")
     decode(sets, PoolBackend(str(model_folder), SETTINGS, processes=2, options={}), two, title="t")
     assert {key: reply.text for key, reply in one.replies.items()} == {k: r.text for k, r in two.replies.items()}
+
+
+def test_a_process_that_cannot_load_the_model_says_so(sets, tmp_path):
+    with pytest.raises(ModelError, match="no image-text-to-text model can be loaded"):
+        decode(sets, PoolBackend(str(tmp_path), SETTINGS, processes=2, options={}), Store(tmp_path, "k"), title="t")
+
+
+def test_half_a_surrogate_pair_is_replaced(sets, tmp_path):
+    store = Store(tmp_path, "key")
+    store.add((example_digest(row), Reply("a\ud800", 1, 0.0)) for each in sets for row in each.rows)
+    write_replies(tmp_path / "replies.parquet", sets, store, {})
+    assert read_replies(tmp_path / "replies.parquet", sets)[sets[0].name][0].text == "a?"
 
 
 def test_replies_that_differ_when_decoded_alone_are_counted(sets, tmp_path):

@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, Protocol
@@ -66,6 +67,9 @@ class PoolBackend:
         settings: how to decode.
         processes: how many.
         options: for the processor.
+
+    Raises:
+        ModelError: when it answers, where a process cannot load the model, or ends before its time.
     """
 
     batches = True
@@ -85,29 +89,40 @@ class PoolBackend:
         with _stopped_at_once(pool):
             futures = {pool.submit(_work, chunk): position for position, chunk in enumerate(chunks)}
             for future in as_completed(futures):
-                yield futures[future], future.result()
+                try:
+                    replies = future.result()
+                except BrokenProcessPool as error:
+                    raise ModelError(
+                        f"one of {self.processes} decoding processes was ended from outside, most likely for lack of "
+                        "memory: lower scoring.batch_size, or use fewer processes. Replies so far are kept."
+                    ) from error
+                yield futures[future], replies
 
 
-_WORKER: list[Decoder] = []
-"""The decoder of a worker process."""
+_WORKER: list[Any] = []
+"""What a worker process was told, and its decoder once it has been loaded."""
 
 
-def _start_worker(
-    ranks: Queue[int], folder: str, settings: ScoringSettings, share: float, options: dict[str, Any]
-) -> None:
+def _start_worker(ranks: Queue[int], *told: Any) -> None:
+    _WORKER[:] = [(ranks.get(), *told)]
+
+
+def _work(chunk: Chunk) -> list[Reply]:
+    if len(_WORKER) == 1:  # not when the process starts: errors would be lost there
+        _WORKER.append(_load_worker(*_WORKER[0]))
+    replies: list[Reply] = _WORKER[1](chunk)
+    return replies
+
+
+def _load_worker(rank: int, folder: str, settings: ScoringSettings, share: float, options: dict[str, Any]) -> Decoder:
     import torch
 
-    rank = ranks.get()
     device = f"cuda:{rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
     if device == "cpu":
         torch.set_num_threads(max(int(share * (os.cpu_count() or 1)), 1))
     else:
         torch.cuda.set_device(device)
-    _WORKER.append(load_decoder(folder, settings, device=device, share=share, **options))
-
-
-def _work(chunk: Chunk) -> list[Reply]:
-    return _WORKER[0](chunk)
+    return load_decoder(folder, settings, device=device, share=share, **options)
 
 
 @contextmanager

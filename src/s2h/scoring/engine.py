@@ -17,6 +17,7 @@ Four of its ways are worked around:
 from __future__ import annotations
 
 import json
+import logging
 import os
 import pickle
 import shutil
@@ -372,6 +373,8 @@ def _environment(work: Path) -> Iterator[None]:
 
     Variables that would hide failures or cut replies (SKIP_ERR, SPLIT_THINK) are absent meanwhile.
     """
+    if not logging.getLogger().handlers:  # its import would send every log line of ours to the terminal
+        logging.getLogger().addHandler(logging.NullHandler())
     data = work / "data"
     data.mkdir(parents=True, exist_ok=True)
     names = ("LMUData", "PRED_FORMAT", "SKIP_ERR", "SPLIT_THINK", "RANK", "WORLD_SIZE", "LOCAL_RANK")

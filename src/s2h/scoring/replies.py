@@ -95,8 +95,9 @@ class Store:
         """Keep replies, each by its example's digest."""
         lines = []
         for example, reply in replies:
-            self.replies[example] = reply
-            found = {"example": example, "text": reply.text, "tokens": reply.tokens, "seconds": reply.seconds}
+            text = reply.text.encode("utf-8", "replace").decode()  # no table holds half a surrogate pair
+            self.replies[example] = Reply(text, reply.tokens, reply.seconds)
+            found = {"example": example, "text": text, "tokens": reply.tokens, "seconds": reply.seconds}
             lines.append(json.dumps(found) + "\n")
         with self._file.open("a", encoding="ascii") as file:
             file.writelines(lines)
