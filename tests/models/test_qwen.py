@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -86,14 +87,15 @@ def test_a_larger_picture_within_the_limits_has_more_tokens(model_folder: Path, 
     assert counts == [4, 16]
 
 
-def test_it_is_decoded_like_any_other(model_folder: Path, mixture: Mixture, tmp_path: Path) -> None:
-    picture = tmp_path / "picture.png"
+def test_it_is_decoded_like_any_other(model_folder: Path, mixture: Mixture) -> None:
+    picture = io.BytesIO()
     shown = next(mixture[i] for i in range(len(mixture)) if mixture[i].image)
     assert shown.image is not None
-    shown.image.save(picture)
+    shown.image.save(picture, "PNG")
     decoder = load_decoder(model_folder, ScoringSettings(max_new_tokens=4, batch_size=2))
-    replies = decoder([Prompt("from n a to n b", picture), Prompt("from n a to n b", None)])
-    assert [1 <= reply.tokens <= 4 for reply in replies] == [True, True]
+    for image in (picture.getvalue(), None):
+        replies = decoder([Prompt("from n a to n b", image), Prompt("from n a to n c", image)])
+        assert [1 <= (reply.tokens or 0) <= 4 for reply in replies] == [True, True]
 
 
 @pytest.mark.parametrize("family", ["qwen", "tiny"])

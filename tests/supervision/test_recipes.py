@@ -13,7 +13,8 @@ from pydantic import ValidationError
 from s2h.supervision.recipes import Phase, Recipe, count, examples_seen, kept_share, puzzles_needed, shortened
 from tests.shipped import default_config
 
-RECIPES = default_config("paper").recipes
+SHIPPED = default_config("paper").recipes
+RECIPES = {name: recipe for name, recipe in SHIPPED.items() if recipe.phases}
 
 # Unique puzzles of each part and examples seen, for N = 120,000, as the options of the paper's code have them.
 OPTIONS = {
@@ -38,6 +39,7 @@ ABLATIONS = {
 
 def test_every_option_and_ablation_exists() -> None:
     assert set(RECIPES) == set(OPTIONS) | ABLATIONS
+    assert set(SHIPPED) - set(RECIPES) == {"untrained"}
 
 
 @pytest.mark.parametrize("name", sorted(OPTIONS))
