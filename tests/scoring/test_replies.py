@@ -81,6 +81,8 @@ def test_a_model_is_told_by_its_contents(model_folder, tmp_path):
     data[-1] ^= 1
     weights.write_bytes(data)
     assert model_digest(copy, source, SETTINGS) != same
+    small, large = (PretrainedSettings(name=str(copy), max_pixels=pixels) for pixels in (1000, 2000))
+    assert model_digest(copy, small, SETTINGS) != model_digest(copy, large, SETTINGS)
     hub = PretrainedSettings(name="a/b")
     assert model_digest("a/b", hub, SETTINGS) != model_digest("a/b", PretrainedSettings(name="a/c"), SETTINGS)
     assert model_digest("x", EndpointSettings(url="http://a", name="b"), SETTINGS) != same

@@ -39,7 +39,8 @@ def model_digest(model: str | Path, source: Source, settings: ScoringSettings) -
         source: where the model comes from.
         settings: how to decode.
     """
-    digest = hashlib.sha256(json.dumps([settings.backend, settings.max_new_tokens]).encode())
+    told = getattr(source, "processor_options", {})
+    digest = hashlib.sha256(json.dumps([settings.backend, settings.max_new_tokens, told]).encode())
     folder = Path(model).expanduser()
     if folder.is_dir():
         for path in sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".jinja", ".safetensors")):
