@@ -17,7 +17,10 @@ TASK_TITLES = {"table_readout": "Table Readout", "grid_navigation": "Grid Naviga
 KINDS = {"format": [None], "perception": ["value", "row"], "reasoning": ["step"], "arithmetic": ["sum"]}
 
 SCHEMA: dict[str, Any] = {
-    **dict.fromkeys(["puzzle_id", "task", "trained_on", "recipe"], pl.String),
+    "puzzle_id": pl.String,
+    "set_name": pl.String,
+    "outside": pl.Boolean,
+    **dict.fromkeys(["task", "trained_on", "recipe"], pl.String),
     "budget": pl.Int64,
     "model": pl.String,
     "seed": pl.Int64,
@@ -45,7 +48,8 @@ def run_of(**changes: Any) -> dict[str, Any]:
 def score(run: dict[str, Any], level: str, modality: str, puzzle: int, **values: Any) -> dict[str, Any]:
     """A row; what is not given is null, and a puzzle has one name in all runs and modalities."""
     name = f"{run['task']}-{level}-eval-{puzzle:07d}"
-    return dict.fromkeys(SCHEMA) | run | {"puzzle_id": name, "level": level, "modality": modality} | values
+    named = {"puzzle_id": name, "set_name": "ours", "outside": False, "level": level, "modality": modality}
+    return dict.fromkeys(SCHEMA) | run | named | values
 
 
 def answers(run: dict[str, Any], right: dict[tuple[str, str], Sequence[bool]]) -> list[dict[str, Any]]:
@@ -67,11 +71,10 @@ def frame(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
 
 def from_outside(scores: pl.DataFrame) -> pl.DataFrame:
     """The scores, and below them the same of a set from outside: its puzzles have names of their own."""
-    own = scores.with_columns(set_name=pl.lit("ours"), outside=pl.lit(False))
     other = scores.with_columns(
         set_name=pl.lit("theirs"), outside=pl.lit(True), puzzle_id=pl.lit("theirs-") + pl.col("puzzle_id")
     )
-    return pl.concat([own, other])
+    return pl.concat([scores, other])
 
 
 def generate(run: dict[str, Any], puzzles: int, rng: np.random.Generator) -> Iterator[dict[str, Any]]:

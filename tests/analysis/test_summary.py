@@ -29,6 +29,8 @@ def _scores(path: Path, *, recipe="mix", budget=30000, seed=0, task="table_reado
             "modality": modality,
             "correct": i < successes,
             "chain_correct": i < successes // 2,
+            "set_name": f"{task}-{level}-{modality}",
+            "outside": False,
         }
         for (level, modality), successes in right.items()
         for i in range(n)

@@ -19,6 +19,8 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from s2h.analysis.failures import ERRORS
+from s2h.analysis.failures import OUTCOMES as OF_TABLES
 from s2h.errors import DataError
 from s2h.publishing import failures
 from s2h.publishing.failures import OUTCOMES, TEMPLATE, excerpt, first_difference, visible, write_failures
@@ -30,7 +32,7 @@ from tests.shipped import ROOT
 
 TASK = "consecutive_table_readout"
 TITLES = {TASK: "Consecutive Table Readout"}
-ERRORS = ["format", "perception", "reasoning", "arithmetic", "unexplained"]
+RIGHT = OF_TABLES[:3]
 NOWHERE: dict[str, Any] = dict.fromkeys(("wrong_step", "wrong_kind", "expected", "found"))
 TYPES: dict[str, Any] = dict.fromkeys(("error", "wrong_kind", "expected", "found"), pl.String) | {
     "wrong_step": pl.Int64
@@ -60,6 +62,7 @@ def score(record: dict[str, Any], modality: str = "text", **changes: Any) -> dic
         **{"question": question, "prediction": f"{record['reasoning']}\n\n{record['answer_block']}"},
         **{"gold": record["answer"], "answer": record["answer"], "parsed": True, "correct": True},
         **{"chain_correct": True, "tokens": 12, "seconds": 0.5, "error": None, **NOWHERE},
+        "outside": False,
     }
     return row | changes
 
@@ -161,6 +164,10 @@ def test_the_page_is_whole_and_asks_for_nothing_else(shards: Shards, tmp_path: P
     assert page.tags["script"] == 1
 
 
+def test_outcomes_are_those_of_the_tables() -> None:
+    assert tuple(outcome.name for outcome in OUTCOMES) == OF_TABLES
+
+
 def test_every_reply_is_counted_once(shards: Shards, tmp_path: Path) -> None:
     rows = Page(write(mixed(shards), tmp_path, shards)).rows[1:]
     assert [row[:3] for row in rows] == [
@@ -170,7 +177,7 @@ def test_every_reply_is_counted_once(shards: Shards, tmp_path: Path) -> None:
         n, *counts = (int(cell) for cell in row[3 : 4 + len(OUTCOMES)])
         assert n == sum(counts) == 12
     counted = dict(zip((outcome.name for outcome in OUTCOMES), rows[-1][4:], strict=False))
-    assert counted == dict.fromkeys(ERRORS, "2") | dict.fromkeys(("right", "flaw", "bare", "unexplained"), "1")
+    assert counted == dict.fromkeys(ERRORS, "2") | dict.fromkeys((*RIGHT, "unexplained"), "1")
 
 
 def test_the_first_puzzles_are_shown_whatever_the_order_of_the_rows(shards: Shards, tmp_path: Path) -> None:
@@ -181,8 +188,8 @@ def test_the_first_puzzles_are_shown_whatever_the_order_of_the_rows(shards: Shar
     first = [f"{TASK}-SIMPLE-eval-{number:07d}-image" for number in (0, 2, 4)]
     assert page.chosen("SIMPLE", "image", "format") == first
     assert len(page.chosen("HARD", "text", "format")) == 2
-    assert page.chosen("HARD", "text", "flaw") == [f"{TASK}-HARD-eval-0000009-text"]
-    assert not page.chosen("HARD", "text", "right")
+    assert page.chosen("HARD", "text", "right_flawed") == [f"{TASK}-HARD-eval-0000009-text"]
+    assert not page.chosen("HARD", "text", "right_chain")
 
 
 def test_only_images_of_shown_puzzles_are_in_the_page(shards: Shards, tmp_path: Path) -> None:
@@ -207,7 +214,7 @@ def test_the_sentence_says_what_is_wrong_and_where(shards: Shards, tmp_path: Pat
     assert said["perception"].startswith("Perception error in step 5: value; expected 3, found 7. No answer was found")
     assert said["reasoning"].startswith("Reasoning error before the first step; expected 2, found nothing.")
     assert said["format"] == f"Format error. No answer was found; right is {gold[2]}."
-    assert said["flaw"].startswith("Right answer, but arithmetic error in step 1: sum;")
+    assert said["right_flawed"].startswith("Right answer, but arithmetic error in step 1: sum;")
     assert said["unexplained"] == f"Unexplained error. The answer is 8, right is {gold[4]}."
 
 
@@ -388,7 +395,7 @@ def test_files_that_cannot_be_used_are_refused(shards: Shards, tmp_path: Path) -
     record = next(read_shards(shards[TASK]["HARD"]))
     with pytest.raises(DataError, match="2 runs"):
         write([score(record), score(record, seed=1)], tmp_path, shards)
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="has the error boredom, expected one of format, perception"):
         write([wrong(record, "boredom")], tmp_path, shards)
     torn = tmp_path / "torn.parquet"
     torn.write_bytes(b"PAR1")

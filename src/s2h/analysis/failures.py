@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import polars as pl
 
@@ -21,9 +21,10 @@ from s2h.analysis.pages import (
     write_page,
 )
 from s2h.analysis.scores import SET, read_scores
+from s2h.diagnosis.diagnosis import Error
 from s2h.errors import DataError
 
-ERRORS = ("format", "perception", "reasoning", "arithmetic", "unexplained")
+ERRORS: tuple[str, ...] = get_args(Error)
 """Kinds of the first error of a reply."""
 
 OUTCOMES = ("right_chain", "right_flawed", "right_unchained", *ERRORS)
@@ -49,13 +50,7 @@ def explain_failures(scores: pl.DataFrame) -> pl.DataFrame:
     Raises:
         DataError: a wrong reply has no error, or one that is not of ``ERRORS``.
     """
-    named = scores.with_columns(outcome=_outcome())
-    unknown = named.filter(~pl.col("outcome").is_in(OUTCOMES).fill_null(False))
-    if unknown.height:
-        raise DataError(
-            f"a wrong reply of {unknown.select(SET).row(0)} has the error {unknown['error'][0]}, expected one of "
-            f"{', '.join(ERRORS)}: score the run again."
-        )
+    named = with_outcome(scores)
     shares = {name: (pl.col("outcome") == name).mean() for name in OUTCOMES}
     return (
         named.group_by(SET)
@@ -64,6 +59,22 @@ def explain_failures(scores: pl.DataFrame) -> pl.DataFrame:
         .sort(SET)
         .with_columns(pl.col("level", "modality").cast(pl.String))
     )
+
+
+def with_outcome(scores: pl.DataFrame) -> pl.DataFrame:
+    """The scores with the column outcome: which of ``OUTCOMES`` each is.
+
+    Raises:
+        DataError: a wrong reply has no error, or one that is not of ``ERRORS``.
+    """
+    named = scores.with_columns(outcome=_outcome())
+    unknown = named.filter(~pl.col("outcome").is_in(OUTCOMES).fill_null(False))
+    if unknown.height:
+        raise DataError(
+            f"a wrong reply of {unknown.select(SET).row(0)} has the error {unknown['error'][0]}, expected one of "
+            f"{', '.join(ERRORS)}: score the run again."
+        )
+    return named
 
 
 def _outcome() -> pl.Expr:

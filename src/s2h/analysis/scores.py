@@ -46,9 +46,7 @@ def read_scores(score_files: Sequence[str | Path], columns: Sequence[str], *, ou
 def _read(path: str | Path, columns: Sequence[str], outside: bool) -> pl.DataFrame:
     try:
         scores = pl.scan_parquet(path, glob=False)
-        known = "outside" in scores.collect_schema()
-        name = pl.when("outside").then("set_name") if known else pl.lit(None, pl.String)
-        scores = scores.with_columns(name.alias("outside_set"))
+        scores = scores.with_columns(outside_set=pl.when("outside").then("set_name"))
         if not outside:
             scores = scores.filter(pl.col("outside_set").is_null())
         ordered = pl.col("level").cast(pl.Enum(LEVELS)), pl.col("modality").cast(pl.Enum(MODALITIES))

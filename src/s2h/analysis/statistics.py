@@ -76,9 +76,12 @@ def bootstrap_interval(
         raise ValueError(f"{only_first} and {only_second} of {n} puzzles cannot be: expected no more than {n} in all")
     if n == 0:
         return -1.0, 1.0
-    shares = np.array([only_first, only_second, n - only_first - only_second]) / n
+    # The better of the two comes first, so that the interval of b against a is exactly that of a against b, mirrored.
+    more, less = max(only_first, only_second), min(only_first, only_second)
+    shares = np.array([more, less, n - more - less]) / n
     drawn = generator(seed, "bootstrap", "same puzzles").multinomial(n, shares, size=resamples)
-    return _percentiles((drawn[:, 0] - drawn[:, 1]) / n, confidence)
+    low, high = _percentiles((drawn[:, 0] - drawn[:, 1]) / n, confidence)
+    return (low, high) if only_first == more else (-high, -low)
 
 
 def independent_bootstrap_interval(

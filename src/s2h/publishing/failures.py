@@ -20,6 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image
 
+from s2h.analysis.failures import with_outcome
 from s2h.diagnosis.diagnosis import laid_out, lines
 from s2h.errors import DataError
 from s2h.files import whole_file
@@ -56,7 +57,7 @@ class Outcome:
     """What can become of an example.
 
     Attributes:
-        name: as it stands in the page's links.
+        name: as tables have it.
         title: as it stands above examples.
         meaning: one sentence.
         shown: whether examples of it are shown.
@@ -69,16 +70,18 @@ class Outcome:
 
 
 OUTCOMES = (
-    Outcome("right", "Right chain", "The answer is right, and so is every step that leads to it.", shown=False),
-    Outcome("flaw", "Right, flawed chain", "The answer is right, but something on the way to it is wrong."),
-    Outcome("bare", "Right, no chain", "The answer is right, and no chain of thought leads to it.", shown=False),
+    Outcome("right_chain", "Right chain", "The answer is right, and so is every step that leads to it.", shown=False),
+    Outcome("right_flawed", "Right, flawed chain", "The answer is right, but something on the way to it is wrong."),
+    Outcome(
+        "right_unchained", "Right, no chain", "The answer is right, and no chain of thought leads to it.", shown=False
+    ),
     Outcome("format", "Format error", "There is no answer that can be read, or a line that cannot be read as a step."),
     Outcome("perception", "Perception error", "The reply tells of the image or text what is not there."),
     Outcome("reasoning", "Reasoning error", "It sees what is there and concludes what does not follow."),
     Outcome("arithmetic", "Arithmetic error", "It adds up wrongly."),
     Outcome("unexplained", "Unexplained error", "The answer is wrong, and nothing is said before it."),
 )
-"""Every reply is counted under one of these. Errors are counted by the first thing that is wrong in a wrong reply."""
+"""Those of ``s2h.analysis.failures``: every reply is counted under one of them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -132,10 +135,11 @@ def write_failures(
             puzzles. All get fewer where the page would be too large.
 
     Raises:
-        DataError: a file cannot be read, the scores are not those of one run, or a puzzle of theirs is in no shard.
+        DataError: a file cannot be read, the scores are not those of one run, a wrong one has no known error, or a
+            puzzle of theirs is in no shard.
     """
     scores = _read_scores(score_file)
-    ours = scores.filter(~pl.col("outside"))
+    ours = with_outcome(scores.filter(~pl.col("outside")))
     _refuse_unknown(ours, shards, score_file)
     groups = _groups(ours, shards, per_kind)
     values = {
@@ -191,27 +195,15 @@ def excerpt(text: str, marked: Span | None = None, longest: int = _LONGEST) -> E
 
 
 def _read_scores(path: str | Path) -> pl.DataFrame:
-    """The rows of a score file, each with its ``outcome``."""
+    """The rows of a score file, with what puts levels and modalities in order."""
     try:
-        frame = pl.scan_parquet(path, glob=False)
-        outside = pl.col("outside") if "outside" in frame.collect_schema() else pl.lit(False)
-        return frame.select(
-            *_SCORES,
-            outside.alias("outside"),
-            pl.col("level").cast(pl.Enum(LEVELS)).alias("level_order"),
-            pl.col("modality").cast(pl.Enum(MODALITIES)).alias("modality_order"),
-            _outcome(),
-        ).collect()
+        frame = pl.read_parquet(path, columns=[*_SCORES, "outside"], glob=False)
+        return frame.with_columns(
+            level_order=pl.col("level").cast(pl.Enum(LEVELS)),
+            modality_order=pl.col("modality").cast(pl.Enum(MODALITIES)),
+        )
     except (OSError, pl.exceptions.PolarsError) as error:
         raise DataError(f"the scores {path} cannot be read ({error}); delete them and run again.") from None
-
-
-def _outcome() -> pl.Expr:
-    """The name of the row's outcome. Each row has one, so that counts add up."""
-    right = pl.when("chain_correct").then(pl.lit("right")).when(pl.col("error").is_null()).then(pl.lit("bare"))
-    wrong = pl.col("error").fill_null("unexplained")
-    found = pl.when("correct").then(right.otherwise(pl.lit("flaw"))).otherwise(wrong)
-    return found.cast(pl.Enum([outcome.name for outcome in OUTCOMES])).alias("outcome")
 
 
 def _run(scores: pl.DataFrame, path: str | Path) -> dict[str, Any]:
@@ -324,7 +316,7 @@ def _card(score: dict[str, Any], puzzle: dict[str, Any]) -> dict[str, Any]:
 
 def _headline(score: dict[str, Any]) -> str:
     """What is wrong and in which step, in one line."""
-    error = f"{score['error'] or 'unexplained'} error"
+    error = f"{score['error']} error"
     step = score["wrong_step"]
     place = "" if step is None else f" in step {step}" if step else " before the first step"
     return f"Right answer, but {error}{place}" if score["correct"] else f"{error.capitalize()}{place}"
