@@ -50,6 +50,19 @@ def main() -> None:
         from s2h.training.trainer import Trainer
 
         Trainer(Job(settings=TrainingSettings.model_validate(settings), **arguments)).run()
+    end_at_once()
+
+
+def end_at_once() -> None:
+    """End this process without taking the interpreter down.
+
+    Everything is written by now. Threads of the libraries that still run while the interpreter is taken down abort the
+    process at times ('terminate called without an active exception', one training of some hundred), and the launcher
+    would call the training failed.
+    """
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":

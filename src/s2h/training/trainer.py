@@ -219,6 +219,7 @@ class Trainer:
             if not self.job.leave_optimizer:
                 self.checkpoints.remove()
         dist.barrier()
+        dist.destroy_process_group()
 
     def _say(self, message: str, *values: object) -> None:
         """Log once, not in every process."""
