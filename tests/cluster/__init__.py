@@ -1,0 +1,1 @@
+"""Tests on a real SLURM, brought up on one machine."""
