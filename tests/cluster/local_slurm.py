@@ -19,8 +19,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
-
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "sinfo")
 NODES, PROCESSORS, GPUS, MEMORY_MB = 2, 64, 8, 500_000
 _PORT = 17_000
@@ -80,15 +78,6 @@ def start(folder: Path) -> None:
 def start_node(folder: Path, number: int) -> None:
     """Start the daemon of a node; nodes count from 1."""
     _daemon(folder, "slurmd", "-D", "-N", f"node{number}", name=f"node{number}")
-
-
-def kill_node(folder: Path, number: int) -> None:
-    """Let a node die with all that runs on it, as a power cut would."""
-    pids = folder / f"pids/node{number}"
-    for child in _descendants(int(pids.read_text())):
-        _kill(child, signal.SIGKILL)
-    _kill(int(pids.read_text()), signal.SIGKILL)
-    pids.unlink()
 
 
 def stop(folder: Path) -> None:
@@ -189,14 +178,6 @@ def _idle_nodes() -> int:
     except subprocess.TimeoutExpired:
         return 0
     return len(answer.stdout.split())
-
-
-def _descendants(pid: int) -> list[int]:
-    """Processes that a process started, at any depth."""
-    try:
-        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
 
 
 def _kill(pid: int, sign: signal.Signals) -> None:

@@ -56,9 +56,9 @@ def main() -> None:
 def end_at_once() -> None:
     """End this process without taking the interpreter down.
 
-    Everything is written by now. Threads of the libraries that still run while the interpreter is taken down abort the
-    process at times ('terminate called without an active exception', one training of some hundred), and the launcher
-    would call the training failed.
+    Everything is written by now. One training was aborted after that ('terminate called without an active exception',
+    not reproduced), most likely by a library's thread while the interpreter was taken down, and the launcher called
+    the training failed.
     """
     sys.stdout.flush()
     sys.stderr.flush()
