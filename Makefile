@@ -51,3 +51,5 @@ lock:
 	@python -m pip install --quiet uv
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    --no-emit-index-url --all-extras pyproject.toml -o requirements.lock
+	@$(MAKE) --no-print-directory setup
+	@python -m s2h.environments

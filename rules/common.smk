@@ -2,21 +2,21 @@
 import hashlib
 import json
 import re
-import shlex
 import sys
 from itertools import chain
+from pathlib import Path
 from types import SimpleNamespace
 
 from s2h.config import Run, load_config
 from s2h.diagnosis.registry import DIAGNOSERS
 from s2h.errors import S2HError
-from s2h.provenance import code_digest
+from s2h.provenance.code import code_digest
 from s2h.publishing.failures import TEMPLATE as FAILURES_TEMPLATE
 from s2h.publishing.gallery import TEMPLATE
 from s2h.puzzles.record import MODALITIES, SPLITS
 from s2h.puzzles.registry import TASKS
 from s2h.puzzles.shards import shard_count, shard_range
-from s2h.supervision.recipes import puzzles_needed
+from s2h.supervision.recipes import examples_seen, puzzles_needed
 from s2h.validation.registry import CHECKERS
 from s2h.validation.report import is_validated
 
@@ -26,10 +26,16 @@ except S2HError as error:
     sys.exit(str(error))
 
 RESULTS = CONFIG.results
+SCRIPTS = Path(workflow.basedir) / "workflow" / "scripts"
 RUNS = CONFIG.all_runs()
 TRAINED_RUNS = [run for run in RUNS if CONFIG.recipes[run.recipe].phases]
 RUN = "{task}/{recipe}/{budget}/{model}/{seed}"
 """Where a run's files lie below models/ and scores/."""
+
+
+def stage_code(script, *modules):
+    """Digest of a stage's script and of the modules that decide what it makes."""
+    return code_digest(*modules, script=SCRIPTS / f"{script}.py")
 
 
 def one_of(names):
@@ -193,14 +199,18 @@ def puzzle_span(wildcards):
 
 def puzzle_code(wildcards):
     """Digest of the code that makes this task's puzzles, and no other's."""
-    return code_digest("s2h.puzzles.shards", TASKS.module(wildcards.task))
+    return stage_code(
+        "make_puzzles", "s2h.puzzles.shards", TASKS.module(wildcards.task)
+    )
 
 
 def checking_code(wildcards):
     """Digest of the code that checks this task's puzzles, and of what it asks of the task itself."""
     task = wildcards.task
     checker = [CHECKERS.module(task)] if task in CHECKERS else []
-    return code_digest("s2h.validation.shards", TASKS.module(task), *checker)
+    return stage_code(
+        "check_puzzles", "s2h.validation.shards", TASKS.module(task), *checker
+    )
 
 
 def mixture_phase(wildcards):
@@ -243,10 +253,22 @@ def source(model):
     return CONFIG.models[model].source
 
 
+def is_here(model):
+    """Whether a model answers the same whenever it is asked: those behind an address may change."""
+    return source(model).kind in ("tiny", "pretrained")
+
+
+def is_here(model):
+    """Whether a model answers the same whenever it is asked: those behind an address may change."""
+    return source(model).kind in ("tiny", "pretrained")
+
+
 def base_model_code(wildcards):
     """Digest of the code that makes the tiny model, and of the tasks whose words it knows."""
     tasks = [TASKS.module(task) for task in members(wildcards)]
-    return code_digest("s2h.models.tiny", "s2h.supervision.formats", *tasks)
+    return stage_code(
+        "build_base_model", "s2h.models.tiny", "s2h.supervision.formats", *tasks
+    )
 
 
 def base_folder(wildcards):
@@ -257,7 +279,20 @@ def base_folder(wildcards):
         )
     if source(wildcards.model).kind == "tiny":
         return made_base(wildcards)
-    return source(wildcards.model).place
+    return outside_model(wildcards.model)
+
+
+def outside_model(model):
+    """The folder of a model from outside: its own, or the one into which it is fetched from the hub."""
+    found = source(model)
+    if found.is_local:
+        return str(Path(found.name).expanduser())
+    return f"{RESULTS}/hub/{model}"
+
+
+def comes_from_hub(model):
+    """Whether a model has to be fetched first."""
+    return source(model).kind == "pretrained" and not source(model).is_local
 
 
 def made_base(wildcards):
@@ -266,8 +301,13 @@ def made_base(wildcards):
 
 
 def base_input(wildcards):
-    """The same where it is made by the workflow; a model from outside is no input of a rule."""
-    made = int(wildcards.phase) > 1 or source(wildcards.model).kind == "tiny"
+    """The same where it is made or fetched by the workflow; a folder of the user's is no input of a rule."""
+    model = wildcards.model
+    made = (
+        int(wildcards.phase) > 1
+        or source(model).kind == "tiny"
+        or comes_from_hub(model)
+    )
     return base_folder(wildcards) if made else []
 
 
@@ -290,28 +330,27 @@ def training_settings(wildcards):
 
 
 def phase_options(wildcards):
-    """What stops learning in the phase, and what becomes of its optimizer, as options of the command line."""
+    """What stops learning in the phase, and what becomes of its optimizer, as words of the command line."""
     recipe, number = CONFIG.recipes[wildcards.recipe], int(wildcards.phase)
-    phase, following = recipe.phases[number - 1], recipe.phases[number:]
+    phase = recipe.phases[number - 1]
     options = []
     if phase.frozen:
         options += ["--frozen", *phase.frozen]
     if phase.optimizer == "kept":
         before = f"{RESULTS}/checkpoints/{RUN}/phase-{number - 1}"
         options += ["--optimizer-from", before.format(**wildcards)]
-    if following and following[0].optimizer == "kept":
-        options += ["--leave-optimizer"]
-    return shlex.join(options)
+    return options + (["--leave-optimizer"] if leaves_optimizer(wildcards) else [])
+
+
+def leaves_optimizer(wildcards):
+    """Whether the phase that follows goes on with the optimizer of this one."""
+    following = CONFIG.recipes[wildcards.recipe].phases[int(wildcards.phase) :]
+    return bool(following) and following[0].optimizer == "kept"
 
 
 def phases(wildcards):
     """How many phases the recipe has."""
     return len(CONFIG.recipes[wildcards.recipe].phases)
-
-
-def processes(wildcards, threads, resources):
-    """One process a GPU; without GPUs one a thread."""
-    return resources.get("gpus", 0) or threads
 
 
 def evaluation(wildcards):
@@ -373,7 +412,7 @@ def counting_processor(task, model):
     """Where the processor is that counts a model's tokens: any seed's base model has the same."""
     seed = min(run.seed for run in TRAINED_RUNS)
     made = f"{RESULTS}/base_models/{task}/{model}/{seed}"
-    return made if source(model).kind == "tiny" else source(model).place
+    return made if source(model).kind == "tiny" else outside_model(model)
 
 
 def recipe_inputs():
@@ -424,12 +463,17 @@ def final_model(wildcards):
     found = source(wildcards.model)
     if found.kind == "tiny":
         return made_base(wildcards)
-    return found.place if found.kind == "pretrained" else found.name
+    if found.kind == "pretrained":
+        return outside_model(wildcards.model)
+    return found.name
 
 
 def final_input(wildcards):
-    """The same where it is made by the workflow; a model from outside is no input of a rule."""
-    made = is_trained(wildcards) or source(wildcards.model).kind == "tiny"
+    """The same where it is made or fetched by the workflow; a folder of the user's is no input of a rule."""
+    model = wildcards.model
+    made = (
+        is_trained(wildcards) or source(model).kind == "tiny" or comes_from_hub(model)
+    )
     return final_model(wildcards) if made else []
 
 
@@ -454,4 +498,4 @@ def scoring_code(wildcards):
         DIAGNOSERS.module(task) for task in members(wildcards) if task in DIAGNOSERS
     ]
     outside = ["s2h.scoring.tsv"] if outside_sets(wildcards) else []
-    return code_digest("s2h.scoring.engine", *outside, *tasks, *explained)
+    return stage_code("score_model", "s2h.scoring.engine", *outside, *tasks, *explained)

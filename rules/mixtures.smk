@@ -13,11 +13,11 @@ rule make_mixture:
         "../envs/puzzles.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
     params:
         shards=mixture_shards,
         phase=mixture_settings,
-        code=code_digest("s2h.supervision.mixture"),
+        code=stage_code("make_mixture", "s2h.supervision.mixture"),
     message:
         "make mixture: {wildcards.task}, {wildcards.recipe}, phase {wildcards.phase}"
     script:
@@ -38,9 +38,9 @@ rule export_mixture:
         "../envs/puzzles.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
-        code=code_digest("s2h.publishing.exports"),
+        code=stage_code("export_mixture", "s2h.publishing.exports"),
     message:
         "export mixture: {wildcards.task}, {wildcards.recipe}, phase {wildcards.phase}"
     script:

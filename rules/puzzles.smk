@@ -12,7 +12,9 @@ rule make_puzzles:
         "../envs/puzzles.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
+        runtime=growing(10),
+        shards=1,
     params:
         settings=puzzle_settings,
         span=puzzle_span,
@@ -37,7 +39,9 @@ rule check_puzzles:
         "../envs/puzzles.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
+        runtime=growing(10),
+        shards=1,
     params:
         settings=puzzle_settings,
         span=puzzle_span,
@@ -61,13 +65,13 @@ rule validate_puzzles:
         "../envs/puzzles.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
     params:
         checks=check_paths,
         sizes=set_sizes,
         settings=CONFIG.validation.model_dump(),
         made_by=made_by,
-        code=code_digest("s2h.validation.report"),
+        code=stage_code("validate_puzzles", "s2h.validation.report"),
     message:
         "validate puzzles: {wildcards.task}"
     script:
@@ -85,12 +89,12 @@ rule describe_puzzles:
         "../envs/puzzles.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
     params:
         settings=lambda wildcards: CONFIG.task(wildcards.task).model_dump(mode="json"),
         seed=CONFIG.seed,
-        code=lambda wildcards: code_digest(
-            "s2h.publishing.cards", TASKS.module(wildcards.task)
+        code=lambda wildcards: stage_code(
+            "describe_puzzles", "s2h.publishing.cards", TASKS.module(wildcards.task)
         ),
     message:
         "describe puzzles: {wildcards.task}"
@@ -110,13 +114,13 @@ rule export_evaluation:
         "../envs/puzzles.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
     params:
         puzzles=lambda wildcards: CONFIG.task(wildcards.task)
         .levels[wildcards.level]
         .eval,
         settings=puzzle_settings,
-        code=code_digest("s2h.publishing.tables"),
+        code=stage_code("export_evaluation", "s2h.publishing.tables"),
     message:
         "export evaluation: {wildcards.task} {wildcards.level}, as {wildcards.modality}"
     script:
@@ -137,11 +141,11 @@ rule draw_gallery:
         "../envs/puzzles.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
     params:
         shards=gallery_shards(),
         titles={name: TASKS[name].title for name in TASKS},
-        code=code_digest("s2h.publishing.gallery"),
+        code=stage_code("draw_gallery", "s2h.publishing.gallery"),
     message:
         "draw results/gallery.html"
     script:

@@ -22,12 +22,12 @@ rule summarise_scores:
         "../envs/puzzles.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
     params:
         runs=RUN_NAMES,
         recipe_titles=RECIPE_TITLES,
         task_titles=TASK_TITLES,
-        code=code_digest("s2h.analysis.summary"),
+        code=stage_code("summarise_scores", "s2h.analysis.summary"),
     message:
         "write results/tables/summary.csv"
     script:
@@ -47,12 +47,12 @@ rule measure_gaps:
         "../envs/puzzles.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
     params:
         runs=RUN_NAMES,
         recipe_titles=RECIPE_TITLES,
         task_titles=TASK_TITLES,
-        code=code_digest("s2h.analysis.gaps"),
+        code=stage_code("measure_gaps", "s2h.analysis.gaps"),
     message:
         "write results/tables/gaps.csv"
     script:
@@ -71,12 +71,12 @@ rule compare_runs:
         "../envs/puzzles.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
     params:
         runs=RUN_NAMES,
         recipe_titles=RECIPE_TITLES,
         task_titles=TASK_TITLES,
-        code=code_digest("s2h.analysis.comparisons"),
+        code=stage_code("compare_runs", "s2h.analysis.comparisons"),
     message:
         "write results/tables/comparisons.csv"
     script:
@@ -95,12 +95,12 @@ rule explain_failures:
         "../envs/puzzles.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
     params:
         runs=RUN_NAMES,
         recipe_titles=RECIPE_TITLES,
         task_titles=TASK_TITLES,
-        code=code_digest("s2h.analysis.failures"),
+        code=stage_code("explain_failures", "s2h.analysis.failures"),
     message:
         "write results/tables/failures.csv"
     script:
@@ -119,12 +119,12 @@ rule tabulate_metrics:
         "../envs/puzzles.yaml"
     threads: 1
     resources:
-        mem_mb=500,
+        mem_mb=growing(500),
     params:
         runs=RUN_NAMES,
         recipe_titles=RECIPE_TITLES,
         task_titles=TASK_TITLES,
-        code=code_digest("s2h.analysis.paper_metrics"),
+        code=stage_code("tabulate_metrics", "s2h.analysis.paper_metrics"),
     message:
         "write results/tables/metrics.csv"
     script:
@@ -154,12 +154,12 @@ rule draw_failures:
         "../envs/puzzles.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=growing(1000),
     params:
         evaluation=evaluation,
         titles=TASK_TITLES,
         recipe_title=lambda wildcards: RECIPE_TITLES[wildcards.recipe],
-        code=code_digest("s2h.publishing.failures"),
+        code=stage_code("draw_failures", "s2h.publishing.failures"),
     message:
         "draw the failures of {wildcards.recipe} on {wildcards.task}"
     script:
@@ -184,13 +184,24 @@ rule tabulate_recipes:
         "../envs/training.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
     params:
         studies=recipe_studies(),
         budgets=sorted({run.budget for run in TRAINED_RUNS}),
         titles=RECIPE_TITLES,
-        code=code_digest("s2h.analysis.recipes"),
+        code=stage_code("tabulate_recipes", "s2h.analysis.recipes"),
     message:
         "write results/tables/recipes.csv"
     script:
         "../workflow/scripts/tabulate_recipes.py"
+
+
+rule verify:
+    # Read every result again and compare it with the checksums in its record.
+    localrule: True
+    params:
+        results=RESULTS,
+    message:
+        "verify results"
+    shell:
+        "python -m s2h.provenance --verify --results {params.results:q}"

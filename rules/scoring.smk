@@ -16,9 +16,12 @@ rule decode_replies:
         f"{RESULTS}/benchmarks/decode_replies/{RUN}.tsv"
     conda:
         "../envs/scoring.yaml"
-    threads: 1
+    threads: cores(decoding)
     resources:
-        mem_mb=4000,
+        mem_mb=given(decoding, "mem_mb"),
+        runtime=given(decoding, "runtime"),
+        gpus=given(decoding, "gpus"),
+        gres=gres(decoding),
     params:
         model=final_model,
         settings=lambda wildcards: CONFIG.models[wildcards.model].model_dump(
@@ -28,9 +31,9 @@ rule decode_replies:
         evaluation=evaluation,
         outside=outside_sets,
         store=f"{RESULTS}/replies/{RUN}.kept",
-        processes=processes,
         title=lambda wildcards: f"decode {wildcards.recipe} on {wildcards.task}",
-        code=code_digest("s2h.scoring.decoding", "s2h.scoring.replies"),
+        cached=lambda wildcards: is_here(wildcards.model),
+        code=stage_code("decode_replies", "s2h.scoring.decoding", "s2h.scoring.replies"),
     message:
         "decode {wildcards.recipe} on {wildcards.task}: {wildcards.model}, budget {wildcards.budget}, seed {wildcards.seed}"
     script:
@@ -50,7 +53,7 @@ rule score_model:
         "../envs/scoring.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
     params:
         evaluation=evaluation,
         outside=outside_sets,

@@ -1,6 +1,37 @@
 # Training: a base model, then phase after phase, each from the weights of the one before.
 
 
+rule fetch_model:
+    # On the machine where Snakemake runs: a cluster's compute nodes often have no network.
+    output:
+        directory(f"{RESULTS}/hub/{{model}}"),
+    log:
+        f"{RESULTS}/logs/fetch_model/{{model}}.log",
+    localrule: True
+    conda:
+        "../envs/training.yaml"
+    threads: 1
+    params:
+        settings=lambda wildcards: source(wildcards.model).model_dump(
+            mode="json", include={"kind", "name", "revision"}
+        ),
+    message:
+        "fetch the model {wildcards.model}"
+    script:
+        "../workflow/scripts/fetch_model.py"
+
+
+rule models:
+    input:
+        [
+            f"{RESULTS}/hub/{model}"
+            for model in sorted({run.model for run in RUNS})
+            if comes_from_hub(model)
+        ],
+    # Every model of the runs that comes from the hub; before going where there is no network.
+    localrule: True
+
+
 rule build_base_model:
     output:
         directory(f"{RESULTS}/base_models/{{task}}/{{model}}/{{seed}}"),
@@ -10,7 +41,7 @@ rule build_base_model:
         "../envs/training.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=growing(2000),
     params:
         settings=lambda wildcards: source(wildcards.model).model_dump(mode="json"),
         tasks=member_settings,
@@ -22,9 +53,11 @@ rule build_base_model:
 
 
 rule train_phase:
+    # The images lie in the shards, so the training reads them too.
     input:
         mixture=f"{RESULTS}/mixtures/{{task}}/{{recipe}}/{{budget}}/{{seed}}/phase-{{phase}}.parquet",
         base=base_input,
+        shards=all_mixture_shards,
     output:
         directory(f"{RESULTS}/models/{RUN}/phase-{{phase}}"),
     log:
@@ -33,9 +66,16 @@ rule train_phase:
         f"{RESULTS}/benchmarks/train_phase/{RUN}/phase-{{phase}}.tsv"
     conda:
         "../envs/training.yaml"
-    threads: 2
+    threads: cores(training)
     resources:
-        mem_mb=4000,
+        mem_mb=given(training, "mem_mb"),
+        runtime=given(training, "runtime"),
+        gpus=given(training, "gpus"),
+        gres=gres(training),
+        nodes=given(training, "nodes"),
+        tasks=on_several_nodes(training, lambda nodes: nodes),
+        tasks_per_gpu=on_several_nodes(training, lambda nodes: 0),
+        mpi=on_several_nodes(training, lambda nodes: "srun"),
     params:
         base=base_folder,
         settings=training_settings,
@@ -44,19 +84,9 @@ rule train_phase:
         checkpoints=f"{RESULTS}/checkpoints/{RUN}/phase-{{phase}}",
         metrics=f"{RESULTS}/logs/train_phase/{RUN}/phase-{{phase}}.metrics.jsonl",
         tensorboard=f"{RESULTS}/tensorboard/{RUN}/phase-{{phase}}",
-        processes=processes,
         title=lambda wildcards: f"train {wildcards.recipe}, phase {wildcards.phase} of {phases(wildcards)}",
+        cached=lambda wildcards: not leaves_optimizer(wildcards),
     message:
         "train {wildcards.recipe} on {wildcards.task}, phase {wildcards.phase}: {wildcards.model}, budget {wildcards.budget}, seed {wildcards.seed}"
-    shell:
-        # All that the processes print goes beside the log; the lines that say how far they are go to the terminal too.
-        "OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive PYTHONUNBUFFERED=1"
-        " torchrun --standalone --nproc_per_node={params.processes} -m s2h.training"
-        " --title {params.title:q} --base {params.base:q} --mixture {input.mixture:q} --output {output:q}"
-        " --checkpoints {params.checkpoints:q} --seed {wildcards.seed} --settings {params.settings:q}"
-        " --processor {params.processor:q} {params.phase}"
-        " --metrics {params.metrics:q} --tensorboard {params.tensorboard:q}"
-        " --job-log {log:q} 2>&1 | tee {log:q}.output"
-        " | {{ grep --line-buffered -E '^(\\[s2h\\]|s2h:)' || true; }} >&2"
-        # What ended before it could log, e.g. a broken installation, is shown whole.
-        " || {{ test -s {log:q} || cp {log:q}.output {log:q}; exit 1; }}"
+    script:
+        "../workflow/scripts/train_phase.py"

@@ -108,6 +108,7 @@ class Config(Settings):
 
     Attributes:
         results: folder of everything that the workflow makes.
+        cache: folder from which results that were made before, here or by others, are taken; null for none.
         seed: seed of the puzzles.
         shard_size: puzzles in a file, by split.
         validation: when a set of puzzles may be used.
@@ -120,6 +121,7 @@ class Config(Settings):
     """
 
     results: str = "results"
+    cache: str | None = None
     seed: int = Field(0, ge=0)
     shard_size: ShardSize = ShardSize()
     validation: ValidationSettings = ValidationSettings()

@@ -2,38 +2,63 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 
 @contextmanager
-def whole_file(path: str | Path) -> Iterator[Path]:
-    """Give a temporary path next to ``path``; rename it to ``path`` on success, remove it on any failure."""
+def whole_place(path: str | Path) -> Iterator[Path]:
+    """Give a temporary path next to ``path``, for a file or folder; rename it to ``path`` on success.
+
+    What was written is on the disk before it gets its name, so that not even a machine that dies leaves a torn one.
+    On any failure it is removed.
+    """
     final = Path(path)
     final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = final.with_name(f".{final.name}.{os.getpid()}.part")
+    temporary = final.with_name(f".{final.name}.{socket.gethostname()}.{os.getpid()}.part")
+    _remove(temporary)
     try:
         yield temporary
+        _flush(temporary)
+        if temporary.is_dir():
+            _remove(final)
         os.replace(temporary, final)
     finally:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
+
+
+whole_file = whole_place
 
 
 @contextmanager
 def whole_folder(path: str | Path) -> Iterator[Path]:
-    """The same for a folder; what ``path`` held before is replaced."""
-    final = Path(path)
-    final.parent.mkdir(parents=True, exist_ok=True)
-    temporary = final.with_name(f".{final.name}.{os.getpid()}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    try:
+    """The same with a folder that is there already; what ``path`` held before is replaced."""
+    with whole_place(path) as temporary:
+        temporary.mkdir()
         yield temporary
-        if final.exists():
-            shutil.rmtree(final)
-        os.replace(temporary, final)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_parts(path: str | Path) -> None:
+    """Remove what killed processes left unfinished of ``path``."""
+    final = Path(path)
+    for part in final.parent.glob(f".{glob.escape(final.name)}.*.part"):
+        _remove(part)
+
+
+def _flush(path: Path) -> None:
+    """Have the disk write what the system still holds of a file, or of all files below a folder."""
+    for file in [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]:
+        with file.open("rb") as opened:
+            os.fsync(opened.fileno())
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

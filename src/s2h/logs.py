@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NoReturn
 
 from s2h.errors import S2HError
 
@@ -15,28 +17,49 @@ LOGGER = logging.getLogger("s2h")
 
 
 @contextmanager
-def job_log(path: str | Path) -> Iterator[logging.Logger]:
+def job_log(path: str | Path, *, goes_on: bool = False) -> Iterator[logging.Logger]:
     """Log a job into ``path`` and warnings and progress to the terminal; a user's error ends the job in one line.
 
     Everything else that a library prints on standard output or error stays where it is.
+
+    Args:
+        path: of the log file.
+        goes_on: whether the file belongs to the process that started this one, and is written on.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    file = logging.FileHandler(path, mode="w")
+    if not goes_on:
+        Path(path).write_text("")
+    file = logging.FileHandler(path, mode="a")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     LOGGER.addHandler(file)
     LOGGER.setLevel(logging.INFO)
     try:
         yield LOGGER
     except S2HError as error:
-        LOGGER.error("%s", error)  # it says all there is to say; a traceback would only hide that
-        print(f"s2h: {error}", file=sys.stderr)
-        sys.exit(1)
-    except BaseException:
+        _end(str(error))
+    except BaseException as error:
+        if is_full_disk(error):
+            _end(f"the disk is full ({error}): make room, or put results on another disk, and run again.")
         LOGGER.exception("the job stopped")
         raise
     finally:
         LOGGER.removeHandler(file)
         file.close()
+
+
+def _end(message: str) -> NoReturn:
+    """End the job with a message that says all there is to say; a traceback would only hide that."""
+    if message:
+        LOGGER.error("%s", message)
+        print(f"s2h: {message}", file=sys.stderr)
+    sys.exit(1)
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether an error comes from a disk without room; libraries raise it as errors of their own, with its text."""
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return any(words in str(error) for words in ("No space left on device", "os error 28", "Disk quota exceeded"))
 
 
 def clock(seconds: float) -> str:

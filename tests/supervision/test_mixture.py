@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from s2h.errors import DataError
 from s2h.puzzles.shards import read_shards
 from s2h.supervision.formats import CONVERSION, CONVERT_TOKEN
-from s2h.supervision.mixture import SCHEMA, assemble, read_puzzles, write_mixture
+from s2h.supervision.mixture import SCHEMA, assemble, read_mixture, read_puzzles, write_mixture
 from s2h.supervision.recipes import Phase, count, examples_seen, kept_share
 from tests.shipped import default_config
 
@@ -178,7 +178,7 @@ def test_a_mixture_says_where_images_lie_and_holds_none(readout_shards: dict[str
         for files in readout_shards.values()
         for record in read_shards(files)
     }
-    rows = [row for row in pl.read_parquet(path).iter_rows(named=True) if row["image_shard"]]
+    rows = [row for row in read_mixture(path).iter_rows(named=True) if row["image_shard"]]
     assert len(rows) == 16
     for row in rows:
         with open(row["image_shard"], "rb") as file:

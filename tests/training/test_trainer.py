@@ -165,38 +165,51 @@ def test_every_step_is_measured_in_lines_and_for_tensorboard(trained: Path) -> N
     assert [event.value for event in events.Scalars("loss")] == pytest.approx([step["loss"] for step in steps])
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_run_killed_at_any_moment_goes_on_to_the_same_weights(
-    seed: int, trained: Path, tmp_path: Path, tiny_model: Path, mixture: Path
-) -> None:
+def killed(folder: Path, base: Path, mixture: Path, awaited: Path, *, delay: float = 0, **changes: object) -> None:
+    """A training that is killed a little after a file has appeared."""
+    folder.mkdir(exist_ok=True)
     process = subprocess.Popen(
-        command(tmp_path, tiny_model, mixture),
+        command(folder, base, mixture, **changes),
         env=ENVIRONMENT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    awaited = [tmp_path / "log", tmp_path / "metrics.jsonl", tmp_path / "checkpoints/last"][seed]
     while not awaited.exists():
         assert process.poll() is None, "the run ended before it was killed"
         time.sleep(0.01)
-    time.sleep(random.Random(seed).random() * 0.4)
+    time.sleep(delay)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_run_killed_at_any_moment_goes_on_to_the_same_weights(
+    seed: int, trained: Path, tmp_path: Path, tiny_model: Path, mixture: Path
+) -> None:
+    awaited = [tmp_path / "log", tmp_path / "metrics.jsonl", tmp_path / "checkpoints/last"][seed]
+    killed(tmp_path, tiny_model, mixture, awaited, delay=random.Random(seed).random() * 0.4)
     again = trained_in(tmp_path, tiny_model, mixture)
     once = weights(trained)
     assert all(once[name].equal(again[name]) for name in once)
     assert measured(trained, "loss") == measured(tmp_path, "loss")
 
 
-def test_a_torn_checkpoint_is_named(tmp_path: Path, tiny_model: Path, mixture: Path) -> None:
-    (tmp_path / "checkpoints/step-0000002").mkdir(parents=True)
-    (tmp_path / "checkpoints/step-0000002/mp_rank_00_model_states.pt").write_bytes(b"torn")
-    (tmp_path / "checkpoints/last").write_text("step-0000002")
+def test_a_torn_checkpoint_is_named_and_one_of_another_training_is_not_used(
+    tmp_path: Path, tiny_model: Path, mixture: Path
+) -> None:
+    checkpoints = tmp_path / "checkpoints"
+    killed(tmp_path, tiny_model, mixture, checkpoints / "last")
+    torn = checkpoints / (checkpoints / "last").read_text() / "mp_rank_00_model_states.pt"
+    torn.write_bytes(torn.read_bytes()[:1000])
     run = train(tmp_path, tiny_model, mixture)
     assert run.returncode != 0
-    assert "checkpoints/step-0000002 cannot be read" in run.stderr
-    assert f"delete {tmp_path / 'checkpoints'} and run again" in run.stderr
+    assert f"{torn.parent} cannot be read" in run.stderr
+    assert f"delete {checkpoints} and run again" in run.stderr
+    other = train(tmp_path, tiny_model, mixture, learning_rate=2e-3)
+    assert other.returncode == 0
+    assert "of another training and are removed" in (tmp_path / "log").read_text()
+    assert manifest(tmp_path)["resumed_at_step"] == 0
 
 
 def test_gradients_are_those_of_one_process_under_zero_2_and_zero_3(

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from s2h.files import whole_folder
-from s2h.logs import job_log
+from s2h.jobs import run_job
 from s2h.models.settings import TinySettings
 from s2h.models.tiny import build
 from s2h.puzzles.registry import make_task
@@ -28,5 +28,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
-        main()
+    run_job(snakemake, main, cached=True)

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from s2h.logs import job_log
+from s2h.jobs import run_job
+from s2h.models.resources import process_count
 from s2h.models.settings import ModelSettings
 from s2h.scoring.jobs import decode_replies, read_sets
 
@@ -20,12 +21,11 @@ def main() -> None:
         sets=read_sets(snakemake.params.evaluation, snakemake.params.outside),
         output=snakemake.output[0],
         store=snakemake.params.store,
-        processes=snakemake.params.processes,
+        processes=process_count(gpus=snakemake.resources.gpus, threads=snakemake.threads),
         title=snakemake.params.title,
         trained=snakemake.params.trained,
     )
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
-        main()
+    run_job(snakemake, main, cached=snakemake.params.cached, apart=["title", "store", "cached"])

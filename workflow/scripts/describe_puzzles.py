@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from s2h.logs import job_log
+from s2h.jobs import run_job
 from s2h.publishing.cards import write_card
 from s2h.puzzles.registry import make_task
 
@@ -21,5 +21,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
-        main()
+    run_job(snakemake, main)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from s2h.logs import job_log
+from s2h.jobs import run_job
 from s2h.publishing.gallery import write_gallery
 
 if TYPE_CHECKING:
@@ -15,5 +15,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
-        main()
+    run_job(snakemake, main)

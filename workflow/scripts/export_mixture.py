@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from s2h.files import whole_folder
-from s2h.logs import job_log
+from s2h.jobs import run_job
 from s2h.publishing.exports import export_mixture
 
 if TYPE_CHECKING:
@@ -17,5 +17,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
-        main()
+    run_job(snakemake, main)

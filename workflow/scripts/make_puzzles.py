@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from s2h.logs import Progress, job_log
+from s2h.jobs import run_job
+from s2h.logs import Progress
 from s2h.puzzles.registry import make_task
 from s2h.puzzles.shards import PuzzleSet, write_shard
 
@@ -20,5 +21,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
-        main()
+    run_job(snakemake, main, cached=True)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from s2h.logs import job_log
+from s2h.jobs import run_job
 from s2h.scoring.jobs import read_sets, score_model
 
 if TYPE_CHECKING:
@@ -22,5 +22,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
-        main()
+    run_job(snakemake, main, cached=True, apart=["work"])

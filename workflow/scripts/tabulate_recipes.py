@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from s2h.analysis.recipes import Study, write_recipe_tables
-from s2h.logs import job_log
+from s2h.jobs import run_job
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -21,5 +21,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
-        main()
+    run_job(snakemake, main)

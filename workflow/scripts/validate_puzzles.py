@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from s2h.logs import job_log
+from s2h.jobs import run_job
 from s2h.puzzles.registry import TASKS
 from s2h.validation.report import ValidationSettings, report_task, write_report
 
@@ -23,5 +23,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with job_log(snakemake.log[0]):
-        main()
+    run_job(snakemake, main)

@@ -47,7 +47,7 @@ class Study:
     Attributes:
         name: of the task, or of the tasks that are trained together.
         model: name of the model.
-        processor: its folder or hub name.
+        processor: its folder.
         processor_options: what it is told when it is loaded.
         shards: some train shards of each member and level.
         recipes: the recipes that fit the task, by name.

@@ -12,23 +12,15 @@ from transformers.utils import is_flash_attn_2_available
 from s2h.errors import ModelError
 
 
-def _place(folder: str | Path) -> dict[str, Any]:
-    """A folder, or name and revision on the hub, as transformers' loaders take them."""
-    name, marker, revision = str(folder).rpartition("@")
-    if not marker or Path(folder).exists():
-        return {"pretrained_model_name_or_path": folder}
-    return {"pretrained_model_name_or_path": name, "revision": revision}
-
-
 def load_processor(folder: str | Path, **options: Any) -> Any:
     """The processor of a model folder; raises ModelError when it has none that shows images.
 
     Args:
-        folder: what ``save_pretrained`` wrote, or ``organisation/name@revision`` on the hub.
+        folder: what ``save_pretrained`` wrote.
         options: what the processor is told, e.g. ``max_pixels``.
     """
     try:
-        processor = AutoProcessor.from_pretrained(**_place(folder), **options)
+        processor = AutoProcessor.from_pretrained(folder, **options)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"no processor can be loaded from {folder}: {error}") from None
     if not hasattr(processor, "tokenizer") or not hasattr(processor, "image_processor"):
@@ -43,20 +35,20 @@ def load_model(folder: str | Path, *, dtype: torch.dtype, attention: str) -> Any
     """The model of a folder.
 
     Args:
-        folder: what ``save_pretrained`` wrote, or ``organisation/name@revision`` on the hub.
+        folder: what ``save_pretrained`` wrote.
         dtype: of the weights.
         attention: implementation of attention: "eager", "sdpa" or "flash_attention_2".
     """
     try:
-        return AutoModelForImageTextToText.from_pretrained(**_place(folder), dtype=dtype, attn_implementation=attention)
+        return AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, attn_implementation=attention)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"no image-text-to-text model can be loaded from {folder}: {error}") from None
 
 
 def parameter_count(folder: str | Path) -> int:
-    """Number of parameters of a model folder or hub name, from its config alone: no weights are read."""
+    """Number of parameters of a model folder, from its config alone: no weights are read."""
     try:
-        config = AutoConfig.from_pretrained(**_place(folder))
+        config = AutoConfig.from_pretrained(folder)
         with torch.device("meta"):
             model = AutoModelForImageTextToText.from_config(config)
     except (OSError, ValueError, KeyError) as error:

@@ -74,11 +74,6 @@ class PretrainedSettings(Settings):
         """Whether the name is a path."""
         return self.name.startswith(("/", "./", "../", "~"))
 
-    @property
-    def place(self) -> str:
-        """Where the model is loaded from: a path, or ``organisation/name@revision``."""
-        return str(Path(self.name).expanduser()) if self.is_local else f"{self.name}@{self.revision}"
-
     @model_validator(mode="after")
     def _is_a_model(self) -> PretrainedSettings:
         folder = Path(self.name).expanduser()
@@ -208,15 +203,45 @@ class ScoringSettings(Settings):
     recheck: int = Field(8, ge=0)
 
 
-class ModelSettings(Settings):
-    """A model: where it comes from, how it is trained and decoded.
+class ModelNeeds(Settings):
+    """What a model's jobs are given, on a cluster and here; nothing of it changes what is trained.
 
-    ``training`` may be left out of a model that is only scored, with the recipe ``untrained``.
+    Attributes:
+        billions: of parameters, from which time and memory are reckoned; the default is right for Qwen2.5-VL-7B.
+        gpus: GPUs of each node that trains; 0 trains on the CPU, with a process for each core of the job.
+        nodes: that train together.
+        cpus: cores for each GPU, or of a training without any.
+        decoding_gpus: GPUs that share the decoding; 0 decodes on the CPU.
+    """
+
+    billions: float = Field(8.3, gt=0)
+    gpus: int = Field(1, ge=0)
+    nodes: int = Field(1, ge=1)
+    cpus: int = Field(8, ge=1)
+    decoding_gpus: int = Field(1, ge=0)
+
+
+_SMALL = ModelNeeds(billions=0.001, gpus=0, cpus=2, decoding_gpus=0)
+_ELSEWHERE = ModelNeeds(billions=0.1, gpus=0, decoding_gpus=0)
+
+
+class ModelSettings(Settings):
+    """A model: where it comes from, how it is trained and decoded, and what its jobs are given.
+
+    ``training`` may be left out of a model that is only scored, with the recipe ``untrained``. Without ``resources``
+    the tiny model and endpoints get no GPU, others one.
     """
 
     source: Source
     training: TrainingSettings | None = None
     scoring: ScoringSettings
+    resources: ModelNeeds | None = None
+
+    @property
+    def needs(self) -> ModelNeeds:
+        """What its jobs are given."""
+        defaults = {"tiny": _SMALL, "endpoint": _ELSEWHERE}
+        return self.resources or defaults.get(self.source.kind, ModelNeeds())
 
     @model_validator(mode="after")
     def _can_be_trained(self) -> ModelSettings:

@@ -13,11 +13,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from s2h.errors import DataError
+from s2h.supervision.mixture import read_mixture
 
 _ROWS_PER_GROUP = 500
 _PART = pa.struct([("type", pa.string()), ("text", pa.string())])
@@ -51,11 +51,7 @@ def export_mixture(mixture: str | Path, folder: Path) -> None:
     Raises:
         DataError: the mixture or one of its shards cannot be read.
     """
-    try:
-        frame = pl.read_parquet(mixture)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"the mixture {mixture} cannot be read ({error}); delete it and run again.") from None
-    rows = list(frame.iter_rows(named=True))
+    rows = list(read_mixture(mixture).iter_rows(named=True))
     _write_images(rows, folder / "images")
     (folder / "llava.json").write_text(json.dumps([_llava(row) for row in rows], indent=1), encoding="utf-8")
     (folder / "chat.jsonl").write_text("".join(json.dumps(_chat(row)) + "\n" for row in rows), encoding="utf-8")

@@ -63,7 +63,7 @@ class PoolBackend:
     """A decoder in each of several processes, which share the chunks; on GPUs each process has its own.
 
     Args:
-        folder: model folder or hub name.
+        folder: model folder.
         settings: how to decode.
         processes: how many.
         options: for the processor.
@@ -138,7 +138,7 @@ class VllmBackend:
     """A model in vLLM, which schedules batches itself.
 
     Args:
-        folder: model folder or hub name.
+        folder: model folder.
         settings: how to decode.
         processor: of the model, for its chat template.
         gpus: over which the weights are spread.

@@ -162,7 +162,7 @@ def load_decoder(
     """The decoder of a model folder: on a GPU in bf16 where there is one, else on the CPU in fp32.
 
     Args:
-        folder: what ``save_pretrained`` wrote, or a hub name.
+        folder: what ``save_pretrained`` wrote.
         settings: how to decode.
         device: ``cpu`` or a GPU; found by default.
         share: of the machine's memory that the decoder may use.

@@ -36,7 +36,7 @@ def make_backend(
     """What answers for a model.
 
     Args:
-        model: model folder, or hub name; not used for models that are asked where they are.
+        model: model folder; not used for models that are asked where they are.
         source: where the model comes from.
         settings: how to decode.
         processes: that share the work; on GPUs each has its own, and vLLM spreads the weights over as many.

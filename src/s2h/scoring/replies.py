@@ -35,7 +35,7 @@ def model_digest(model: str | Path, source: Source, settings: ScoringSettings) -
     """Digest of what decides a model's replies: its files, or what it is called where they are not here.
 
     Args:
-        model: model folder, or hub name.
+        model: model folder, or a name.
         source: where the model comes from.
         settings: how to decode.
     """

@@ -6,7 +6,8 @@ A mixture holds prompts and responses, and says where in which file an image lie
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,7 @@ SCHEMA = {
     "chain_kept": pl.Float64,  # share of the chain of thought that is kept, 1 unless it is internalised
     "prompt": pl.String,  # the user's turn, without the image
     "response": pl.String,  # the model's turn
-    "image_shard": pl.String,  # Parquet file of the image, relative to the working folder; empty for text
+    "image_shard": pl.String,  # Parquet file of the image, relative to the mixture's folder; empty for text
     "image_offset": pl.Int64,  # place of the image's PNG file in that file, in bytes; -1 for text
     "image_bytes": pl.Int64,  # its size; 0 for text
 }
@@ -176,5 +177,26 @@ def write_mixture(
     """Assemble a phase from puzzle shards, given by task and level, and write it as Parquet."""
     puzzles = {(task, level): read_puzzles(files) for task, levels in shards.items() for level, files in levels.items()}
     mixed = assemble(phase, budget=budget, puzzles=puzzles, key=key)
+    place = Path(path).parent
     with whole_file(path) as temporary:
-        mixed.write_parquet(temporary, compression="zstd")
+        _with_shards(mixed, lambda shard: os.path.relpath(shard, place)).write_parquet(temporary, compression="zstd")
+
+
+def read_mixture(path: str | Path) -> pl.DataFrame:
+    """The rows of a mixture, with the paths of its shards as seen from here.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    try:
+        frame = pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise DataError(f"the mixture {path} cannot be read ({error}); delete it and run again.") from None
+    place = Path(path).parent
+    return _with_shards(frame, lambda shard: os.path.normpath(place / shard))
+
+
+def _with_shards(mixed: pl.DataFrame, change: Callable[[str], str]) -> pl.DataFrame:
+    """The mixture with other paths for its shards."""
+    changed = {shard: change(shard) for shard in mixed["image_shard"].unique() if shard}
+    return mixed.with_columns(pl.col("image_shard").replace(changed))

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
 import os
-import signal
 import sys
 from pathlib import Path
 
 from s2h.logs import job_log
-
-
-def end_with_launcher() -> None:
-    """Let the kernel end this process when its launcher dies, even by kill -9 (Linux; elsewhere nothing happens).
-
-    Otherwise the orphan would train on and write over the run that takes its place.
-    """
-    if sys.platform == "linux":
-        set_parent_death_signal = 1  # PR_SET_PDEATHSIG in linux/prctl.h
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)
+from s2h.training.launch import end_with_parent
 
 
 def main() -> None:
     """Train what the command line says; the first process logs."""
-    end_with_launcher()
+    end_with_parent()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--title", required=True, help="what is trained, for a person to read")
     parser.add_argument("--base", type=Path, required=True, help="model folder to start from")
@@ -44,7 +33,7 @@ def main() -> None:
     arguments = vars(parser.parse_args())
     log, settings = arguments.pop("job_log"), json.loads(arguments.pop("settings"))
     rank = int(os.environ.get("RANK", "0"))
-    with job_log(log if rank == 0 else log.with_suffix(f".rank{rank}.log")):
+    with job_log(log if rank == 0 else log.with_suffix(f".rank{rank}.log"), goes_on=True):
         from s2h.models.settings import TrainingSettings
         from s2h.training.job import Job
         from s2h.training.trainer import Trainer

@@ -32,6 +32,17 @@ class Checkpoints:
         """A file that names the last whole checkpoint."""
         return self.folder / "last"
 
+    def claim(self, key: str) -> None:
+        """Remove checkpoints that another training left here, one of other data or settings; all processes call it."""
+        named = self.folder / "training"
+        if dist.get_rank() == 0 and not (named.exists() and named.read_text() == key):
+            if self._last.exists():
+                LOGGER.warning("the checkpoints in %s are of another training and are removed", self.folder)
+            self.remove()
+            with whole_file(named) as temporary:
+                temporary.write_text(key)
+        dist.barrier()
+
     def save(self, steps: Steps) -> None:
         """Write a checkpoint; it counts from the moment at which all processes have written their part."""
         tag = f"step-{len(steps):07d}"

@@ -11,6 +11,7 @@ import polars as pl
 from PIL import Image
 
 from s2h.errors import DataError
+from s2h.supervision.mixture import read_mixture
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -82,10 +83,7 @@ class Mixture:
     @classmethod
     def read(cls, path: str | Path) -> Mixture:
         """The mixture of a Parquet file; raises DataError where there is none, or it is empty."""
-        try:
-            frame = pl.read_parquet(path)
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise DataError(f"the mixture {path} cannot be read ({error}); delete it and run again.") from None
+        frame = read_mixture(path)
         if frame.height == 0:
             raise DataError(f"the mixture {path} is empty: raise the budget of the run.")
         return cls(frame)

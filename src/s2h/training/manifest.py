@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import platform
-import subprocess
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from s2h.provenance import code_digest
+from s2h.provenance.code import code_digest
+from s2h.provenance.fingerprints import contents_digest, take_fingerprint
+from s2h.provenance.job import commit, versions
 from s2h.training.checkpoints import Steps
 from s2h.training.inspection import Lengths
 from s2h.training.job import Job
@@ -67,7 +68,7 @@ def manifest(job: Job, outcome: Outcome) -> dict[str, Any]:
         "optimizer_from": str(job.optimizer_from) if job.optimizer_from else None,
         "commit": commit(),
         "code": code_digest("s2h.training.trainer"),
-        "versions": {name: version(name) for name in _PACKAGES} | {"python": platform.python_version()},
+        "versions": versions(_PACKAGES) | {"python": platform.python_version()},
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu",
         "processes": outcome.processes,
         "zero_stage": outcome.zero_stage,
@@ -87,12 +88,21 @@ def manifest(job: Job, outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def commit() -> str | None:
-    """The commit of the working tree, with ``+`` where files were changed since; None outside a checkout."""
-    try:
-        run = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--dirty=+"], capture_output=True, text=True, check=True
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return run.stdout.strip()
+def training_key(job: Job, processes: int) -> str:
+    """Digest of all that decides a training's steps: checkpoints belong to it.
+
+    DeepSpeed reads a checkpoint only in as many processes as wrote it.
+    """
+    decides_nothing = {"checkpoint_every", "loader_processes"}
+    told = [
+        contents_digest(take_fingerprint(job.mixture)),
+        contents_digest(take_fingerprint(job.base)),
+        str(job.base),
+        job.seed,
+        job.settings.model_dump(mode="json", exclude=decides_nothing),
+        job.processor,
+        list(job.frozen),
+        job.optimizer_from is not None,
+        processes,
+    ]
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

@@ -34,7 +34,7 @@ from s2h.training.engine import build_engine, memory_advice, read_config, whole_
 from s2h.training.inspection import inspect
 from s2h.training.job import Job
 from s2h.training.loader import MicroBatches, Plan, load_ahead
-from s2h.training.manifest import Outcome, manifest
+from s2h.training.manifest import Outcome, manifest, training_key
 from s2h.training.metrics import MetricsWriter, as_lines
 from s2h.training.schedule import rate
 
@@ -88,6 +88,7 @@ class Trainer:
         self.parameters = sum(getattr(p, "ds_numel", p.numel()) for p in parameters)
         self.checkpoints = Checkpoints(job.checkpoints, self.engine)
         self.checkpoints.check_disk(self.parameters)
+        self.checkpoints.claim(training_key(job, self.ranks) if self.rank == 0 else "")
         self.steps = self.checkpoints.resume()
         if job.optimizer_from and not self.steps:
             self.checkpoints.adopt(job.optimizer_from)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -105,7 +106,9 @@ def report_set(level: str, split: str, checks: Sequence[str], used: int, others:
         failures=wrong.height,
         kinds=dict(wrong.group_by("kind").len().sort("kind").iter_rows()),
         examples=examples,
-        damaged=[name for path in damaged for name in (facts[path]["shard"], path)],
+        damaged=[
+            name for path in damaged for name in (os.path.normpath(Path(path).parent / facts[path]["shard"]), path)
+        ],
         duplicates=found.height - found["content"].n_unique(),
         overlap=int(found["content"].is_in(others.implode()).sum()),
         bytes=sum(int(fact["bytes"]) for fact in facts.values()),

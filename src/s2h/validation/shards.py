@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -85,7 +86,9 @@ def check_shard(
     span: tuple[int, int],
     progress: Callable[[int], None],
 ) -> None:
-    """Check every record of a shard; write a row for each (``SCHEMA``), and the shard's path, size and SHA-256 digest.
+    """Check every record of a shard; write a row for each (``SCHEMA``).
+
+    The file also says where the shard lies from there, its size and its SHA-256 digest.
 
     Args:
         shard: the Parquet file.
@@ -109,7 +112,8 @@ def check_shard(
     if len(rows) != span[1] - span[0]:
         rows.append(("", 0, "record", f"the shard has {len(rows)} records, not {span[1] - span[0]}"))
     data = Path(shard).read_bytes()
-    facts = {"shard": str(shard), "bytes": str(len(data)), "sha256": hashlib.sha256(data).hexdigest()}
+    from_here = os.path.relpath(shard, Path(output).parent)
+    facts = {"shard": from_here, "bytes": str(len(data)), "sha256": hashlib.sha256(data).hexdigest()}
     with whole_file(output) as temporary:
         pl.DataFrame(rows, schema=SCHEMA, orient="row").write_parquet(temporary, metadata=facts)
     progress(span[1] - span[0])

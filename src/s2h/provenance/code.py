@@ -1,12 +1,14 @@
 """Code as an explicit input: a digest of the modules that a stage uses.
 
-Snakemake notices when a script changes, but not when a module that it imports does. A rule that makes data therefore
-carries this digest among its params: a change in one task's generator re-makes that task alone.
+Snakemake does not notice when a module changes that a script imports, and repeats a stage for a comment in the script.
+A rule that makes data therefore carries this digest among its params, in place of Snakemake's own: a change in one
+task's generator re-makes that task alone, and a comment nothing.
 """
 
 from __future__ import annotations
 
 import ast
+import copy
 import hashlib
 import importlib.util
 from functools import lru_cache
@@ -17,20 +19,23 @@ from s2h.errors import DataError
 _PACKAGE = "s2h"
 
 
-def code_digest(*modules: str) -> str:
+def code_digest(*modules: str, script: Path | None = None) -> str:
     """A digest of ``modules`` and of all modules of this package that they import, directly or not.
 
     Comments, docstrings and layout do not count: what they change is not what the code makes.
 
     Args:
         modules: dotted names, e.g. ``s2h.puzzles.shards``.
+        script: a file that counts too, without what it imports.
 
     Returns:
         16 hexadecimal digits.
     """
     digest = hashlib.sha256()
     for name in sorted(imported_modules(*modules)):
-        digest.update(f"{name}\n{_normal_source(name)}\n".encode())
+        digest.update(f"{name}\n{_normal_source(_path(name))}\n".encode())
+    if script:
+        digest.update(f"{script.name}\n{_normal_source(script)}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -55,13 +60,13 @@ def _path(name: str) -> Path:
 
 
 @lru_cache(maxsize=256)
-def _tree(name: str) -> ast.Module:
-    return ast.parse(_path(name).read_text(encoding="utf-8"))
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def _imports(name: str) -> set[str]:
     found = set()
-    for node in ast.walk(_tree(name)):
+    for node in ast.walk(_tree(_path(name))):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names if alias.name.split(".")[0] == _PACKAGE}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == _PACKAGE:
@@ -78,8 +83,8 @@ def _module_of(module: str, attribute: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _normal_source(name: str) -> str:
-    tree = _tree(name)
+def _normal_source(path: Path) -> str:
+    tree = copy.deepcopy(_tree(path))
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(
             node

@@ -1,6 +1,6 @@
 """Digests see what a stage imports, and nothing else."""
 
-from s2h.provenance import code_digest, imported_modules
+from s2h.provenance.code import code_digest, imported_modules
 from s2h.puzzles.registry import TASKS
 
 

@@ -1,0 +1,59 @@
+# What the jobs of a model are given, from the config's models.*.resources, the number of examples and the attempt.
+from s2h.models.resources import decoding_needs, training_needs
+
+
+def training(wildcards, attempt):
+    """What the training of a phase asks for."""
+    phase, tasks = mixture_phase(wildcards), len(members(wildcards))
+    return training_needs(
+        CONFIG.models[wildcards.model],
+        examples=examples_seen(phase, int(wildcards.budget), tasks),
+        attempt=attempt,
+    )
+
+
+def decoding(wildcards, attempt):
+    """What the decoding of a run's replies asks for; each puzzle is given as text and as an image."""
+    puzzles = sum(
+        sum(sets["puzzles"].values()) for sets in evaluation(wildcards).values()
+    )
+    return decoding_needs(
+        CONFIG.models[wildcards.model],
+        examples=puzzles * len(MODALITIES),
+        attempt=attempt,
+    )
+
+
+def cores(needs):
+    """As ``threads`` of a rule."""
+    return lambda wildcards: needs(wildcards, attempt=1).cpus
+
+
+def given(needs, name):
+    """One of them, as a resource of a rule."""
+    return lambda wildcards, attempt: getattr(needs(wildcards, attempt), name)
+
+
+def gres(needs):
+    """The GPUs of each node as SLURM calls them; empty for none."""
+
+    def asked(wildcards, attempt):
+        gpus = needs(wildcards, attempt).gpus
+        return f"gpu:{gpus}" if gpus else ""
+
+    return asked
+
+
+def on_several_nodes(needs, value):
+    """A resource that only a job on several nodes has: with it the SLURM plugin leaves the job's steps to the job."""
+
+    def asked(wildcards, attempt):
+        nodes = needs(wildcards, attempt).nodes
+        return value(nodes) if nodes > 1 else None
+
+    return asked
+
+
+def growing(amount):
+    """Memory in MB or time in minutes of a job that comes back with more each time it was killed for too little."""
+    return lambda wildcards, attempt: amount * attempt

@@ -1,0 +1,202 @@
+"""What every job of the workflow does around its work: inputs that are whole, one job a result, cache, record."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+from s2h.errors import DataError
+from s2h.files import remove_parts
+from s2h.logs import LOGGER, job_log
+from s2h.provenance.cache import Cache
+from s2h.provenance.code import code_digest
+from s2h.provenance.fingerprints import looks_unchanged, take_fingerprint
+from s2h.provenance.job import describe_job
+from s2h.provenance.records import Record, input_contents, read_record, record_path
+
+
+def run_job(
+    snakemake: Any,
+    main: Callable[[], None],
+    *,
+    cached: bool = False,
+    code: Sequence[str] = (),
+    apart: Collection[str] = (),
+) -> None:
+    """Do the work of a job, and leave a record of it; a user's error ends the job in one line.
+
+    Inputs are checked against their records first. Two jobs never make the same result at once: the second one, for
+    instance of a workflow that was started again while a job of the first still ran, waits, and takes what it finds.
+
+    Args:
+        snakemake: what Snakemake tells a script.
+        main: makes the outputs.
+        cached: whether the results may come from the cache that the config names, and go there.
+        code: modules that decide the outputs and that the params have no digest of.
+        apart: names of params that do not decide what the outputs hold.
+    """
+    with job_log(snakemake.log[0]):
+        job = _Job.of(snakemake, code=code, apart=apart)
+        with job.alone():
+            if job.is_done():
+                LOGGER.info("another job has made this meanwhile")
+                return
+            started, cache = datetime.now(UTC), job.cache if cached else None
+            found = cache.fetch(job.key, job.outputs) if cache else None
+            if not found:
+                main()
+            records = job.records(found, started)
+            job.write(records)
+            if cache and not found:
+                cache.store(job.key, job.outputs, records)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Job:
+    """A job as its record tells of it.
+
+    Attributes:
+        results: folder of everything that the workflow makes.
+        config: of the workflow.
+        outputs: paths.
+        record: what is known of it before it runs.
+    """
+
+    results: str
+    config: dict[str, Any]
+    outputs: list[str]
+    record: Record
+
+    @classmethod
+    def of(cls, snakemake: Any, *, code: Sequence[str], apart: Collection[str]) -> _Job:
+        config = dict(snakemake.config)
+        results = str(config.get("results", "results"))
+        inputs = {path: input_contents(path, results) for path in sorted({*map(str, snakemake.input)})}
+        params = _below_results({name: _plain(value) for name, value in snakemake.params.items()}, results)
+        waited = {*map(str, _listed(snakemake.input.get("validated", [])))}  # for, but nothing is read from them
+        wildcards = {name: str(value) for name, value in snakemake.wildcards.items()}
+        deciding = {
+            "rule": snakemake.rule,
+            "wildcards": wildcards,
+            "params": {name: value for name, value in params.items() if name not in apart},
+            "code": code_digest(*code) if code else "",
+            "inputs": [[_below_results(path, results), held] for path, held in inputs.items() if path not in waited],
+        }
+        key = hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
+        record = Record("", snakemake.rule, wildcards, params, key, inputs, files={}, job={})
+        return cls(results, config, [str(path) for path in snakemake.output], record)
+
+    @property
+    def key(self) -> str:
+        return self.record.key
+
+    @property
+    def cache(self) -> Cache | None:
+        folder = self.config.get("cache")
+        return Cache(folder) if folder else None
+
+    def _record_path(self, output: str) -> Path:
+        place = record_path(output, self.results)
+        if place is None:
+            raise DataError(f"the rule {self.record.rule} writes {output}, which is not below {self.results}.")
+        return place
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Wait until no other process makes these outputs, and keep others away."""
+        place = self._record_path(self.outputs[0])
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("a") as file:
+            _lock(file)
+            yield
+
+    def is_done(self) -> bool:
+        """Whether all outputs are there, made by a job like this one; clears away what is not whole."""
+        try:
+            records = [read_record(self._record_path(output)) for output in self.outputs]
+            done = all(
+                record.key == self.key and looks_unchanged(output, record.files)
+                for output, record in zip(self.outputs, records, strict=True)
+            )
+        except DataError:
+            done = False
+        if not done:
+            for output in self.outputs:
+                self._write_record(output, "")
+                remove_parts(output)
+        return done
+
+    def records(self, found: Sequence[Record] | None, started: datetime) -> list[Record]:
+        """The records of the outputs as they are now; ``found`` are those of the job that filled the cache."""
+        own = describe_job(self.config, started)
+        return [
+            dataclasses.replace(
+                self.record,
+                output=output,
+                files=take_fingerprint(output),
+                job=found[place].job if found else own,
+                fetched=str(self.cache.folder) if found and self.cache else "",
+            )
+            for place, output in enumerate(self.outputs)
+        ]
+
+    def write(self, records: Sequence[Record]) -> None:
+        """Write the records; from now on the outputs count as whole."""
+        for record in records:
+            if not record.files:
+                raise DataError(f"the job {record.rule} ended without having written {record.output}.")
+            self._write_record(record.output, record.to_json())
+
+    def _write_record(self, output: str, text: str) -> None:
+        """In place, so that the lock stays with the file: one that is cut short is no record."""
+        place = self._record_path(output)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with place.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def _lock(file: IO[str]) -> None:
+    """Lock a file until it is closed; on file systems without locks nobody waits for anybody."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        LOGGER.warning("another process is making this result; waiting for it")
+        print("[s2h] another process is making this result; waiting for it", flush=True)
+        fcntl.flock(file, fcntl.LOCK_EX)
+    except OSError:
+        return
+
+
+def _listed(value: Any) -> list[Any]:
+    """Named inputs: Snakemake gives a single one as it is."""
+    return [value] if isinstance(value, str) else list(value)
+
+
+def _plain(value: Any) -> Any:
+    """A param as JSON has it."""
+    if isinstance(value, dict):
+        return {str(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value if value is None or isinstance(value, (bool, int, float)) else str(value)
+
+
+def _below_results(value: Any, results: str) -> Any:
+    """Paths of results under one name, wherever they lie, so that two checkouts have the same keys."""
+    if isinstance(value, dict):
+        return {name: _below_results(each, results) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_below_results(each, results) for each in value]
+    if isinstance(value, str) and value.startswith(f"{results}/"):
+        return f"results{value[len(results) :]}"
+    return value

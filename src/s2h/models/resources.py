@@ -1,0 +1,95 @@
+"""What a training and a decoding ask a cluster for, from the model, the number of examples and the attempt.
+
+A starting point, generous rather than tight: what is killed by a limit comes back with more (``attempt``) and goes on
+from its checkpoint, and the profile may set any of it for all jobs of a rule.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from s2h.models.settings import ModelSettings
+
+# GPU seconds for an example and a billion parameters. The paper's trainings suggest 6 h on 8 H100 for 120,000 examples
+# with Qwen2.5-VL-7B (8.3 billion): 6 * 3600 * 8 / 120,000 / 8.3.
+_TRAINING_SECONDS = 0.174
+# Seconds of a GPU for a reply of an example and a billion parameters, decoded in batches: a guess on the safe side,
+# never measured on a GPU. The paper's evaluation takes 28 h one by one for about 4,000 examples with the same model.
+_DECODING_SECONDS = 0.5
+_FIXED_SECONDS = 0.02  # for each example, whatever the model: pictures, tokens; on two cores the whole tiny model
+_START_MINUTES = 15  # imports, loading weights, writing a model
+_SLACK = 1.5
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Needs:
+    """What a job asks for.
+
+    Attributes:
+        cpus: cores on each node.
+        gpus: GPUs on each node.
+        nodes: number of them.
+        mem_mb: memory of each node, MB.
+        runtime: minutes.
+    """
+
+    cpus: int
+    gpus: int
+    nodes: int
+    mem_mb: int
+    runtime: int
+
+
+def training_needs(model: ModelSettings, *, examples: int, attempt: int) -> Needs:
+    """What the training of one phase asks for.
+
+    Args:
+        model: what is trained.
+        examples: that the phase sees.
+        attempt: 1 for the first; a job that comes back gets as many times the time and memory.
+    """
+    needs = model.needs
+    seconds = examples * (_FIXED_SECONDS + needs.billions * _TRAINING_SECONDS / (max(needs.gpus, 1) * needs.nodes))
+    return Needs(
+        cpus=needs.cpus * max(needs.gpus, 1),
+        gpus=needs.gpus,
+        nodes=needs.nodes,
+        mem_mb=_memory(needs.billions, processes=max(needs.gpus, 2)) * attempt,
+        runtime=_minutes(seconds) * attempt,
+    )
+
+
+def decoding_needs(model: ModelSettings, *, examples: int, attempt: int) -> Needs:
+    """What the decoding of a model's replies asks for: one node, where GPUs share the examples."""
+    needs = model.needs
+    seconds = examples * (_FIXED_SECONDS + needs.billions * _DECODING_SECONDS / max(needs.decoding_gpus, 1))
+    return Needs(
+        cpus=needs.cpus * needs.decoding_gpus or 1,
+        gpus=needs.decoding_gpus,
+        nodes=1,
+        mem_mb=_memory(needs.billions, processes=max(needs.decoding_gpus, 1)) * attempt,
+        runtime=_minutes(seconds) * attempt,
+    )
+
+
+def process_count(*, gpus: int, threads: int) -> int:
+    """Processes of a node: one for each GPU that was asked for and is there, or else for each thread.
+
+    Args:
+        gpus: asked for; 0 trains on the CPU.
+        threads: of the job.
+    """
+    import torch
+
+    there = torch.cuda.device_count() if gpus else 0
+    return min(there, gpus) or (min(gpus, threads) if gpus else threads)
+
+
+def _memory(billions: float, *, processes: int) -> int:
+    """MB for processes that each load the weights in bf16 on their way to the GPU, beside torch itself."""
+    return 1000 + math.ceil(processes * (1500 + billions * 2500))
+
+
+def _minutes(seconds: float) -> int:
+    return _START_MINUTES + math.ceil(seconds * _SLACK / 60)

@@ -1,0 +1,113 @@
+"""Where a result comes from, and whether all results still are what their jobs wrote."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+from s2h.errors import DataError
+from s2h.provenance.records import Record, all_records, damage, read_record, record_path
+
+_SHOWN = 3  # inputs of one kind that are followed; the others are counted
+
+
+def lineage(path: str | Path, results: str | Path) -> Iterator[str]:
+    """Lines that say how a result came to be, and below it the same for what it was made from.
+
+    Args:
+        path: the result.
+        results: folder of everything that the workflow makes.
+
+    Raises:
+        DataError: there is no record of it.
+    """
+    place = record_path(path, results)
+    if place is None or not place.exists():
+        raise DataError(f"there is no record of {path}: give a result below {results} that the workflow has made.")
+    yield from _tree(read_record(place), results, indent=0, seen=set())
+
+
+def _versions(record: Record) -> str:
+    told = [f"{name} {version}" for name, version in record.job["versions"].items()]
+    return f"Python {record.job['python']}, {', '.join(told)}"
+
+
+def _tree(record: Record, results: str | Path, *, indent: int, seen: set[str]) -> Iterator[str]:
+    margin = "    " * indent
+    if record.output in seen:
+        yield f"{margin}{record.output}  (above)"
+        return
+    seen.add(record.output)
+    yield f"{margin}{record.output}"
+    yield from (f"{margin}  {line}" for line in _story(record))
+    if (versions := _versions(record)) not in seen:  # once for all that were made with the same
+        seen.add(versions)
+        yield f"{margin}  {versions}"
+    by_rule: dict[str, list[Record]] = {}
+    for path in record.inputs:
+        place = record_path(path, results)
+        if place is None or not place.exists():
+            yield f"{margin}    {path}  (from outside, contents {record.inputs[path][:16]})"
+        else:
+            known = read_record(place)
+            by_rule.setdefault(known.rule, []).append(known)
+    for rule, records in by_rule.items():
+        for each in records[:_SHOWN]:
+            yield from _tree(each, results, indent=indent + 1, seen=seen)
+        if len(records) > _SHOWN:
+            yield f"{margin}    ... and {len(records) - _SHOWN} more of {rule}"
+
+
+def _story(record: Record) -> Iterator[str]:
+    job = record.job
+    where = f"{job['user']}@{job['host']}" + (f", SLURM job {job['slurm_job']}" if job["slurm_job"] else "")
+    fetched = f"; taken from the cache {record.fetched}" if record.fetched else ""
+    yield f"{record.rule}, {job['started']}, {job['seconds']} s, {where}{fetched}"
+    code = f", code {record.params['code']}" if "code" in record.params else ""
+    yield f"commit {job['commit'] or 'unknown'}{code}, config {job['config']}, key {record.key[:16]}"
+    size = sum(mark.bytes for mark in record.files.values())
+    yield f"{len(record.files)} file{'s' * (len(record.files) > 1)}, {size:,} bytes, contents {record.contents[:16]}"
+
+
+@dataclasses.dataclass(slots=True)
+class Verdict:
+    """What was found when all results were read again.
+
+    Attributes:
+        whole: number of results that hold what their jobs wrote.
+        gone: results that are no longer there.
+        damaged: for each result that holds something else, what is wrong.
+        stale: results that were made from an input that has been made again since, and holds something else now.
+    """
+
+    whole: int = 0
+    gone: list[str] = dataclasses.field(default_factory=list)
+    damaged: dict[str, str] = dataclasses.field(default_factory=dict)
+    stale: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+def verify(results: str | Path) -> Verdict:
+    """Read every result below a folder and compare it with its record, and the records with each other."""
+    verdict, contents, records = Verdict(), {}, []
+    for place in all_records(results):
+        output = str(Path(results) / place.relative_to(Path(results) / "provenance").with_suffix(""))
+        try:
+            record = read_record(place)
+        except DataError as error:
+            if Path(output).exists():
+                verdict.damaged[output] = f"it was never finished: {error}"
+            continue
+        records.append(record)
+        contents[record.output] = record.contents
+        if not Path(output).exists():
+            verdict.gone.append(output)
+        elif found := damage(output, record.files):
+            verdict.damaged[output] = found
+        else:
+            verdict.whole += 1
+    for record in records:
+        for path, held in record.inputs.items():
+            if contents.get(path, held) != held:
+                verdict.stale[record.output] = path
+    return verdict

@@ -1,0 +1,109 @@
+"""Start the processes of a training, on one node or on all nodes of a SLURM job, and wait for them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from s2h.errors import TrainingError
+from s2h.models.resources import process_count
+
+_TOLD = re.compile(r"^(\[s2h\]|s2h:)")
+"""Lines that a person wants to see: progress, and what went wrong."""
+_TAIL = 30  # lines of the output that are shown where the training could not say itself what was wrong
+
+
+def launch(
+    options: Mapping[str, object], more: Sequence[str], *, log: Path, threads: int, gpus: int, nodes: int
+) -> None:
+    """Run ``s2h.training`` and wait for its end.
+
+    All that the processes print goes to ``log`` with ``.output`` added, and what a person wants to see to the terminal.
+
+    Args:
+        options: of its command line, without their dashes.
+        more: further words of it.
+        log: log file of the job.
+        threads: of the job, on each node.
+        gpus: see ``process_count``.
+        nodes: that train together.
+
+    Raises:
+        TrainingError: it failed; the message is empty where the training has said itself what was wrong.
+    """
+    processes = process_count(gpus=gpus, threads=threads)
+    arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
+    command = _command([*arguments, *more], processes=processes, nodes=nodes, threads=threads)
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "PYTHONUNBUFFERED": "1"}
+    if gpus == 0:
+        environment["CUDA_VISIBLE_DEVICES"] = ""
+    output = log.with_name(f"{log.name}.output")
+    lines: list[str] = []
+    told = False
+    with output.open("w", encoding="utf-8") as written, _start(command, environment) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            written.write(line)
+            lines = [*lines[1 - _TAIL :], line]
+            if _TOLD.match(line):
+                told |= line.startswith("s2h:")
+                print(line, end="", file=sys.stderr, flush=True)
+    if process.returncode:
+        raise TrainingError("" if told else f"the training ended with code {process.returncode}:\n{''.join(lines)}")
+
+
+def _command(arguments: Sequence[str], *, processes: int, nodes: int, threads: int) -> list[str]:
+    torchrun = [sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={processes}"]
+    training = ["-m", "s2h.training", *arguments]
+    if nodes == 1:
+        return [*torchrun, "--standalone", *training]
+    job = os.environ.get("SLURM_JOB_ID")
+    if job is None:
+        raise TrainingError(
+            f"a training on {nodes} nodes (models.*.resources.nodes) needs SLURM: snakemake --profile slurm; here, "
+            "set nodes to 1."
+        )
+    meeting = [f"--nnodes={nodes}", "--rdzv_backend=c10d", f"--rdzv_id={job}", f"--rdzv_endpoint={_first_host(job)}"]
+    step = ["srun", f"--nodes={nodes}", f"--ntasks={nodes}", "--ntasks-per-node=1", f"--cpus-per-task={threads}"]
+    return [*step, "--kill-on-bad-exit=1", *torchrun, *meeting, *training]
+
+
+def _first_host(job: str) -> str:
+    """Where the processes meet: the first node of the job, at a port that its number decides."""
+    asked = subprocess.run(["squeue", "-h", "-j", job, "-o", "%B"], capture_output=True, text=True, check=False)
+    host = asked.stdout.strip()
+    if not host:
+        raise TrainingError(f"SLURM does not say on which node its job {job} runs: {asked.stderr.strip()}")
+    return f"{host}:{20_000 + int(job) % 10_000}"
+
+
+def _start(command: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[str]:
+    try:
+        return subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            preexec_fn=end_with_parent,
+        )
+    except OSError as error:
+        raise TrainingError(f"{command[0]} cannot be started: {error}") from None
+
+
+def end_with_parent() -> None:
+    """Let the kernel end this process when its parent dies, even by kill -9 (Linux; elsewhere nothing happens).
+
+    Otherwise an orphan would train on and write over the run that takes its place.
+    """
+    if sys.platform == "linux":
+        set_parent_death_signal = 1  # PR_SET_PDEATHSIG in linux/prctl.h
+        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)

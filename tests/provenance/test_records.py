@@ -1,0 +1,280 @@
+"""Records, checks of inputs, the cache and the lineage, around jobs that are real processes' work on small files."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s2h.errors import DataError
+from s2h.files import whole_file, whole_folder
+from s2h.jobs import run_job
+from s2h.provenance.fingerprints import contents_digest, take_fingerprint
+from s2h.provenance.lineage import lineage, verify
+from s2h.provenance.records import input_contents, read_record
+from tests.shipped import ROOT
+
+
+class Named(list[str]):
+    """As Snakemake hands inputs and outputs to a script; params and wildcards are dicts here."""
+
+    def get(self, name: str, default: Any) -> Any:
+        return getattr(self, name, default)
+
+
+def job(study: Path, rule: str, output: str, inputs: list[str] = [], **changes: Any) -> Any:  # noqa: B006
+    values: dict[str, Any] = {
+        "rule": rule,
+        "wildcards": {"seed": "0"},
+        "params": {"size": 3, "title": "a title"},
+        "input": Named(str(study / path) for path in inputs),
+        "output": Named([str(study / output)]),
+        "log": [str(study / f"logs/{rule}.log")],
+        "config": {"results": str(study)},
+    }
+    return SimpleNamespace(**values | changes)
+
+
+def copies(snakemake: Any, text: str = "made") -> Callable[[], None]:
+    """A job that writes what its inputs hold, and a text."""
+
+    def main() -> None:
+        with whole_file(snakemake.output[0]) as temporary:
+            temporary.write_text("".join(Path(path).read_text() for path in snakemake.input) + text)
+
+    return main
+
+
+def never() -> None:
+    raise AssertionError("the job ran, although its result was there")
+
+
+def made(study: Path) -> Path:
+    """Two results, the second from the first."""
+    first, second = job(study, "first", "a.txt"), job(study, "second", "tables/b.txt", ["a.txt"])
+    run_job(first, copies(first), cached=True)
+    run_job(second, copies(second), cached=True)
+    return study
+
+
+def test_a_result_tells_where_it_comes_from(tmp_path: Path) -> None:
+    lines = list(lineage(made(tmp_path) / "tables/b.txt", tmp_path))
+    assert lines[0] == f"{tmp_path}/tables/b.txt"
+    assert lines[1].startswith("  second, ")
+    assert any(line.strip() == f"{tmp_path}/a.txt" for line in lines)
+    record = read_record(tmp_path / "provenance/tables/b.txt.json")
+    assert record.inputs == {str(tmp_path / "a.txt"): contents_digest(take_fingerprint(tmp_path / "a.txt"))}
+    assert {"commit", "host", "slurm_job", "config", "versions"} <= set(record.job)
+
+
+def test_the_command_prints_the_lineage_and_verifies(tmp_path: Path) -> None:
+    made(tmp_path)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+
+    def command(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "s2h.provenance", "--results", str(tmp_path), *words]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    assert "first, " in command(f"{tmp_path}/tables/b.txt").stdout
+    assert command("--verify").returncode == 0
+    (tmp_path / "a.txt").write_text("torn")
+    wrong = command("--verify")
+    assert wrong.returncode == 1
+    assert f"damaged: {tmp_path}/a.txt" in wrong.stdout
+    unknown = command("nothing.csv")
+    assert unknown.returncode == 1
+    assert unknown.stderr.startswith("s2h: there is no record of nothing.csv")
+
+
+@pytest.mark.parametrize("harm", ["cut", "emptied", "flipped", "replaced by a folder"])
+def test_a_torn_input_is_named_and_never_used(tmp_path: Path, harm: str, capsys: pytest.CaptureFixture[str]) -> None:
+    torn = made(tmp_path) / "a.txt"
+    whole = torn.read_bytes()
+    if harm == "replaced by a folder":
+        torn.unlink()
+        torn.mkdir()
+    else:
+        torn.write_bytes({"cut": whole[:-1], "emptied": b"", "flipped": b"M" + whole[1:]}[harm])
+    again = job(tmp_path, "second", "tables/b.txt", ["a.txt"])
+    with pytest.raises(SystemExit):
+        run_job(again, never)
+    told = capsys.readouterr().err
+    assert told.startswith(f"s2h: {torn} is not what first wrote: ")
+    assert f"rm -r {torn}\n" in told
+    assert "Traceback" not in told + Path(again.log[0]).read_text()
+    assert verify(tmp_path).damaged.keys() == {str(torn)}
+
+
+def test_a_touched_or_copied_input_is_read_and_believed(tmp_path: Path) -> None:
+    path = made(tmp_path) / "a.txt"
+    os.utime(path, (1, 1))
+    assert input_contents(path, tmp_path) == read_record(tmp_path / "provenance/a.txt.json").contents
+
+
+def test_an_input_whose_job_never_ended_is_refused(tmp_path: Path) -> None:
+    made(tmp_path)
+    (tmp_path / "provenance/a.txt.json").write_text("")
+    with pytest.raises(DataError, match=r"a\.txt was never finished"):
+        input_contents(tmp_path / "a.txt", tmp_path)
+    assert verify(tmp_path).damaged.keys() == {str(tmp_path / "a.txt")}
+
+
+def test_a_failed_job_leaves_no_record_and_no_part(tmp_path: Path) -> None:
+    broken = job(tmp_path, "first", "a.txt")
+
+    def main() -> None:
+        with whole_file(broken.output[0]) as temporary:
+            temporary.write_text("half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_job(broken, main)
+    assert (tmp_path / "provenance/a.txt.json").read_text() == ""
+    assert not (tmp_path / "a.txt").exists()
+    assert not list(tmp_path.glob(".*.part"))
+
+
+def test_a_job_that_writes_nothing_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run_job(job(tmp_path, "first", "a.txt"), lambda: None)
+    assert "ended without having written" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_said_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    full = job(tmp_path, "first", "a.txt")
+
+    def main() -> None:
+        Path("/dev/full").write_text("more than there is room for")
+
+    with pytest.raises(SystemExit):
+        run_job(full, main)
+    assert "s2h: the disk is full" in capsys.readouterr().err
+
+
+def test_the_second_of_two_jobs_waits_and_takes_what_the_first_made(tmp_path: Path) -> None:
+    """As after kill -9 of a workflow whose job goes on while a new workflow starts the same job."""
+    code = (
+        "import sys, time; sys.path.insert(0, '.')\n"
+        "from pathlib import Path\n"
+        "from s2h.jobs import run_job\n"
+        "from tests.provenance.test_records import copies, job\n"
+        f"snakemake = job(Path({str(tmp_path)!r}), 'first', 'a.txt')\n"
+        f"main = lambda: (Path({str(tmp_path / 'begun')!r}).touch(), time.sleep(1.5), copies(snakemake)())\n"
+        "run_job(snakemake, main)\n"
+    )
+    first = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+    while not (tmp_path / "begun").exists():
+        assert first.poll() is None
+        time.sleep(0.02)
+    run_job(job(tmp_path, "first", "a.txt"), never)
+    assert first.wait() == 0
+    assert (tmp_path / "a.txt").read_text() == "made"
+
+
+def elsewhere(study: Path, cache: Path) -> dict[str, Any]:
+    return {"config": {"results": str(study), "cache": str(cache)}}
+
+
+def test_another_checkout_takes_results_from_the_cache_whatever_its_folder_is_called(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    for study in (tmp_path / "one", tmp_path / "two"):
+        first = job(study, "first", "a.txt", **elsewhere(study, cache), params={"place": f"{study}/x", "size": 3})
+        run_job(first, copies(first) if study.name == "one" else never, cached=True)
+        second = job(study, "second", "b.txt", ["a.txt"], **elsewhere(study, cache))
+        run_job(second, copies(second) if study.name == "one" else never, cached=True)
+    one, two = (read_record(tmp_path / study / "provenance/b.txt.json") for study in ("one", "two"))
+    assert (one.fetched, two.fetched) == ("", str(cache))
+    assert one.job == two.job
+    assert (tmp_path / "two/b.txt").read_text() == (tmp_path / "one/b.txt").read_text()
+    assert verify(tmp_path / "two").whole == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"params": {"size": 4, "title": "a title"}}, {"wildcards": {"seed": "1"}}],
+)
+def test_what_decides_a_result_is_in_its_key(tmp_path: Path, change: Mapping[str, Any]) -> None:
+    cache = tmp_path / "cache"
+    one = job(tmp_path / "one", "first", "a.txt", **elsewhere(tmp_path / "one", cache))
+    run_job(one, copies(one), cached=True, apart=["title"])
+    changed = job(tmp_path / "two", "first", "a.txt", **elsewhere(tmp_path / "two", cache) | dict(change))
+    run_job(changed, copies(changed, "anew"), cached=True, apart=["title"])
+    assert (tmp_path / "two/a.txt").read_text() == "anew"
+
+
+def test_code_and_the_contents_of_inputs_are_in_the_key_and_titles_are_not(tmp_path: Path) -> None:
+    def key(name: str, text: str, **options: Any) -> str:
+        study = tmp_path / name
+        first = job(study, "first", "a.txt")
+        run_job(first, copies(first, text))
+        second = job(study, "second", "b.txt", ["a.txt"], params={"title": name})
+        run_job(second, copies(second), apart=["title"], **options)
+        return read_record(study / "provenance/b.txt.json").key
+
+    same = key("one", "text")
+    assert key("two", "text") == same
+    assert key("three", "other text") != same
+    assert key("four", "text", code=["s2h.seeding"]) != same
+
+
+def test_a_damaged_entry_of_the_cache_is_thrown_away(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    one = job(tmp_path / "one", "first", "a.txt", **elsewhere(tmp_path / "one", cache))
+    run_job(one, copies(one), cached=True)
+    next(cache.rglob("0")).write_text("torn")
+    two = job(tmp_path / "two", "first", "a.txt", **elsewhere(tmp_path / "two", cache))
+    run_job(two, copies(two), cached=True)
+    assert (tmp_path / "two/a.txt").read_text() == "made"
+    three = job(tmp_path / "three", "first", "a.txt", **elsewhere(tmp_path / "three", cache))
+    run_job(three, never, cached=True)
+
+
+def test_folders_are_cached_whole(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+
+    def main() -> None:
+        with whole_folder(one.output[0]) as folder:
+            (folder / "deep").mkdir()
+            (folder / "deep/weights").write_bytes(bytes(range(256)) * 1000)
+            (folder / "manifest.json").write_text(str(time.time()))
+
+    one = job(tmp_path / "one", "train", "model", **elsewhere(tmp_path / "one", cache))
+    run_job(one, main, cached=True)
+    two = job(tmp_path / "two", "train", "model", **elsewhere(tmp_path / "two", cache))
+    run_job(two, never, cached=True)
+    assert take_fingerprint(tmp_path / "two/model").keys() == {"deep/weights", "manifest.json"}
+    assert (tmp_path / "two/model/deep/weights").read_bytes() == bytes(range(256)) * 1000
+
+
+def test_a_cache_that_cannot_be_written_costs_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    one = job(tmp_path / "one", "first", "a.txt", **elsewhere(tmp_path / "one", tmp_path / "file"))
+    run_job(one, copies(one), cached=True)
+    assert (tmp_path / "one/a.txt").read_text() == "made"
+    assert "not kept in the cache" in Path(one.log[0]).read_text()
+
+
+@given(st.dictionaries(st.sampled_from("abcdef"), st.binary(max_size=20), min_size=1), st.data())
+def test_contents_differ_when_any_byte_or_name_does(files: dict[str, bytes], data: st.DataObject) -> None:
+    import tempfile
+
+    def digest(files: Mapping[str, bytes]) -> str:
+        with tempfile.TemporaryDirectory() as folder:
+            for name, held in files.items():
+                (Path(folder) / name).write_bytes(held)
+            return contents_digest(take_fingerprint(folder))
+
+    name = data.draw(st.sampled_from(sorted(files)))
+    other = files | {name: files[name] + b"x"}
+    renamed = {("g" if each == name else each): held for each, held in files.items()}
+    assert digest(files) == digest(dict(reversed(files.items())))
+    assert len({digest(files), digest(other), digest(renamed)}) == 3
