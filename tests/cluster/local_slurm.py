@@ -19,11 +19,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "sinfo")
 NODES, PROCESSORS, GPUS, MEMORY_MB = 2, 64, 8, 500_000
 _PORT = 17_000
 # The plugin's job step drops every SLURM_* variable: clients must find the configuration where they look by default.
 _LINK = Path("/etc/slurm/slurm.conf")
+_HOSTS = Path("/etc/hosts")
+_MARK = "  # s2h's local SLURM"
 
 
 def missing() -> str:
@@ -80,6 +84,33 @@ def start_node(folder: Path, number: int) -> None:
     _daemon(folder, "slurmd", "-D", "-N", f"node{number}", name=f"node{number}")
 
 
+def kill_node(folder: Path, number: int) -> None:
+    """Let a node die: its daemon and all that runs on it, by kill -9."""
+    pid = folder / f"pids/node{number}"
+    daemon = psutil.Process(int(pid.read_text()))
+    spool = str(folder / f"spool/node{number}")
+    steps = [p for p in psutil.process_iter(["name"]) if p.info["name"] == "slurmstepd" and spool in _open_files(p)]
+    doomed = [daemon, *steps, *(child for step in steps for child in step.children(recursive=True))]
+    for process in doomed:
+        _kill(process.pid, signal.SIGKILL)
+    pid.unlink()
+
+
+def _open_files(process: psutil.Process) -> str:
+    try:
+        return " ".join([*process.environ().values(), *process.cmdline()])
+    except psutil.Error:
+        return ""
+
+
+def finished_jobs(folder: Path) -> dict[str, dict[str, str]]:
+    """What SLURM wrote of each job that has ended, by its number: JobState, ProcCnt, NodeCnt, TimeLimit, Tres, ..."""
+    path = folder / "jobs.txt"
+    lines = path.read_text().splitlines() if path.exists() else []
+    jobs = [dict(word.partition("=")[::2] for word in line.split() if "=" in word) for line in lines]
+    return {job["JobId"]: job for job in jobs}
+
+
 def stop(folder: Path) -> None:
     """Stop what ``start`` started, and nothing else."""
     running = {path: int(path.read_text()) for path in sorted((folder / "pids").glob("*"))}
@@ -91,6 +122,7 @@ def stop(folder: Path) -> None:
         path.unlink()
     if _LINK.is_symlink() and _LINK.resolve() == (folder / "slurm.conf").resolve():
         _LINK.unlink()
+        _HOSTS.write_text(_other_hosts())
 
 
 def _configure(folder: Path) -> None:
@@ -107,6 +139,13 @@ def _configure(folder: Path) -> None:
     (folder / "slurm.conf").write_text(_configuration(folder))
     _LINK.parent.mkdir(exist_ok=True)
     _LINK.symlink_to(folder / "slurm.conf")
+    names = [f"127.0.0.1 node{number}{_MARK}\n" for number in range(1, NODES + 1)]
+    _HOSTS.write_text(_other_hosts() + "".join(names))  # processes on several nodes meet at a node's name
+
+
+def _other_hosts() -> str:
+    """What stands in /etc/hosts without us."""
+    return "".join(line for line in _HOSTS.read_text().splitlines(keepends=True) if _MARK not in line)
 
 
 def _configuration(folder: Path) -> str:
@@ -138,6 +177,8 @@ def _configuration(folder: Path) -> str:
         "SchedulerType": "sched/backfill",
         "SchedulerParameters": "sched_interval=2,bf_interval=2,batch_sched_delay=0",
         "AccountingStorageType": "accounting_storage/none",
+        "JobCompType": "jobcomp/filetxt",
+        "JobCompLoc": f"{folder}/jobs.txt",
         "MinJobAge": 300,
         "SlurmdTimeout": 15,
         "ReturnToService": 2,

@@ -192,6 +192,9 @@ def test_nothing_trains_on_a_set_that_failed(study: Path) -> None:
     frame.with_columns(answer=pl.when(pl.col("index") == 7).then(pl.lit("up up")).otherwise("answer")).write_parquet(
         shard
     )
+    edited = snakemake(study, "results/tables/summary.csv")
+    assert f"{shard.relative_to(study)} is not what make_puzzles wrote" in edited.stderr
+    (study / "results/provenance/puzzles/grid_navigation/SIMPLE/train/shard-00000.parquet.json").unlink()
     run = snakemake(study, "results/tables/summary.csv")
     assert run.returncode != 0
     assert "grid_navigation-SIMPLE-train-0000007: answer" in run.stderr

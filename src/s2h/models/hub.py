@@ -7,7 +7,6 @@ import os
 import shutil
 from pathlib import Path
 
-import httpx
 from huggingface_hub import HfApi, snapshot_download
 
 from s2h.errors import ModelError
@@ -29,8 +28,8 @@ def fetch_model(source: PretrainedSettings, folder: Path) -> None:
     try:
         commit = str(HfApi().model_info(source.name, revision=source.revision).sha)
         snapshot_download(source.name, revision=commit, local_dir=part, allow_patterns=_KEPT)
-    except (OSError, httpx.HTTPError, ValueError) as error:
-        raise _unreachable(source, folder, error) from None
+    except Exception as error:  # the hub's client raises errors of several libraries
+        raise _unreachable(source, folder, error) from error
     shutil.rmtree(part / ".cache", ignore_errors=True)
     story = {"name": source.name, "revision": source.revision, "commit": commit}
     (part / "fetched.json").write_text(json.dumps(story, indent=1) + "\n")

@@ -8,7 +8,6 @@ task's generator re-makes that task alone, and a comment nothing.
 from __future__ import annotations
 
 import ast
-import copy
 import hashlib
 import importlib.util
 from functools import lru_cache
@@ -19,6 +18,7 @@ from s2h.errors import DataError
 _PACKAGE = "s2h"
 
 
+@lru_cache(maxsize=1024)  # a plan asks for each many times
 def code_digest(*modules: str, script: Path | None = None) -> str:
     """A digest of ``modules`` and of all modules of this package that they import, directly or not.
 
@@ -33,9 +33,9 @@ def code_digest(*modules: str, script: Path | None = None) -> str:
     """
     digest = hashlib.sha256()
     for name in sorted(imported_modules(*modules)):
-        digest.update(f"{name}\n{_normal_source(_path(name))}\n".encode())
+        digest.update(f"{name}\n{_read(_path(name))[0]}\n".encode())
     if script:
-        digest.update(f"{script.name}\n{_normal_source(script)}\n".encode())
+        digest.update(f"{script.name}\n{_read(script)[0]}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -47,7 +47,7 @@ def imported_modules(*modules: str) -> set[str]:
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            waiting.extend(_imports(name))
+            waiting.extend(_read(_path(name))[1])
     return found
 
 
@@ -60,34 +60,25 @@ def _path(name: str) -> Path:
 
 
 @lru_cache(maxsize=256)
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"))
-
-
-def _imports(name: str) -> set[str]:
-    found = set()
-    for node in ast.walk(_tree(_path(name))):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names if alias.name.split(".")[0] == _PACKAGE}
+def _read(path: Path) -> tuple[str, frozenset[str]]:
+    """What a file does, as text without comments, docstrings and layout; and what it imports of this package."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    imports = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            if ast.get_docstring(node, clean=False):
+                node.body = node.body[1:] or [ast.Pass()]
+        elif isinstance(node, ast.Import):
+            imports |= {alias.name for alias in node.names if alias.name.split(".")[0] == _PACKAGE}
         elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == _PACKAGE:
-            found |= {_module_of(str(node.module), alias.name) for alias in node.names}
-    return found - {_PACKAGE}
+            imports |= {_module_of(str(node.module), alias.name) for alias in node.names}
+    return ast.unparse(tree), frozenset(imports - {_PACKAGE})
 
 
+@lru_cache(maxsize=1024)
 def _module_of(module: str, attribute: str) -> str:
     """``from module import attribute`` imports a module of that name where there is one, else ``module``."""
     inner = f"{module}.{attribute}"
     package = importlib.util.find_spec(module)
     is_package = package is not None and package.submodule_search_locations is not None
     return inner if is_package and importlib.util.find_spec(inner) is not None else module
-
-
-@lru_cache(maxsize=256)
-def _normal_source(path: Path) -> str:
-    tree = copy.deepcopy(_tree(path))
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and ast.get_docstring(
-            node
-        ):
-            node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)

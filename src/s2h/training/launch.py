@@ -40,7 +40,12 @@ def launch(
     processes = process_count(gpus=gpus, threads=threads)
     arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     command = _command([*arguments, *more], processes=processes, nodes=nodes, threads=threads)
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "PYTHONUNBUFFERED": "1"}
+    environment = os.environ | {
+        "PYTHONPATH": _with_this_code(),
+        "OMP_NUM_THREADS": "1",
+        "OMP_WAIT_POLICY": "passive",
+        "PYTHONUNBUFFERED": "1",
+    }
     if gpus == 0:
         environment["CUDA_VISIBLE_DEVICES"] = ""
     output = log.with_name(f"{log.name}.output")
@@ -81,6 +86,11 @@ def _first_host(job: str) -> str:
     if not host:
         raise TrainingError(f"SLURM does not say on which node its job {job} runs: {asked.stderr.strip()}")
     return f"{host}:{20_000 + int(job) % 10_000}"
+
+
+def _with_this_code() -> str:
+    """PYTHONPATH with the folder of this package first: Snakemake takes it out of jobs in a conda environment."""
+    return os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 def _start(command: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[str]:
