@@ -146,13 +146,16 @@ def missing_reports(shards):
     """Reports that must be made before a job may use shards (a list for each task): nothing runs on a set that failed.
 
     A report that is there and good of them is no input of the job. As a plain input it would repeat the job whenever it
-    is made again; as an ancient one it would hide from Snakemake other reasons to run the job (its issue 4166).
+    is made again; as an ancient one it would hide from Snakemake other reasons to run the job (its issue 4166). The
+    checks are asked for too: where one is gone, Snakemake would take an old report as it is.
     """
     missing = []
     for task, paths in shards.items():
         file = f"{RESULTS}/validation/{task}.json"
         if not is_validated(file, made_by(SimpleNamespace(task=task)), paths):
+            made = f"{RESULTS}/puzzles/"
             missing.append(file)
+            missing += [f"{RESULTS}/checks/{path.removeprefix(made)}" for path in paths]
     return missing
 
 

@@ -25,7 +25,7 @@ rule decode_replies:
     params:
         model=final_model,
         settings=lambda wildcards: CONFIG.models[wildcards.model].model_dump(
-            mode="json", exclude={"training"}
+            mode="json", exclude={"training", "resources"}
         ),
         trained=is_trained,
         evaluation=evaluation,

@@ -87,28 +87,25 @@ def start_node(folder: Path, number: int) -> None:
 def kill_node(folder: Path, number: int) -> None:
     """Let a node die: its daemon and all that runs on it, by kill -9."""
     pid = folder / f"pids/node{number}"
-    daemon = psutil.Process(int(pid.read_text()))
-    spool = str(folder / f"spool/node{number}")
-    steps = [p for p in psutil.process_iter(["name"]) if p.info["name"] == "slurmstepd" and spool in _open_files(p)]
-    doomed = [daemon, *steps, *(child for step in steps for child in step.children(recursive=True))]
-    for process in doomed:
-        _kill(process.pid, signal.SIGKILL)
+    here = [process for process in psutil.process_iter() if _node(process) == f"node{number}"]
+    steps = [p for process in here for p in process.parents() if p.name() == "slurmstepd"]
+    for doomed in {int(pid.read_text()), *(process.pid for process in [*here, *steps])}:
+        _kill(doomed, signal.SIGKILL)
     pid.unlink()
 
 
-def _open_files(process: psutil.Process) -> str:
+def _node(process: psutil.Process) -> str:
+    """The node on which a process of a job runs; empty for others."""
     try:
-        return " ".join([*process.environ().values(), *process.cmdline()])
+        return process.environ().get("SLURMD_NODENAME", "")
     except psutil.Error:
         return ""
 
 
-def finished_jobs(folder: Path) -> dict[str, dict[str, str]]:
-    """What SLURM wrote of each job that has ended, by its number: JobState, ProcCnt, NodeCnt, TimeLimit, Tres, ..."""
-    path = folder / "jobs.txt"
-    lines = path.read_text().splitlines() if path.exists() else []
-    jobs = [dict(word.partition("=")[::2] for word in line.split() if "=" in word) for line in lines]
-    return {job["JobId"]: job for job in jobs}
+def describe_job(number: str) -> dict[str, str]:
+    """What SLURM knows of a job: JobState, NumNodes, NumCPUs, MinMemoryNode, TimeLimit, TresPerNode (GPUs), ..."""
+    shown = subprocess.run(["scontrol", "-o", "show", "job", number], capture_output=True, text=True, check=True)
+    return dict(word.partition("=")[::2] for word in shown.stdout.split() if "=" in word)
 
 
 def stop(folder: Path) -> None:
@@ -177,9 +174,7 @@ def _configuration(folder: Path) -> str:
         "SchedulerType": "sched/backfill",
         "SchedulerParameters": "sched_interval=2,bf_interval=2,batch_sched_delay=0",
         "AccountingStorageType": "accounting_storage/none",
-        "JobCompType": "jobcomp/filetxt",
-        "JobCompLoc": f"{folder}/jobs.txt",
-        "MinJobAge": 300,
+        "MinJobAge": 7200,
         "SlurmdTimeout": 15,
         "ReturnToService": 2,
         "KillWait": 5,

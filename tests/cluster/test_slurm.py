@@ -1,25 +1,36 @@
 """``snakemake --profile slurm`` on a real SLURM: ``python -m pytest -m cluster tests/cluster``.
 
-Not part of the usual tests: it needs root, and SLURM's daemons (Debian: slurmctld slurmd slurm-client munge).
+Not part of the usual tests: it needs root, and SLURM's daemons (Debian: slurmctld slurmd slurm-client munge). About
+twelve minutes on two cores.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import polars as pl
 import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
 
-from tests.cluster.local_slurm import GPUS, NODES, local_slurm, missing
-from tests.shipped import ROOT
+from tests.cluster.local_slurm import GPUS, NODES, describe_job, kill_node, local_slurm, missing, start_node
+from tests.shipped import ROOT, config_values, merge
 
 pytestmark = [pytest.mark.cluster, pytest.mark.skipif(bool(missing()), reason=missing())]
 COPIED = ("Snakefile", "rules", "workflow", "config", "profiles", "slurm", "envs", "src", "pyproject.toml")
+PROFILE = ["--profile", "slurm", "--latency-wait", "5"]
 WITHOUT_ACCOUNTING = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "6"]
 SETS = [f"results/puzzles/visual_analogy/{level}/eval/shard-00000.parquet" for level in ("SIMPLE", "HARD")]
+RUN = "grid_navigation/mix/{budget}/tiny/0"
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +52,61 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def snakemake(checkout: Path, *words: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(checkout / "src")}
-    command = ["snakemake", *words, "--configfile", "config/smoke.yaml"]
-    run = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+def configure(checkout: Path, *, recipe: str = "mix", budget: int = 48, **changes: Any) -> None:
+    grid = {"tasks": ["grid_navigation"], "recipes": [recipe], "budgets": [budget], "models": ["tiny"], "seeds": [0]}
+    values = merge(merge(config_values("smoke"), {"runs": [grid]}), changes)
+    (checkout / "config/small.yaml").write_text(yaml.safe_dump(values))
+
+
+def command(*words: str, config: str = "small") -> list[str]:
+    return ["snakemake", *words, *PROFILE, "--configfile", f"config/{config}.yaml", *WITHOUT_ACCOUNTING]
+
+
+def environment(checkout: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(checkout / "src")}
+
+
+def snakemake(checkout: Path, *words: str, config: str = "small") -> str:
+    run = subprocess.run(
+        command(*words, config=config),
+        cwd=checkout,
+        env=environment(checkout),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert run.returncode == 0, run.stderr[-3000:]
     return run.stderr
+
+
+def submitted(printed: str) -> dict[str, list[str]]:
+    """Numbers of the SLURM jobs by rule, or by the rules of a group."""
+    found: dict[str, list[str]] = {}
+    for number, rule in re.findall(r"SLURM jobid (\d+) \(log: .*?slurm_logs/(?:rule_)?(\w+)/", printed):
+        found.setdefault(rule, []).append(number)
+    return found
+
+
+def job_table(jobs: dict[str, list[str]]) -> str:
+    """The jobs of a run with what each asked for, as Markdown."""
+    lines = [
+        "| rule | SLURM job | CPUs | memory | GPUs | nodes | limit |",
+        "| --- | --: | --: | --: | --- | --: | --: |",
+    ]
+    for rule, numbers in jobs.items():
+        for number in numbers:
+            job = describe_job(number)
+            gpus = job.get("TresPerNode", "none").removeprefix("gres:")
+            asked = [job["NumCPUs"], job["MinMemoryNode"], gpus, job["NumNodes"], job["TimeLimit"]]
+            lines.append(f"| {' | '.join([rule, number, *asked])} |")
+    return "\n".join(lines)
+
+
+def weights(checkout: Path, budget: int = 48) -> dict[str, torch.Tensor]:
+    found: dict[str, torch.Tensor] = load_file(
+        checkout / f"results/models/{RUN.format(budget=budget)}/phase-1/model.safetensors"
+    )
+    return found
 
 
 def test_two_nodes_are_there_and_a_job_sees_the_gpus_that_it_asked_for(cluster: Path) -> None:
@@ -61,10 +121,113 @@ def test_two_nodes_are_there_and_a_job_sees_the_gpus_that_it_asked_for(cluster: 
 
 
 @pytest.mark.usefixtures("cluster")
-def test_puzzles_made_through_slurm_are_those_made_here(checkout: Path) -> None:
-    printed = snakemake(checkout, "--profile", "slurm", *SETS, *WITHOUT_ACCOUNTING)
-    assert printed.count("submitted with SLURM jobid") == len(SETS)
+def test_puzzles_made_through_slurm_are_those_made_here_and_come_in_few_jobs(checkout: Path) -> None:
+    printed = snakemake(checkout, *SETS, config="smoke")
+    assert sum(map(len, submitted(printed).values())) == 1
     through_slurm = [(checkout / path).read_bytes() for path in SETS]
     shutil.rmtree(checkout / "results")
-    snakemake(checkout, *SETS)
+    subprocess.run(
+        ["snakemake", *SETS, "--configfile", "config/smoke.yaml"],
+        cwd=checkout,
+        env=environment(checkout),
+        capture_output=True,
+        check=True,
+    )
     assert [(checkout / path).read_bytes() for path in SETS] == through_slurm
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_study_runs_as_slurm_jobs_and_gpus_go_to_training_and_decoding_alone(checkout: Path) -> None:
+    configure(checkout)
+    jobs = submitted(snakemake(checkout, "results/tables/summary.csv"))
+    assert {name: len(numbers) for name, numbers in jobs.items()} == {
+        "group_shards_check_puzzles_make_puzzles": 1,
+        "validate_puzzles": 1,
+        "make_mixture": 1,
+        "build_base_model": 1,
+        "train_phase": 1,
+        "decode_replies": 1,
+        "score_model": 1,
+        "summarise_scores": 1,
+    }
+    print(job_table(jobs))
+    gpus = {"train_phase": "gres:gpu:2", "decode_replies": "gres:gpu:1"}
+    for rule, (number,) in jobs.items():
+        job = describe_job(number)
+        assert job["JobState"] == "COMPLETED"
+        assert job.get("TresPerNode") == gpus.get(rule), rule
+    record = json.loads((checkout / f"results/provenance/models/{RUN.format(budget=48)}/phase-1.json").read_text())
+    assert record["job"]["slurm_job"] == jobs["train_phase"][0]
+    assert pl.read_csv(checkout / "results/tables/summary.csv").height == 4
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_training_killed_at_its_time_limit_comes_back_with_more_and_goes_on(checkout: Path) -> None:
+    slow = {"text_width": 128, "text_layers": 3, "feed_forward": 384}
+    levels = {"levels": {"SIMPLE": {"train": 400}}}
+    configure(
+        checkout,
+        budget=960,
+        models={"tiny": {"source": slow, "training": {"micro_batch_size": 2}}},
+        tasks={"grid_navigation": levels},
+    )
+    limit = "train_phase:runtime=attempt"  # minutes
+    model = f"results/models/{RUN.format(budget=960)}/phase-1"
+    numbers = submitted(snakemake(checkout, model, "--set-resources", limit))["train_phase"]
+    ended = [describe_job(number) for number in numbers]
+    states = [(job["TimeLimit"], job["JobState"]) for job in ended]
+    assert states[0] == ("00:01:00", "TIMEOUT")
+    assert states[-1] == (f"00:0{len(states)}:00", "COMPLETED")
+    story = json.loads((checkout / model / "manifest.json").read_text())
+    assert 0 < story["resumed_at_step"] < story["steps"]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_job_killed_for_its_memory_comes_back_with_more(checkout: Path) -> None:
+    limit = "make_puzzles:mem_mb=130*attempt*attempt"
+    printed = snakemake(checkout, SETS[0], "--set-resources", limit, config="smoke")
+    (numbers,) = submitted(printed).values()
+    ended = [describe_job(number) for number in numbers]
+    assert len(numbers) > 1
+    assert [job["JobState"] == "COMPLETED" for job in ended] == [False] * (len(numbers) - 1) + [True]
+    assert [job["MinMemoryNode"] for job in ended] == [f"{130 * (i + 1) ** 2}M" for i in range(len(numbers))]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_two_nodes_train_the_same_weights_as_one(checkout: Path) -> None:
+    model = f"results/models/{RUN.format(budget=48)}/phase-1"
+    found, losses = [], []
+    for nodes, gpus in ((1, 4), (2, 2)):
+        resources = {"billions": 0.001, "gpus": gpus, "cpus": 1, "nodes": nodes, "decoding_gpus": 1}
+        configure(checkout, models={"tiny": {"resources": resources}})
+        shutil.rmtree(checkout / model, ignore_errors=True)
+        (number,) = submitted(snakemake(checkout, model))["train_phase"]
+        assert describe_job(number)["NumNodes"] == str(nodes)
+        assert json.loads((checkout / model / "manifest.json").read_text())["processes"] == 4
+        found.append(weights(checkout))
+        lines = (checkout / model / "metrics.jsonl").read_text().splitlines()
+        losses.append([json.loads(line)["loss"] for line in lines])
+    log = (checkout / f"results/logs/train_phase/{RUN.format(budget=48)}/phase-1.log").read_text()
+    assert "on 4 processes of the nodes node1, node2" in log
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    for name, one in found[0].items():
+        assert torch.allclose(one, found[1][name], rtol=1e-3, atol=1e-5), name
+
+
+def test_a_node_dies_and_its_job_goes_on_elsewhere(cluster: Path, checkout: Path) -> None:
+    configure(checkout)
+    model = checkout / f"results/models/{RUN.format(budget=48)}/phase-1"
+    words = command(str(model.relative_to(checkout)))
+    with (checkout / "printed").open("w") as printed:
+        workflow = subprocess.Popen(words, cwd=checkout, env=environment(checkout), stderr=printed)
+        metrics = checkout / f"results/logs/train_phase/{RUN.format(budget=48)}/phase-1.log"
+        while not metrics.exists():
+            assert workflow.poll() is None, (checkout / "printed").read_text()[-2000:]
+            time.sleep(0.1)
+        where = subprocess.run(["squeue", "-h", "-o", "%N"], capture_output=True, text=True, check=True).stdout.split()
+        kill_node(cluster, int(where[0].removeprefix("node")))
+        try:
+            assert workflow.wait(300) == 0, (checkout / "printed").read_text()[-3000:]
+        finally:
+            start_node(cluster, int(where[0].removeprefix("node")))
+    assert weights(checkout)

@@ -12,8 +12,9 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -25,6 +26,15 @@ from tests.shipped import ROOT, config_values, merge
 TASKS = ("consecutive_table_readout", "grid_navigation")
 COPIED = ("Snakefile", "rules", "workflow", "config", "profiles", "envs", "src", "pyproject.toml")
 RUNS = [{"tasks": list(TASKS), "recipes": ["align_mix_plus"], "budgets": [48], "models": ["tiny"], "seeds": [0]}]
+
+
+PROVED: list[str] = []
+"""Rows of the table in docs/architecture.md that a test here proves."""
+
+
+def proves(row: str) -> Callable[[Any], Any]:
+    PROVED.append(row)
+    return lambda test: test
 
 
 def snakemake(study: Path, *words: str, config: str = "small") -> subprocess.CompletedProcess[str]:
@@ -67,7 +77,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def study(finished: Path) -> Iterator[Path]:
     """The finished study; what a test changes in it is put back."""
     yield finished
-    for folder in ("src", "config"):
+    for folder in ("src", "config", "workflow", "envs"):
         shutil.copytree(ROOT / folder, finished / folder, dirs_exist_ok=True)
     configure(finished, {})
 
@@ -102,12 +112,14 @@ def test_every_table_and_the_pages_of_failures_are_made(study: Path) -> None:
     assert "Grid Navigation" in (study / f"results/failures/{run}.html").read_text()
 
 
+@proves("nothing")
 def test_a_second_run_does_nothing(study: Path) -> None:
     run = snakemake(study, "results/tables/summary.csv")
     assert run.returncode == 0
     assert "Nothing to be done" in run.stdout + run.stderr
 
 
+@proves("a task's code or settings")
 def test_a_change_in_one_tasks_code_remakes_that_task_alone(study: Path) -> None:
     module = study / "src/s2h/puzzles/grid_navigation.py"
     module.write_text(module.read_text() + "\n\nCHANGED = True\n")
@@ -118,6 +130,7 @@ def test_a_change_in_one_tasks_code_remakes_that_task_alone(study: Path) -> None
     assert not any("consecutive_table_readout" in job for job in planned)
 
 
+@proves("the tiny model's code")
 def test_a_change_in_the_tiny_models_code_remakes_base_models_and_no_puzzles(study: Path) -> None:
     module = study / "src/s2h/models/tiny.py"
     module.write_text(module.read_text() + "\n\nCHANGED = True\n")
@@ -127,6 +140,7 @@ def test_a_change_in_the_tiny_models_code_remakes_base_models_and_no_puzzles(stu
     assert not any(job.startswith("make") for job in planned)
 
 
+@proves("a checker's code")
 def test_a_change_in_a_checker_checks_again_and_trains_nothing(study: Path) -> None:
     module = study / "src/s2h/validation/grids.py"
     module.write_text(module.read_text() + "\n\nCHANGED = True\n")
@@ -148,6 +162,7 @@ def test_what_waits_for_a_report_is_made_in_the_same_run_as_the_report(study: Pa
     assert planned["export evaluation grid_navigation"] == 1
 
 
+@proves("a new level")
 def test_a_new_level_makes_nothing_of_the_others_again(study: Path) -> None:
     simple = config_values("smoke")["tasks"]["grid_navigation"]["levels"]["HARD"]
     configure(study, {"tasks": {"grid_navigation": {"levels": {"MEDIUM": simple | {"steps": [6, 9]}}}}})
@@ -156,12 +171,51 @@ def test_a_new_level_makes_nothing_of_the_others_again(study: Path) -> None:
     assert not planned["make mixture grid_navigation"]
 
 
+@proves("a comment or docstring in a module or a script")
 def test_a_comment_remakes_nothing(study: Path) -> None:
-    module = study / "src/s2h/puzzles/grid_navigation.py"
-    module.write_text("# a comment\n" + module.read_text())
+    for module in study.glob("src/s2h/**/*.py"):
+        module.write_text(module.read_text() + "\n# a comment\n")
+    for script in study.glob("workflow/scripts/*.py"):
+        script.write_text(script.read_text().replace('"""', '"""Otherwise: ', 1) + "\n# a comment\n")
     assert not plan(study)
 
 
+@proves("a table's code")
+def test_a_change_in_a_tables_code_or_its_script_writes_that_table(study: Path) -> None:
+    for name in ("src/s2h/analysis/summary.py", "workflow/scripts/summarise_scores.py"):
+        whole = (study / name).read_text()
+        (study / name).write_text(f"{whole}\n\nCHANGED = True\n")
+        assert plan(study) == {"write results/tables/summary.csv": 1}
+        (study / name).write_text(whole)
+
+
+@proves("the code of the training")
+def test_a_change_in_the_trainings_code_trains_nothing_again(study: Path) -> None:
+    for name in ("src/s2h/training/trainer.py", "workflow/scripts/train_phase.py"):
+        (study / name).write_text((study / name).read_text() + "\n\nCHANGED = True\n")
+    assert not plan(study)
+
+
+@proves("resources of a model, the profile, environments, the cache")
+def test_where_and_with_what_a_study_runs_remakes_nothing(study: Path) -> None:
+    resources = {"billions": 1, "gpus": 4, "nodes": 2, "cpus": 3, "decoding_gpus": 2}
+    configure(study, {"models": {"tiny": {"resources": resources}}, "cache": "somewhere"})
+    for name in ("puzzles", "training", "scoring"):
+        environment = study / f"envs/{name}.yaml"
+        environment.write_text(environment.read_text().replace("3.11", "3.12"))
+    assert not plan(study)
+    assert not plan(study, "--profile", "profiles/slurm")
+
+
+def test_every_row_of_the_documented_table_is_proved() -> None:
+    text = (ROOT / "docs/architecture.md").read_text()
+    rows = text.partition("| change | made again |\n| --- | --- |\n")[2].partition("\n\n")[0]
+    assert [row.split("|")[1].strip() for row in rows.splitlines()] == sorted(
+        PROVED, key=lambda row: rows.find(f"| {row} |")
+    )
+
+
+@proves("number of evaluation puzzles")
 def test_an_evaluation_size_trains_nothing(study: Path) -> None:
     configure(study, {"tasks": {"grid_navigation": {"levels": {"HARD": {"eval": 9}}}}})
     assert plan(study) == {
@@ -174,6 +228,7 @@ def test_an_evaluation_size_trains_nothing(study: Path) -> None:
     }
 
 
+@proves("number of training puzzles")
 def test_a_set_grows_without_making_or_training_anything_again(study: Path) -> None:
     configure(study, {"tasks": {"grid_navigation": {"levels": {"SIMPLE": {"train": 90}}}}})
     assert plan(study) == {
@@ -208,6 +263,7 @@ def test_nothing_trains_on_a_set_that_failed(study: Path) -> None:
     assert snakemake(study, "results/tables/summary.csv").returncode == 0
 
 
+@proves("a new recipe in `runs`")
 def test_a_new_recipe_adds_its_own_jobs_only(study: Path) -> None:
     recipe = {"title": "Mine", "phases": [{"parts": [{"level": "SIMPLE", "format": "text", "share": 1}]}]}
     mine = {**RUNS[0], "tasks": ["grid_navigation"], "recipes": ["mine"]}
@@ -221,6 +277,7 @@ def test_a_new_recipe_adds_its_own_jobs_only(study: Path) -> None:
     }
 
 
+@proves("a diagnoser's code")
 def test_a_change_in_a_diagnoser_decodes_nothing(study: Path) -> None:
     module = study / "src/s2h/diagnosis/grids.py"
     module.write_text(module.read_text() + "\n\nCHANGED = True\n")
@@ -241,6 +298,7 @@ def test_a_model_is_scored_without_training_and_on_sets_from_outside(study: Path
     }
 
 
+@proves("training settings of a model")
 def test_training_settings_retrain_but_make_no_data(study: Path) -> None:
     configure(study, {"models": {"tiny": {"training": {"learning_rate": 0.5}}}})
     planned = plan(study)

@@ -11,10 +11,12 @@ from __future__ import annotations
 import json
 import math
 import os
+import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import deepspeed
 import torch
@@ -72,9 +74,9 @@ class Trainer:
         )
         self.padding = self.plan.padding()
         self._say(
-            "%d examples, %d tokens (%d learned) in %d steps on %d processes; %.1f %% of what is computed is padding",
+            "%d examples, %d tokens (%d learned) in %d steps on %d processes of the nodes %s; %.1f %% is padding",
             *(len(self.mixture), self.lengths.tokens.sum(), self.lengths.targets.sum(), self.plan.steps),
-            *(self.ranks, 100 * self.padding),
+            *(self.ranks, ", ".join(_nodes()), 100 * self.padding),
         )
 
     def _prepare_engine(self) -> None:
@@ -235,6 +237,13 @@ def _memory_advice(stage: int) -> Iterator[None]:
         yield
     except torch.OutOfMemoryError as error:
         raise TrainingError(f"the GPU ran out of memory: {memory_advice(stage)}.") from error
+
+
+def _nodes() -> list[str]:
+    """The nodes that train together; all processes must call it."""
+    names: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(names, os.environ.get("SLURMD_NODENAME") or socket.gethostname())
+    return sorted(set(names))
 
 
 def _start_processes() -> None:
