@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -163,16 +164,17 @@ def test_a_study_runs_as_slurm_jobs_and_gpus_go_to_training_and_decoding_alone(c
 
 @pytest.mark.usefixtures("cluster")
 def test_a_training_killed_at_its_time_limit_comes_back_with_more_and_goes_on(checkout: Path) -> None:
-    slow = {"text_width": 128, "text_layers": 3, "feed_forward": 384}
-    levels = {"levels": {"SIMPLE": {"train": 400}}}
+    slow = {"text_width": 256, "text_layers": 8, "feed_forward": 1024}
+    levels = {"levels": {"SIMPLE": {"train": 700}}}
     configure(
         checkout,
-        budget=960,
-        models={"tiny": {"source": slow, "training": {"micro_batch_size": 2}}},
+        budget=1920,
+        models={"tiny": {"source": slow, "training": {"micro_batch_size": 1}}},
         tasks={"grid_navigation": levels},
+        shard_size={"train": 700, "eval": 8},
     )
     limit = "train_phase:runtime=attempt"  # minutes
-    model = f"results/models/{RUN.format(budget=960)}/phase-1"
+    model = f"results/models/{RUN.format(budget=1920)}/phase-1"
     numbers = submitted(snakemake(checkout, model, "--set-resources", limit))["train_phase"]
     ended = [describe_job(number) for number in numbers]
     states = [(job["TimeLimit"], job["JobState"]) for job in ended]
@@ -214,20 +216,55 @@ def test_two_nodes_train_the_same_weights_as_one(checkout: Path) -> None:
         assert torch.allclose(one, found[1][name], rtol=1e-3, atol=1e-5), name
 
 
+def start(checkout: Path, target: str) -> subprocess.Popen[bytes]:
+    """Start a workflow; what it prints goes to the file ``printed``."""
+    with (checkout / "printed").open("a") as printed:
+        return subprocess.Popen(command(target), cwd=checkout, env=environment(checkout), stderr=printed)
+
+
+def wait_for(path: Path, workflow: subprocess.Popen[bytes], checkout: Path) -> None:
+    while not path.exists():
+        assert workflow.poll() is None, (checkout / "printed").read_text()[-2000:]
+        time.sleep(0.1)
+
+
+def queue() -> list[str]:
+    """Nodes of the jobs that run or wait."""
+    asked = subprocess.run(["squeue", "-h", "-t", "R,PD", "-o", "%i %N"], capture_output=True, text=True, check=True)
+    return asked.stdout.splitlines()
+
+
 def test_a_node_dies_and_its_job_goes_on_elsewhere(cluster: Path, checkout: Path) -> None:
     configure(checkout)
-    model = checkout / f"results/models/{RUN.format(budget=48)}/phase-1"
-    words = command(str(model.relative_to(checkout)))
-    with (checkout / "printed").open("w") as printed:
-        workflow = subprocess.Popen(words, cwd=checkout, env=environment(checkout), stderr=printed)
-        metrics = checkout / f"results/logs/train_phase/{RUN.format(budget=48)}/phase-1.log"
-        while not metrics.exists():
-            assert workflow.poll() is None, (checkout / "printed").read_text()[-2000:]
-            time.sleep(0.1)
-        where = subprocess.run(["squeue", "-h", "-o", "%N"], capture_output=True, text=True, check=True).stdout.split()
-        kill_node(cluster, int(where[0].removeprefix("node")))
-        try:
-            assert workflow.wait(300) == 0, (checkout / "printed").read_text()[-3000:]
-        finally:
-            start_node(cluster, int(where[0].removeprefix("node")))
+    model = f"results/models/{RUN.format(budget=48)}/phase-1"
+    workflow = start(checkout, model)
+    wait_for(checkout / f"results/logs/train_phase/{RUN.format(budget=48)}/phase-1.log", workflow, checkout)
+    number = int(queue()[0].rpartition("node")[2])
+    kill_node(cluster, number)
+    try:
+        assert workflow.wait(400) == 0, (checkout / "printed").read_text()[-3000:]
+    finally:
+        start_node(cluster, number)
     assert weights(checkout)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_ctrl_c_empties_the_queue_and_a_killed_workflow_leaves_its_job_to_the_next(checkout: Path) -> None:
+    configure(checkout)
+    model, log = (f"results/{where}/{RUN.format(budget=48)}/phase-1" for where in ("models", "logs/train_phase"))
+    interrupted = start(checkout, model)
+    wait_for(checkout / f"{log}.log", interrupted, checkout)
+    interrupted.send_signal(signal.SIGINT)
+    interrupted.wait(120)
+    time.sleep(3)
+    assert queue() == []
+    (checkout / f"{log}.log").unlink()
+    killed = start(checkout, model)
+    wait_for(checkout / f"{log}.log", killed, checkout)
+    killed.kill()
+    killed.wait()
+    assert len(queue()) == 1
+    subprocess.run(command("--unlock"), cwd=checkout, env=environment(checkout), capture_output=True, check=True)
+    snakemake(checkout, model)
+    assert "another job has made this meanwhile" in (checkout / f"{log}.log").read_text()
+    assert queue() == []

@@ -39,9 +39,11 @@ def torn_files(study: Study) -> Outcome:
 
 
 def torn_checkpoint(study: Study) -> Outcome:
+    seed = 0
     while not checkpoint_files(study):
-        strike(study, "train_phase", "everything", seed=0)
-        study.command("--unlock")
+        strike(study, "train_phase", "everything", seed)
+        study.unlock()
+        seed += 1
     largest = max(checkpoint_files(study), key=lambda path: path.stat().st_size)
     largest.write_bytes(largest.read_bytes()[:1000])
     code, printed = study.run()

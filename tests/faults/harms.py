@@ -56,7 +56,7 @@ def strike(study: Study, stage: str, victim: str, seed: int) -> None:
 def strike_every_stage(study: Study, victim: str) -> Iterator[str]:
     """Strike once at each stage of a study that goes on after every strike; gives the stage that was hit."""
     for seed, stage in enumerate(STAGES):
-        subprocess.run(study.command("--unlock"), cwd=study.folder, check=True, capture_output=True)
+        study.unlock()
         strike(study, stage, victim, seed)
         yield stage
 

@@ -63,12 +63,17 @@ class Study:
             start_new_session=True,
         )
 
+    def unlock(self) -> None:
+        """Remove the lock of a workflow that was killed."""
+        environment = {**os.environ, "PYTHONPATH": str(self.folder / "src")}
+        subprocess.run(self.command("--unlock"), cwd=self.folder, env=environment, check=True, capture_output=True)
+
     def run(self, *words: str) -> tuple[int, str]:
         """Run the workflow to its end: exit code, and what it printed.
 
         A lock that kill -9 has left is removed first, as Snakemake's message says.
         """
-        subprocess.run(self.command("--unlock"), cwd=self.folder, check=True, capture_output=True)
+        self.unlock()
         workflow = self.start(*words)
         printed = workflow.communicate(timeout=900)[0]
         return workflow.returncode, printed

@@ -74,16 +74,17 @@ def decoding_needs(model: ModelSettings, *, examples: int, attempt: int) -> Need
 
 
 def process_count(*, gpus: int, threads: int) -> int:
-    """Processes of a node: one for each GPU that was asked for and is there, or else for each thread.
+    """Processes of a node: one for each GPU that was asked for and is there.
 
     Args:
-        gpus: asked for; 0 trains on the CPU.
+        gpus: asked for; where none is there, as many processes compute on the CPU. 0 asks for a process a thread.
         threads: of the job.
     """
+    if gpus == 0:
+        return threads
     import torch
 
-    there = torch.cuda.device_count() if gpus else 0
-    return min(there, gpus) or (min(gpus, threads) if gpus else threads)
+    return min(torch.cuda.device_count(), gpus) or gpus
 
 
 def _memory(billions: float, *, processes: int) -> int:

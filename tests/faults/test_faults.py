@@ -1,0 +1,34 @@
+"""Every stage is struck once by kill -9 of its job; ``python -m tests.faults`` does the other harms too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.faults.harms import TORN, strike_every_stage, tear
+from tests.faults.study import STAGES, Study
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A study that nobody has harmed."""
+    study = Study(tmp_path_factory.mktemp("reference"))
+    study.finish()
+    return study
+
+
+def test_a_study_whose_every_stage_was_killed_ends_with_the_same_bytes(reference: Study, tmp_path: Path) -> None:
+    study = Study(tmp_path)
+    assert tuple(strike_every_stage(study, "job")) == STAGES
+    study.finish()
+    assert study.contents() == reference.contents()
+    assert not study.leftovers()
+
+
+@pytest.mark.parametrize("kind", ["puzzle shard", "replies"])
+def test_a_torn_file_is_named_removed_as_told_and_made_again(reference: Study, kind: str) -> None:
+    expected = reference.contents()
+    tear(reference, TORN[kind], share=0.5)
+    reference.finish()
+    assert reference.contents() == expected

@@ -1,0 +1,71 @@
+"""What jobs ask a cluster for."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from s2h.models.resources import decoding_needs, process_count, training_needs
+from s2h.models.settings import ModelNeeds, ModelSettings
+from tests.shipped import ROOT, config_values, merge
+
+
+@functools.cache
+def paper_model(name: str) -> ModelSettings:
+    values = merge(config_values("config"), yaml.safe_load((ROOT / "config/paper.yaml").read_text()))
+    return ModelSettings.model_validate(values["models"][name])
+
+
+def model(**needs: float) -> ModelSettings:
+    return paper_model("qwen2.5-vl-7b").model_copy(update={"resources": ModelNeeds.model_validate(needs)})
+
+
+@pytest.mark.parametrize(("examples", "hours"), [(30_000, 1.5), (60_000, 3), (120_000, 6), (240_000, 12)])
+def test_the_papers_largest_model_gets_the_papers_time_and_half_as_much_again(examples: int, hours: float) -> None:
+    needs = training_needs(paper_model("qwen2.5-vl-7b"), examples=examples, attempt=1)
+    assert hours < needs.runtime / 60 < 2 * hours
+    assert (needs.gpus, needs.nodes, needs.cpus) == (8, 1, 64)
+    assert 100_000 < needs.mem_mb < 400_000
+
+
+def test_the_tiny_model_gets_no_gpu_and_the_smoke_study_pretends_to_have_some() -> None:
+    tiny = ModelSettings.model_validate(config_values("config")["models"]["tiny"])
+    smoke = ModelSettings.model_validate(merge(config_values("config"), config_values("smoke"))["models"]["tiny"])
+    assert (tiny.needs.gpus, tiny.needs.decoding_gpus) == (0, 0)
+    assert training_needs(tiny, examples=30_000, attempt=1).mem_mb < 6000
+    assert (smoke.needs.gpus, smoke.needs.decoding_gpus) == (2, 1)
+
+
+@given(
+    billions=st.floats(0.001, 100),
+    gpus=st.integers(0, 8),
+    nodes=st.integers(1, 16),
+    examples=st.integers(0, 10**6),
+    attempt=st.integers(1, 4),
+)
+def test_needs_grow_with_the_work_and_with_every_attempt(
+    billions: float, gpus: int, nodes: int, examples: int, attempt: int
+) -> None:
+    def needs(examples: int = examples, nodes: int = nodes, attempt: int = attempt) -> int:
+        return training_needs(
+            model(billions=billions, gpus=gpus, nodes=nodes), examples=examples, attempt=attempt
+        ).runtime
+
+    assert needs(examples=examples + 10_000) >= needs()
+    assert needs(nodes=nodes + 1) <= needs()
+    assert needs(attempt=attempt) == attempt * needs(attempt=1)
+    first, then = (
+        decoding_needs(model(billions=billions, decoding_gpus=gpus), examples=examples, attempt=n).mem_mb
+        for n in (1, attempt)
+    )
+    assert then == attempt * first
+
+
+def test_processes_without_a_gpu_are_the_cores_or_as_many_as_the_gpus_asked_for() -> None:
+    assert process_count(gpus=0, threads=3) == 3
+    assert process_count(gpus=8, threads=2) == 8
+    assert process_count(gpus=2, threads=16) == 2
