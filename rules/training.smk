@@ -21,6 +21,7 @@ rule fetch_model:
         "../workflow/scripts/fetch_model.py"
 
 
+# Every model of the runs that comes from the hub; before going where there is no network.
 rule models:
     input:
         [
@@ -28,7 +29,6 @@ rule models:
             for model in sorted({run.model for run in RUNS})
             if comes_from_hub(model)
         ],
-    # Every model of the runs that comes from the hub; before going where there is no network.
     localrule: True
 
 

@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import json
 import os
+import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +31,7 @@ def run_job(
     cached: bool = False,
     code: Sequence[str] = (),
     apart: Collection[str] = (),
+    outside: Sequence[str] = (),
 ) -> None:
     """Do the work of a job, and leave a record of it; a user's error ends the job in one line.
 
@@ -42,9 +44,10 @@ def run_job(
         cached: whether the results may come from the cache that the config names, and go there.
         code: modules that decide the outputs and that the params have no digest of.
         apart: names of params that do not decide what the outputs hold.
+        outside: folders that the job reads although they may be no inputs of the rule, as a model of the user's.
     """
     with job_log(snakemake.log[0]):
-        job = _Job.of(snakemake, code=code, apart=apart)
+        job = _Job.of(snakemake, code=code, apart=apart, outside=outside)
         with job.alone():
             if job.is_done():
                 LOGGER.info("another job has made this meanwhile")
@@ -76,10 +79,11 @@ class _Job:
     record: Record
 
     @classmethod
-    def of(cls, snakemake: Any, *, code: Sequence[str], apart: Collection[str]) -> _Job:
+    def of(cls, snakemake: Any, *, code: Sequence[str], apart: Collection[str], outside: Sequence[str]) -> _Job:
         config = dict(snakemake.config)
         results = str(config.get("results", "results"))
-        inputs = {path: input_contents(path, results) for path in sorted({*map(str, snakemake.input)})}
+        read = {*map(str, snakemake.input), *(path for path in outside if Path(path).is_dir())}
+        inputs = {path: input_contents(path, results) for path in sorted(read)}
         params = _below_results({name: _plain(value) for name, value in snakemake.params.items()}, results)
         waited = {*map(str, _listed(snakemake.input.get("validated", [])))}  # for, but nothing is read from them
         wildcards = {name: str(value) for name, value in snakemake.wildcards.items()}
@@ -171,7 +175,7 @@ def _lock(file: IO[str]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         LOGGER.warning("another process is making this result; waiting for it")
-        print("[s2h] another process is making this result; waiting for it", flush=True)
+        print("[s2h] another process is making this result; waiting for it", file=sys.stderr, flush=True)
         fcntl.flock(file, fcntl.LOCK_EX)
     except OSError:
         return

@@ -28,4 +28,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_job(snakemake, main, cached=snakemake.params.cached, apart=["title", "store", "cached"])
+    told = snakemake.params
+    run_job(snakemake, main, cached=told.cached, apart=["title", "store", "cached"], outside=[told.model])

@@ -34,4 +34,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_job(snakemake, main, cached=snakemake.params.cached, code=CODE, apart=APART)
+    run_job(snakemake, main, cached=snakemake.params.cached, code=CODE, apart=APART, outside=[snakemake.params.base])
