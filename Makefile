@@ -26,6 +26,7 @@ bench: setup
 	@python -m benchmarks.puzzles
 	@echo && python -m benchmarks.loader
 	@echo && python -m benchmarks.decoding
+	@echo && python -m benchmarks.plan
 
 lint: setup
 	ruff check .

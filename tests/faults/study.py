@@ -117,7 +117,8 @@ def wait_until(condition: Callable[[], object], workflow: subprocess.Popen[str],
     """Wait for something to happen while a workflow runs."""
     end = time.monotonic() + seconds
     while not condition():
-        assert workflow.poll() is None, "the workflow ended before it was to be harmed"
+        if workflow.poll() is not None:
+            raise AssertionError(f"it ended before it was to be harmed: {workflow.communicate()[0][-3000:]}")
         assert time.monotonic() < end, "what was waited for did not happen"
         time.sleep(0.01)
 
