@@ -26,6 +26,10 @@ TORN = {
 """A file of each kind that later stages read."""
 
 
+_SECONDS = {"train_phase": 6.0, "decode_replies": 3.0, "score_model": 3.0}
+"""How long jobs of a stage run at least; of all other stages half a second."""
+
+
 def strike(study: Study, stage: str, victim: str, seed: int) -> None:
     """Start the workflow and strike at a random moment while a job of a stage runs.
 
@@ -38,7 +42,7 @@ def strike(study: Study, stage: str, victim: str, seed: int) -> None:
     """
     workflow = study.start()
     wait_until(lambda: study.job_of(stage), workflow)
-    time.sleep(random.Random(f"{stage}/{victim}/{seed}").random() * (6 if stage == "train_phase" else 1.5))
+    time.sleep(random.Random(f"{stage}/{victim}/{seed}").random() * _SECONDS.get(stage, 0.5))
     if victim == "interrupt":
         os.killpg(workflow.pid, signal.SIGINT)
     elif victim == "everything":
