@@ -32,9 +32,10 @@ def struck(study: Study, victim: str) -> Outcome:
 
 def torn_files(study: Study) -> Outcome:
     study.finish()
+    made = study.contents()
     for name in TORN.values():
         tear(study, name, share=0.6)
-        study.finish()
+        study.finish(made)
     return len(TORN), f"stops and says what to remove ({', '.join(TORN)})"
 
 

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -78,11 +78,15 @@ class Study:
         printed = workflow.communicate(timeout=900)[0]
         return workflow.returncode, printed
 
-    def finish(self) -> str:
-        """Run to the end, which must be reached; returns what was printed."""
-        code, printed = self.run()
+    def finish(self, names: Iterable[str] = ()) -> None:
+        """Run to the end, which must be reached.
+
+        Args:
+            names: results that are asked for beside the table; Snakemake does not make an intermediate again that was
+                removed and that nothing needs.
+        """
+        code, printed = self.run(*(f"results/{name}" for name in names))
         assert code == 0, printed[-4000:]
-        return printed
 
     def job_of(self, stage: str) -> psutil.Process | None:
         """The process that runs a job of a stage."""

@@ -30,5 +30,5 @@ def test_a_study_whose_every_stage_was_killed_ends_with_the_same_bytes(reference
 def test_a_torn_file_is_named_removed_as_told_and_made_again(reference: Study, kind: str) -> None:
     expected = reference.contents()
     tear(reference, TORN[kind], share=0.5)
-    reference.finish()
+    reference.finish(expected)
     assert reference.contents() == expected
