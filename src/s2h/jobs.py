@@ -116,11 +116,12 @@ class _Job:
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """Wait until no other process makes these outputs, and keep others away."""
-        place = self._record_path(self.outputs[0])
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with place.open("a") as file:
-            _lock(file)
-            yield
+        with _locked(self._record_path(self.outputs[0])):
+            try:
+                yield
+            except BaseException:
+                self._forget()
+                raise
 
     def is_done(self) -> bool:
         """Whether all outputs are there, made by a job like this one; clears away what is not whole."""
@@ -137,6 +138,12 @@ class _Job:
                 self._write_record(output, "")
                 remove_parts(output)
         return done
+
+    def _forget(self) -> None:
+        """Remove the records of outputs that were not made, so that a file brought by hand is no unfinished one."""
+        for place in map(self._record_path, self.outputs):
+            if place.exists() and place.stat().st_size == 0:
+                place.unlink()
 
     def records(self, found: Sequence[Record] | None, started: datetime) -> list[Record]:
         """The records of the outputs as they are now; ``found`` are those of the job that filled the cache."""
@@ -167,6 +174,19 @@ class _Job:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
+
+
+@contextlib.contextmanager
+def _locked(place: Path) -> Iterator[None]:
+    """Hold the lock of a file, which is made where it is missing."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with place.open("a") as file:
+            _lock(file)
+            if place.exists() and os.path.samestat(os.fstat(file.fileno()), place.stat()):
+                yield
+                return
+        # The process that held it has failed and removed the file: lock the one that takes its place.
 
 
 def _lock(file: IO[str]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from s2h.errors import DataError
-from s2h.provenance.records import Record, all_records, damage, read_record, record_path
+from s2h.provenance.records import FOLDER, Record, all_records, damage, read_record, record_path
 
 _SHOWN = 3  # inputs of one kind that are followed; the others are counted
 
@@ -91,7 +91,7 @@ def verify(results: str | Path) -> Verdict:
     """Read every result below a folder and compare it with its record, and the records with each other."""
     verdict, contents, records = Verdict(), {}, []
     for place in all_records(results):
-        output = str(Path(results) / place.relative_to(Path(results) / "provenance").with_suffix(""))
+        output = str(Path(results) / place.relative_to(Path(results) / FOLDER).with_suffix(""))
         try:
             record = read_record(place)
         except DataError as error:
