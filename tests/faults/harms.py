@@ -20,7 +20,7 @@ TORN = {
     "puzzle shard": f"puzzles/{TASK}/SIMPLE/train/shard-00000.parquet",
     "check": f"checks/{TASK}/SIMPLE/train/shard-00000.parquet",
     "mixture": f"mixtures/{RUN.replace('/tiny', '')}/phase-2.parquet",
-    "model": f"models/{RUN}/phase-1/model.safetensors",
+    "model": f"models/{RUN}/phase-2/model.safetensors",
     "replies": f"replies/{RUN}.parquet",
     "scores": f"scores/{RUN}.parquet",
 }
@@ -88,7 +88,7 @@ def _reader(name: str) -> str:
     """A rule that reads a file; it is made to run, as a file torn by a disk may look as old as before."""
     readers = {
         "puzzles": "check_puzzles", "checks": "validate_puzzles", "mixtures": "train_phase",
-        "models": "train_phase", "replies": "score_model", "scores": "summarise_scores",
+        "models": "decode_replies", "replies": "score_model", "scores": "summarise_scores",
     }  # fmt: skip
     return readers[name.partition("/")[0]]
 
