@@ -6,15 +6,6 @@
 # How many jobs run at once, and on what, is a matter of the profile: profiles/default or profiles/slurm.
 
 
-import os
-from pathlib import Path
-
-# Jobs find the code where it lies, whether or not it is installed in their environment.
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    [str(Path(workflow.basedir) / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
-)
-
-
 configfile: "config/recipes.yaml"
 configfile: "config/config.yaml"
 

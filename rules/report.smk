@@ -198,10 +198,15 @@ rule tabulate_recipes:
 
 rule verify:
     # Read every result again and compare it with the checksums in its record.
+    log:
+        f"{RESULTS}/logs/verify.log",
     localrule: True
+    conda:
+        "../envs/puzzles.yaml"
+    threads: 1
     params:
         results=RESULTS,
     message:
         "verify results"
-    shell:
-        "python -m s2h.provenance --verify --results {params.results:q}"
+    script:
+        "../workflow/scripts/verify_results.py"

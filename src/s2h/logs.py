@@ -7,13 +7,25 @@ import logging
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
 from s2h.errors import S2HError
 
 LOGGER = logging.getLogger("s2h")
+
+
+class _LogFile(logging.FileHandler):
+    """A log file that a full disk cuts short; the job and what it says on the terminal do not suffer from it."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Say nothing."""
+
+    def close(self) -> None:
+        """Close it, whether or not the rest can be written."""
+        with suppress(OSError):
+            super().close()
 
 
 @contextmanager
@@ -29,7 +41,7 @@ def job_log(path: str | Path, *, goes_on: bool = False) -> Iterator[logging.Logg
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     if not goes_on:
         Path(path).write_text("")
-    file = logging.FileHandler(path, mode="a")
+    file = _LogFile(path, mode="a")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     LOGGER.addHandler(file)
     LOGGER.setLevel(logging.INFO)

@@ -94,10 +94,10 @@ def _reader(name: str) -> str:
 
 
 @contextmanager
-def small_disk(study: Study, megabytes: int) -> Iterator[None]:
+def small_disk(study: Study, size: str) -> Iterator[None]:
     """Have the results on a disk of their own, of this size (needs root)."""
     study.results.mkdir(exist_ok=True)
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", str(study.results)]
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(study.results)]
     subprocess.run(mount, check=True)
     try:
         yield
@@ -105,9 +105,9 @@ def small_disk(study: Study, megabytes: int) -> Iterator[None]:
         subprocess.run(["umount", "-l", str(study.results)], check=True)
 
 
-def enlarge(study: Study, megabytes: int) -> None:
+def enlarge(study: Study, size: str) -> None:
     """Give that disk more room."""
-    subprocess.run(["mount", "-o", f"remount,size={megabytes}m", str(study.results)], check=True)
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(study.results)], check=True)
 
 
 def two_at_once(study: Study, *words: str) -> list[tuple[int, str]]:

@@ -89,7 +89,7 @@ def test_the_command_prints_the_lineage_and_verifies(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("torn")
     wrong = command("--verify")
     assert wrong.returncode == 1
-    assert f"damaged: {tmp_path}/a.txt" in wrong.stdout
+    assert f"damaged: {tmp_path}/a.txt" in wrong.stderr
     unknown = command("nothing.csv")
     assert unknown.returncode == 1
     assert unknown.stderr.startswith("s2h: there is no record of nothing.csv")

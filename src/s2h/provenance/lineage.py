@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from s2h.errors import DataError
-from s2h.provenance.records import FOLDER, Record, all_records, damage, read_record, record_path
+from s2h.provenance.records import FOLDER, Record, advice, all_records, damage, read_record, record_path
 
 _SHOWN = 3  # inputs of one kind that are followed; the others are counted
 
@@ -111,3 +111,21 @@ def verify(results: str | Path) -> Verdict:
             if contents.get(path, held) != held:
                 verdict.stale[record.output] = path
     return verdict
+
+
+def report(results: str | Path) -> list[str]:
+    """Verify all results; the lines say what was found.
+
+    Raises:
+        DataError: a result is damaged, or there are no records.
+    """
+    verdict = verify(results)
+    if verdict.whole + len(verdict.gone) + len(verdict.damaged) == 0:
+        raise DataError(f"there are no records below {results}: has the workflow made anything there?")
+    lines = [f"{verdict.whole} results hold what their jobs wrote."]
+    lines += [f"gone: {path}" for path in verdict.gone]
+    lines += [f"older than {made_from}, from which it was made: {path}" for path, made_from in verdict.stale.items()]
+    if verdict.damaged:
+        lines += [f"damaged: {path}: {problem}\n{advice(path)}" for path, problem in verdict.damaged.items()]
+        raise DataError("\n".join(lines))
+    return lines

@@ -98,12 +98,17 @@ class Checkpoints:
         needed = parameters * (2 * 16 + 4)
         place = next(path for path in (self.folder, *self.folder.parents) if path.exists())
         free = shutil.disk_usage(place).free
-        LOGGER.info("checkpoints and model need up to %.2f GB of disk; %.2f GB are free", needed / 1e9, free / 1e9)
+        LOGGER.info("checkpoints and model need up to %s of disk; %s are free", _size(needed), _size(free))
         if needed > free:
             raise TrainingError(
-                f"checkpoints and model need up to {needed / 1e9:.1f} GB below {place}, but {free / 1e9:.1f} GB are "
-                "free: make room, or put results on another disk (results in the config)."
+                f"checkpoints and model need up to {_size(needed)} below {place}, but {_size(free)} are free: make "
+                "room, or put results on another disk (results in the config)."
             )
+
+
+def _size(count: float) -> str:
+    """Bytes for a person to read."""
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
 
 
 def _broken(path: Path, error: object) -> TrainingError:
