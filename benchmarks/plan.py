@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.shipped import ROOT
 
-STUDY = ["--config", "results=results", "shard_size={train: 1200, eval: 100}", "--configfile", "config/paper.yaml"]
+STUDY = ["--config", "results=results", "shard_size={train: 1400, eval: 100}", "--configfile", "config/paper.yaml"]
 FOLDERS = ("models/", "base_models/", "hub/")
 YARDSTICK = """
 rule all:
