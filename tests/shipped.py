@@ -1,6 +1,7 @@
 """The configs that are shipped, read as Snakemake reads them."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import yaml
@@ -17,6 +18,21 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         old = merged.get(key)
         merged[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
+
+
+def job(rule: str, folder: Path, *, inputs: dict[str, Any], outputs: dict[str, str], params: dict[str, Any]) -> Any:
+    """What Snakemake hands to the script of a rule whose results lie in ``folder``."""
+    from snakemake.iocontainers import Namedlist
+
+    return SimpleNamespace(
+        rule=rule,
+        input=Namedlist(fromdict=inputs),
+        output=Namedlist(fromdict=outputs),
+        params=Namedlist(fromdict=params),
+        wildcards=Namedlist(fromdict={}),
+        log=[str(folder / "log")],
+        config={"results": str(folder)},
+    )
 
 
 def config_values(*overlays: str) -> dict[str, Any]:

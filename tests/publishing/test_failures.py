@@ -10,7 +10,6 @@ import runpy
 from collections import Counter
 from html.parser import HTMLParser
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -28,7 +27,7 @@ from s2h.puzzles.consecutive_table_readout import ConsecutiveTableReadout
 from s2h.puzzles.shards import PuzzleSet, read_shards, write_shard
 from s2h.supervision.formats import CONVERSION
 from tests.contracts.settings import shipped_task
-from tests.shipped import ROOT
+from tests.shipped import ROOT, job
 
 TASK = "consecutive_table_readout"
 TITLES = {TASK: "Consecutive Table Readout"}
@@ -407,11 +406,12 @@ def test_files_that_cannot_be_used_are_refused(shards: Shards, tmp_path: Path) -
 
 def test_the_script_writes_the_page(shards: Shards, tmp_path: Path) -> None:
     expected = write(mixed(shards), tmp_path, shards)
-    rule = SimpleNamespace(
-        input=SimpleNamespace(scores=str(tmp_path / "scores.parquet"), template=str(TEMPLATE)),
-        output=[str(tmp_path / "drawn.html")],
-        log=[str(tmp_path / "log.txt")],
-        params=SimpleNamespace(evaluation={TASK: {"shards": shards[TASK]}}, titles=TITLES, recipe_title="Mix"),
+    rule = job(
+        "draw_failures",
+        tmp_path,
+        inputs={"scores": str(tmp_path / "scores.parquet"), "template": str(TEMPLATE)},
+        outputs={"page": str(tmp_path / "drawn.html")},
+        params={"evaluation": {TASK: {"shards": shards[TASK]}}, "titles": TITLES, "recipe_title": "Mix"},
     )
     script = ROOT / "workflow/scripts/draw_failures.py"
     runpy.run_path(str(script), init_globals={"snakemake": rule}, run_name="__main__")
