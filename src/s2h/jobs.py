@@ -80,6 +80,11 @@ class _Job:
 
     @classmethod
     def of(cls, snakemake: Any, *, code: Sequence[str], apart: Collection[str], outside: Sequence[str]) -> _Job:
+        """What Snakemake tells a script, with its inputs checked; the arguments are those of ``run_job``.
+
+        Raises:
+            DataError: an input is not what its record says.
+        """
         config = dict(snakemake.config)
         results = str(config.get("results", "results"))
         read = {*map(str, snakemake.input), *(path for path in outside if Path(path).is_dir())}
@@ -100,10 +105,12 @@ class _Job:
 
     @property
     def key(self) -> str:
+        """Digest of all that decides the outputs."""
         return self.record.key
 
     @property
     def cache(self) -> Cache | None:
+        """The cache that the config names; None without one."""
         folder = self.config.get("cache")
         return Cache(folder) if folder else None
 

@@ -1,7 +1,7 @@
 """``snakemake --profile slurm`` on a real SLURM: ``python -m pytest -m cluster tests/cluster``.
 
 Not part of the usual tests: it needs root, and SLURM's daemons (Debian: slurmctld slurmd slurm-client munge). About
-twelve minutes on two cores.
+twenty-five minutes on two cores.
 """
 
 from __future__ import annotations

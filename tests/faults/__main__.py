@@ -1,4 +1,4 @@
-"""The table of faults: ``python -m tests.faults`` (as root for the full disk; about twenty minutes on two cores)."""
+"""The table of faults: ``python -m tests.faults`` (as root for the full disk; about half an hour on two cores)."""
 
 from __future__ import annotations
 

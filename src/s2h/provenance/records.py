@@ -52,6 +52,7 @@ class Record:
     fetched: str = ""
 
     def to_json(self) -> str:
+        """As it is written."""
         return json.dumps(dataclasses.asdict(self), indent=1)
 
     @classmethod
