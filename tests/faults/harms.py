@@ -44,6 +44,7 @@ def strike(study: Study, stage: str, victim: str, seed: int) -> None:
     workflow = study.start()
     wait_until(lambda: study.job_of(stage), workflow)
     time.sleep(random.Random(f"{stage}/{victim}/{seed}").random() * _SECONDS.get(stage, 0.5))
+    wait_until(lambda: study.job_of(stage), workflow)  # the stage is hit, or this fails
     if victim == "interrupt":
         os.killpg(workflow.pid, signal.SIGINT)
     elif victim == "everything":
