@@ -1,0 +1,138 @@
+"""The puzzles that docs/tasks.md shows: python -m docs.pictures.
+
+It draws the first SIMPLE and HARD evaluation puzzle of every task, in the sizes of the default and of the paper's
+config, into docs/images/, and writes their texts and the settings of the levels into the page.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from PIL import Image
+
+from s2h.config import Config
+from s2h.puzzles.record import LEVELS
+from s2h.puzzles.shards import PuzzleSet, make_record
+from s2h.puzzles.task import Level, Task
+from s2h.supervision.formats import prompt, response
+from tests.shipped import default_config
+
+PAGE = Path(__file__).parent / "tasks.md"
+IMAGES = Path(__file__).parent / "images"
+CONFIGS = {"default": (), "paper": ("paper",)}
+"""The config files that are laid over the default, by what the page calls the result."""
+
+_SHOWN: tuple[Level, ...] = ("SIMPLE", "HARD")
+_ENLARGED = 3
+"""How many times compact images are enlarged."""
+_SIZES = {"image_side", "levels", "style", "train", "eval"}
+"""Settings that say nothing about how hard a puzzle is."""
+
+
+def record(config: Config, name: str, level: Level) -> dict[str, Any]:
+    """The first evaluation puzzle of a level as it is stored in a shard."""
+    found = make_record(config.task_object(name), PuzzleSet(config.seed, level, "eval"), 0)
+    return {column: getattr(found, column) for column in found.__slots__}
+
+
+def picture(task: Task[Any], png: bytes) -> bytes:
+    """The image as the page shows it: the file itself, or a compact one enlarged."""
+    if not task.compact:
+        return png
+    small = Image.open(io.BytesIO(png))
+    large = small.resize((small.width * _ENLARGED, small.height * _ENLARGED), Image.Resampling.NEAREST)
+    large.save(written := io.BytesIO(), "PNG", optimize=True)
+    return written.getvalue()
+
+
+def texts(puzzle: dict[str, Any], level: Level) -> str:
+    """What a model reads of a puzzle, and the response that it learns, folded in."""
+    frame = pl.DataFrame([{column: value for column, value in puzzle.items() if column != "image"}])
+    read, learned = (frame.select(words).item() for words in (prompt("text"), response("text")))
+    return (
+        f"<details><summary>{level} as text, and the response that is learned</summary>\n\n"
+        f"```text\n{read}\n```\n\n```text\n{learned}\n```\n\n</details>"
+    )
+
+
+def cell(value: Any) -> str:
+    """A setting in words: a range, families of paths, combinations, a list, or a number."""
+    match value:
+        case dict():
+            return "; ".join(f"{name} on {' or '.join(members)}" for name, members in value.items())
+        case [{"family": _}, *_]:
+            return ", ".join(each["family"] + " (training only)" * (each["eval_share"] == 0) for each in value)
+        case [int(least), int(most)]:
+            return str(least) if least == most else f"{least} to {most}"
+        case list():
+            return ", ".join(map(str, value))
+    return str(value)
+
+
+def level_settings(name: str, config: Config) -> dict[str, dict[str, str]]:
+    """What a puzzle of each level is like, by the setting's name."""
+    settings = config.task(name).model_dump(mode="json")
+    shared = {key: cell(value) for key, value in settings.items() if key not in _SIZES}
+    levels = sorted(settings["levels"], key=LEVELS.index)
+    return {
+        level: shared | {key: cell(value) for key, value in settings["levels"][level].items() if key not in _SIZES}
+        for level in levels
+    }
+
+
+def settings_table(name: str, configs: dict[str, Config]) -> str:
+    """The settings of a task's levels, a column for each level of each config."""
+    columns = {
+        f"{title} {level}": settings
+        for title, config in configs.items()
+        for level, settings in level_settings(name, config).items()
+    }
+    rows = [["", *columns], ["---"] * (len(columns) + 1)]
+    for key in next(iter(columns.values())):
+        rows.append([f"`{key}`", *(settings.get(key, "") for settings in columns.values())])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def section(name: str, configs: dict[str, Config]) -> tuple[str, dict[str, bytes]]:
+    """What the page shows of a task, and the pictures by their file names."""
+    parts, pictures = [settings_table(name, configs)], {}
+    for title, config in configs.items():
+        task = config.task_object(name)
+        puzzles = {level: record(config, name, level) for level in _SHOWN}
+        files = {level: f"{name}-{title}-{level.lower()}.png" for level in _SHOWN}
+        pictures |= {files[level]: picture(task, puzzles[level]["image"]["bytes"]) for level in _SHOWN}
+        shown = " | ".join(f"![{task.title}, {level}, {title} config](images/{files[level]})" for level in _SHOWN)
+        width, height = task.image_size
+        heads = " | ".join(f"{title} {level}, {width} x {height} pixels" for level in _SHOWN)
+        parts.append(f"| {heads} |\n| --- | --- |\n| {shown} |")
+        parts += [texts(puzzles[level], level) for level in _SHOWN]
+    return "\n\n".join(parts), pictures
+
+
+def drawn(page: str) -> tuple[str, dict[str, bytes]]:
+    """The page with the sections as they are now, and all its pictures by their file names."""
+    configs = {title: default_config(*overlays) for title, overlays in CONFIGS.items()}
+    pictures: dict[str, bytes] = {}
+    for name in re.findall(r"<!-- (\w+): begin -->", page):
+        written, found = section(name, configs)
+        pictures |= found
+        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+        before, after = page.split(begin)[0], page.split(end)[1]
+        page = f"{before}{begin}\n\n{written}\n\n{end}{after}"
+    return page, pictures
+
+
+def main() -> None:
+    """Draw the pictures and write the page."""
+    page, pictures = drawn(PAGE.read_text())
+    for name, png in pictures.items():
+        (IMAGES / name).write_bytes(png)
+    PAGE.write_text(page)
+
+
+if __name__ == "__main__":
+    main()
