@@ -58,6 +58,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         **dict.fromkeys(("preconditioned", "preconditioned_cosine"), REAL),
     },
 }  # fmt: skip
+SOURCES = (("SIMPLE", "text"), ("SIMPLE", "image"), ("SIMPLE", "image_via_text"), ("HARD", "text"))
 N = 300
 
 Run = dict[str, Any]
@@ -173,9 +174,9 @@ def learning(run: Run, rng: np.random.Generator) -> Rows:
 
 def alignment(run: Run, rng: np.random.Generator) -> Rows:
     for phase in range(1, phases(run) + 1):
-        for step, source in itertools.product(range(0, 601, 100), ("text", "image", "image_via_text")):
+        for step, (level, source) in itertools.product(range(0, 601, 100), SOURCES):
             trend = skill(run, "HARD", "image") * (1 - np.exp(-(step + 1) / 150))
             cosine = float(0.3 * trend + 0.1 * (source != "text") + rng.normal(0, 0.02))
-            pair = {"source_level": "SIMPLE", "source_format": source, "target_level": "HARD", "target_format": "image"}
+            pair = {"source_level": level, "source_format": source, "target_level": "HARD", "target_format": "image"}
             values = {"cosine": cosine, "preconditioned_cosine": 1.4 * cosine - 0.05, "target_exact": float(trend)}
             yield run | {"phase": phase, "step": step, "steps": 600, "puzzles": 64} | pair | values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -34,6 +35,7 @@ _MEASURES = {"cosine": "cosine", "preconditioned_cosine": "preconditioned\ncosin
 _RUN = ["task", "trained_on", "recipe", "budget", "model", "seed"]
 _FEWEST = 5  # runs of which a correlation is given
 _HEIGHT, _PAGE_HEIGHT = 1.4, 9.0  # of a panel and of all, at most, in inches
+_ABOVE = 14  # points from a panel to its task's title; the pair's stands between them
 _SIZES = (2.6, 5.2)  # of the marks of the smallest and the largest budget
 
 
@@ -104,7 +106,7 @@ def _draw_measure(
 ) -> None:
     """One measure along training: a panel for each pair, all with the same axis, a line for each recipe."""
     known = shown[measure].drop_nulls()
-    low, high = limits(known.append(pl.Series([0.0])))  # the axis shows 0, beyond which a step does harm
+    low, high = limits(pl.concat([known, pl.Series([0.0])]))  # the axis shows 0, beyond which a step does harm
     margin = 0.08 * (high - low or 1)
     for axes, pair in zip(row, pairs, strict=True):
         chosen = [pl.col(name) == value for name, value in pair._asdict().items()]
@@ -131,9 +133,10 @@ def _draw_along(
 
 def _label_pairs(block: NDArray[np.object_], pairs: Sequence[_Pair], setting: str) -> None:
     several = len({pair[2:] for pair in pairs}) > 1
+    above = {"xytext": (0, _ABOVE), "textcoords": "offset points"}
+    block[0, 0].annotate(setting, (0, 1), xycoords="axes fraction", weight="bold", **above)
     for place, pair in enumerate(pairs):
-        heading = f"{setting}\n" if place == 0 else ""
-        block[0, place].set_title(heading + pair.title(with_target=several))
+        block[0, place].set_title(pair.title(with_target=several), size=SMALL)
         block[1, place].set_xlabel("training done, %")
         block[0, place].tick_params(labelbottom=False, labelleft=place == 0)
         block[1, place].tick_params(labelleft=place == 0)
@@ -146,7 +149,7 @@ def _draw_exactness(axes: Axes, shown: pl.DataFrame, styles: Mapping[str, Recipe
     _draw_along(axes, shown, "target_exact", styles, factor=100)
     share_axis(axes)
     axes.set_ylabel("whole response\nright, %")
-    axes.set_title("the target itself")
+    axes.set_title("the target itself", size=SMALL)
 
 
 def _draw_accuracy(axes: Axes, part: pl.DataFrame, summary: pl.DataFrame, styles: Mapping[str, RecipeStyle]) -> None:
@@ -159,9 +162,11 @@ def _draw_accuracy(axes: Axes, part: pl.DataFrame, summary: pl.DataFrame, styles
         size = np.interp(budgets.index(row["budget"][0]), [0, max(len(budgets) - 1, 1)], _SIZES)
         draw_intervals(axes, row[measure], row, color=style.colour)
         axes.plot(row[measure], 100 * row["accuracy"], **style.line(markersize=size, linestyle="none", zorder=3))
-    share_axis(axes)
+    highest = 25 * math.ceil(4 * limits(runs["ci_high"])[1]) if runs.height else 100
+    axes.set_ylim(-0.04 * highest, 1.3 * highest)  # the correlation stands at the top
+    axes.set_yticks([0, highest / 2, highest], [f"{tick:g}" for tick in (0, highest / 2, highest)])
     axes.set_ylabel("HARD image\nright answers, %")
-    axes.set_xlabel(f"mean {_MEASURES[measure].replace(chr(10), ' ')}")
+    axes.set_xlabel(f"mean {_MEASURES[measure]}")
     axes.text(0.04, 0.98, _correlation(runs, measure), transform=axes.transAxes, size=SMALL, va="top")
 
 

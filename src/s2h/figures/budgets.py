@@ -126,8 +126,8 @@ def _draw_lines(
         style, shift = styles[recipe], scale.shift(place, len(order))
         if (own := ours.filter(pl.col("recipe") == recipe).sort("budget")).height:
             _draw_ours(axes, own, style, shift)
-        published = theirs.filter(pl.col("recipe") == recipe).sort("budget")
-        axes.plot(published["budget"], 100 * published["accuracy"], **style.line(**_THEIRS))
+        if (published := theirs.filter(pl.col("recipe") == recipe).sort("budget")).height:
+            axes.plot(published["budget"], 100 * published["accuracy"], **style.line(**_THEIRS))
 
 
 def _draw_ours(axes: Axes, own: pl.DataFrame, style: RecipeStyle, shift: float) -> None:

@@ -82,8 +82,9 @@ def _label(axes: Axes, part: pl.DataFrame, lanes: Sequence[str]) -> None:
     last = int(limits(part["step"].fill_null(0))[1])
     stride = next(stride for stride in (1, 2, 5, 10, 20, 50, 100) if last / stride <= 8)
     steps = range(0, last + 1, stride)
-    axes.set_xticks([_NO_STEP, *steps], ["none", *map(str, steps)])
-    axes.set_xlim(_NO_STEP - 0.9, last + 1.6 + last / 8)
+    unplaced = [_NO_STEP] if part["step"].null_count() else []
+    axes.set_xticks([*unplaced, *steps], [*("none" for _ in unplaced), *map(str, steps)])
+    axes.set_xlim(min([0, *unplaced]) - 0.9, last + 1.6 + last / 8)
     axes.set_ylim(len(lanes), 0)
     axes.set_yticks([place + 0.5 for place in range(len(lanes))])
     axes.tick_params(axis="y", length=0)
@@ -106,10 +107,11 @@ def _entries(hard: pl.DataFrame) -> list[Artist]:
 
 
 def _note(hard: pl.DataFrame, highest: float) -> str:
+    unplaced = "; none: the reply has no step that could be wrong" if hard["step"].null_count() else ""
     return (
         f"Bars: share of all n = {spread(hard['replies'])} replies whose first error is in this step, stacked by its "
-        f"kind; a lane is {100 * highest:.0f} % high. Step 0 is what stands before the steps; none: the reply has no "
-        f"step that could be wrong. At the right: wrong replies in all. {budgets_note(hard).capitalize()}."
+        f"kind; a lane is {100 * highest:.0f} % high. Step 0 is what stands before the steps{unplaced}. At the right: "
+        f"wrong replies in all. {budgets_note(hard).capitalize()}."
     )
 
 
