@@ -7,12 +7,17 @@ from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
 
+from s2h.analysis.published import PUBLISHED
+from s2h.analysis.registry import TABLES
 from s2h.config import Run, load_config
 from s2h.diagnosis.registry import DIAGNOSERS
 from s2h.errors import S2HError
+from s2h.figures.registry import FIGURES
 from s2h.provenance.code import code_digest
+from s2h.provenance.fingerprints import contents_digest, take_fingerprint
 from s2h.publishing.failures import TEMPLATE as FAILURES_TEMPLATE
 from s2h.publishing.gallery import TEMPLATE
+from s2h.publishing.story import TEMPLATE as STORY_TEMPLATE
 from s2h.puzzles.record import MODALITIES, SPLITS
 from s2h.puzzles.registry import TASKS
 from s2h.puzzles.shards import shard_count, shard_range
@@ -54,6 +59,8 @@ wildcard_constraints:
     seed=r"\d+",
     phase=r"\d+",
     modality=one_of(MODALITIES),
+    table=one_of(TABLES),
+    figure=one_of(FIGURES),
 
 
 def shard_names(task, level, split, puzzles=None):
@@ -185,8 +192,7 @@ def exported_report(wildcards):
 
 def study_reports():
     """The reports of all tasks that the study trains or scores."""
-    tasks = {task for run in RUNS for task in CONFIG.members(run.task)}
-    return [f"{RESULTS}/validation/{task}.json" for task in sorted(tasks)]
+    return [f"{RESULTS}/validation/{task}.json" for task in study_tasks()]
 
 
 def puzzle_settings(wildcards):
@@ -254,11 +260,6 @@ def all_mixture_shards(wildcards):
 def source(model):
     """Where a model comes from."""
     return CONFIG.models[model].source
-
-
-def is_here(model):
-    """Whether a model answers the same whenever it is asked: those behind an address may change."""
-    return source(model).kind in ("tiny", "pretrained")
 
 
 def is_here(model):
@@ -502,3 +503,155 @@ def scoring_code(wildcards):
     ]
     outside = ["s2h.scoring.tsv"] if outside_sets(wildcards) else []
     return stage_code("score_model", "s2h.scoring.engine", *outside, *tasks, *explained)
+
+
+def run_name(run):
+    """Where a run's files lie below models/ and scores/."""
+    return f"{run.task}/{run.recipe}/{run.budget}/{run.model}/{run.seed}"
+
+
+def phase_numbers(run):
+    """The phases of a run's recipe, counted from 1."""
+    return range(1, len(CONFIG.recipes[run.recipe].phases) + 1)
+
+
+def alignment_paths():
+    """Gradient alignment of each phase whose training keeps snapshots of its model."""
+    return [
+        f"{RESULTS}/alignment/{run_name(run)}/phase-{number}.parquet"
+        for run in TRAINED_RUNS
+        for number in phase_numbers(run)
+        if CONFIG.training(run, number - 1).snapshots and has_both_levels(run.task)
+    ]
+
+
+def has_both_levels(task):
+    """Whether there are SIMPLE and HARD puzzles for evaluation, of every task that is trained together."""
+    return all(
+        level in CONFIG.task(member).levels and CONFIG.task(member).levels[level].eval
+        for member in CONFIG.members(task)
+        for level in ("SIMPLE", "HARD")
+    )
+
+
+def probe_shards(wildcards):
+    """Evaluation shards on which alignment is measured, by task and level."""
+    return {
+        task: {
+            level: shard_paths(task, level, "eval", CONFIG.alignment.puzzles)
+            for level in ("SIMPLE", "HARD")
+        }
+        for task in members(wildcards)
+    }
+
+
+def all_probe_shards(wildcards):
+    """The same as one list."""
+    return [
+        path
+        for levels in probe_shards(wildcards).values()
+        for paths in levels.values()
+        for path in paths
+    ]
+
+
+def table_reads(wildcards, what):
+    """Whether a table reads something beside the scores."""
+    return what in TABLES[wildcards.table].reads
+
+
+def models_by_run(wildcards):
+    """For a table that reads them, the models that the phases of each run left."""
+    if not table_reads(wildcards, "models"):
+        return {}
+    return {
+        run_name(run): [
+            f"{RESULTS}/models/{run_name(run)}/phase-{number}"
+            for number in phase_numbers(run)
+        ]
+        for run in RUNS
+    }
+
+
+def table_models(wildcards):
+    """The same as one list."""
+    return list(chain(*models_by_run(wildcards).values()))
+
+
+def study_tasks():
+    """The tasks that the study trains or scores."""
+    return sorted({task for run in RUNS for task in CONFIG.members(run.task)})
+
+
+def study_shards():
+    """The evaluation shards of each task and level that the study scores."""
+    return {
+        task: {
+            level: shard_paths(task, level, "eval")
+            for level, settings in CONFIG.task(task).levels.items()
+            if settings.eval
+        }
+        for task in study_tasks()
+    }
+
+
+def all_study_shards():
+    """The same as one list."""
+    levels = study_shards().values()
+    return [path for each in levels for paths in each.values() for path in paths]
+
+
+def shards_by_level(wildcards):
+    """For a table that reads them, the same."""
+    return study_shards() if table_reads(wildcards, "shards") else {}
+
+
+def table_shards(wildcards):
+    """The same as one list."""
+    return all_study_shards() if table_reads(wildcards, "shards") else []
+
+
+def table_settings(wildcards):
+    """For a table that reads puzzles, the settings of their tasks."""
+    return {task: task_settings(task) for task in shards_by_level(wildcards)}
+
+
+def table_alignments(wildcards):
+    """For a table that reads it, the gradient alignment that is measured."""
+    return alignment_paths() if table_reads(wildcards, "alignments") else []
+
+
+def table_published(wildcards):
+    """For a table that reads them, the paper's figures."""
+    return str(PUBLISHED) if table_reads(wildcards, "published") else []
+
+
+def table_code(wildcards):
+    """Digest of the code that makes a table, and of the tasks whose puzzles it reads."""
+    tasks = [TASKS.module(task) for task in shards_by_level(wildcards)]
+    return stage_code(
+        "make_table", "s2h.analysis.writing", TABLES.module(wildcards.table), *tasks
+    )
+
+
+def figure_tables(wildcards):
+    """The tables that a figure reads, by name."""
+    return {
+        table: f"{RESULTS}/tables/{table}.parquet"
+        for table in FIGURES[wildcards.figure].tables
+    }
+
+
+def figure_data(wildcards):
+    """Digests of the package's own files that a figure reads beside them."""
+    return {
+        path.name: contents_digest(take_fingerprint(path))
+        for path in FIGURES[wildcards.figure].data
+    }
+
+
+def figure_code(wildcards):
+    """Digest of the code that draws a figure, and no other."""
+    return stage_code(
+        "draw_figure", "s2h.figures.files", FIGURES.module(wildcards.figure)
+    )

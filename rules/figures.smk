@@ -1,35 +1,17 @@
 # Figures of what was found, from the tables alone.
 
 
-def figure_tables(wildcards):
-    """The tables that a figure reads, by name."""
-    return {
-        table: f"{RESULTS}/tables/{table}.parquet"
-        for table in FIGURES[wildcards.figure].tables
-    }
-
-
-def figure_data(wildcards):
-    """Digests of the package's own files that a figure reads beside them."""
-    return {
-        path.name: contents_digest(take_fingerprint(path))
-        for path in FIGURES[wildcards.figure].data
-    }
-
-
-def figure_code(wildcards):
-    """Digest of the code that draws a figure, and no other."""
-    return stage_code(
-        "draw_figure", "s2h.figures.files", FIGURES.module(wildcards.figure)
-    )
-
-
 rule draw_figure:
     # snakemake results/figures/{figure}.svg, or all of them: snakemake figures
     input:
         unpack(figure_tables),
     output:
-        svg=f"{RESULTS}/figures/{{figure}}.svg",
+        svg=report(
+            f"{RESULTS}/figures/{{figure}}.svg",
+            category="1 Figures",
+            labels={"figure": "{figure}"},
+            caption="../workflow/report/figure.rst",
+        ),
         pdf=f"{RESULTS}/figures/{{figure}}.pdf",
         png=f"{RESULTS}/figures/{{figure}}.png",
     log:

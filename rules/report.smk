@@ -1,72 +1,33 @@
 # Tables of what was found.
 
 
-RUN_NAMES = [
-    f"{run.task}/{run.recipe}/{run.budget}/{run.model}/{run.seed}" for run in RUNS
-]
+RUN_NAMES = [run_name(run) for run in RUNS]
 SCORES = [f"{RESULTS}/scores/{name}.parquet" for name in RUN_NAMES]
 RECIPE_TITLES = {name: recipe.title for name, recipe in CONFIG.recipes.items()}
 TASK_TITLES = {name: TASKS[name].title for name in TASKS}
 
 
-rule summarise_scores:
+rule make_table:
+    # snakemake results/tables/{table}.csv, or all of them: snakemake tables
     input:
         scores=SCORES,
+        models=table_models,
+        shards=table_shards,
+        alignments=table_alignments,
+        published=table_published,
         validated=study_reports(),
     output:
-        csv=f"{RESULTS}/tables/summary.csv",
-        markdown=f"{RESULTS}/tables/summary.md",
+        csv=report(
+            f"{RESULTS}/tables/{{table}}.csv",
+            category="2 Tables",
+            labels={"table": "{table}"},
+            caption="../workflow/report/table.rst",
+        ),
+        parquet=f"{RESULTS}/tables/{{table}}.parquet",
+        markdown=f"{RESULTS}/tables/{{table}}.md",
+        latex=f"{RESULTS}/tables/{{table}}.tex",
     log:
-        f"{RESULTS}/logs/summarise_scores.log",
-    conda:
-        "../envs/puzzles.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(500),
-    params:
-        runs=RUN_NAMES,
-        recipe_titles=RECIPE_TITLES,
-        task_titles=TASK_TITLES,
-        code=stage_code("summarise_scores", "s2h.analysis.summary"),
-    message:
-        "write results/tables/summary.csv"
-    script:
-        "../workflow/scripts/summarise_scores.py"
-
-
-rule measure_gaps:
-    input:
-        scores=SCORES,
-    output:
-        csv=f"{RESULTS}/tables/gaps.csv",
-        seeds=f"{RESULTS}/tables/seeds.csv",
-        markdown=f"{RESULTS}/tables/gaps.md",
-    log:
-        f"{RESULTS}/logs/measure_gaps.log",
-    conda:
-        "../envs/puzzles.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(500),
-    params:
-        runs=RUN_NAMES,
-        recipe_titles=RECIPE_TITLES,
-        task_titles=TASK_TITLES,
-        code=stage_code("measure_gaps", "s2h.analysis.gaps"),
-    message:
-        "write results/tables/gaps.csv"
-    script:
-        "../workflow/scripts/measure_gaps.py"
-
-
-rule compare_runs:
-    input:
-        scores=SCORES,
-    output:
-        csv=f"{RESULTS}/tables/comparisons.csv",
-        markdown=f"{RESULTS}/tables/comparisons.md",
-    log:
-        f"{RESULTS}/logs/compare_runs.log",
+        f"{RESULTS}/logs/make_table/{{table}}.log",
     conda:
         "../envs/puzzles.yaml"
     threads: 1
@@ -74,70 +35,23 @@ rule compare_runs:
         mem_mb=growing(1000),
     params:
         runs=RUN_NAMES,
+        models=models_by_run,
+        shards=shards_by_level,
+        task_settings=table_settings,
+        alignments=table_alignments,
         recipe_titles=RECIPE_TITLES,
         task_titles=TASK_TITLES,
-        code=stage_code("compare_runs", "s2h.analysis.comparisons"),
+        code=table_code,
     message:
-        "write results/tables/comparisons.csv"
+        "write results/tables/{wildcards.table}.csv"
     script:
-        "../workflow/scripts/compare_runs.py"
-
-
-rule explain_failures:
-    input:
-        scores=SCORES,
-    output:
-        csv=f"{RESULTS}/tables/failures.csv",
-        markdown=f"{RESULTS}/tables/failures.md",
-    log:
-        f"{RESULTS}/logs/explain_failures.log",
-    conda:
-        "../envs/puzzles.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(500),
-    params:
-        runs=RUN_NAMES,
-        recipe_titles=RECIPE_TITLES,
-        task_titles=TASK_TITLES,
-        code=stage_code("explain_failures", "s2h.analysis.failures"),
-    message:
-        "write results/tables/failures.csv"
-    script:
-        "../workflow/scripts/explain_failures.py"
-
-
-rule tabulate_metrics:
-    input:
-        scores=SCORES,
-    output:
-        csv=f"{RESULTS}/tables/metrics.csv",
-        markdown=f"{RESULTS}/tables/metrics.md",
-    log:
-        f"{RESULTS}/logs/tabulate_metrics.log",
-    conda:
-        "../envs/puzzles.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(500),
-    params:
-        runs=RUN_NAMES,
-        recipe_titles=RECIPE_TITLES,
-        task_titles=TASK_TITLES,
-        code=stage_code("tabulate_metrics", "s2h.analysis.paper_metrics"),
-    message:
-        "write results/tables/metrics.csv"
-    script:
-        "../workflow/scripts/tabulate_metrics.py"
+        "../workflow/scripts/make_table.py"
 
 
 rule tables:
-    # Every table of what was found.
+    # Every table of what was found, and of what the recipes hold.
     input:
-        [
-            f"{RESULTS}/tables/{name}.csv"
-            for name in ("summary", "gaps", "comparisons", "failures", "metrics")
-        ],
+        [f"{RESULTS}/tables/{name}.csv" for name in (*TABLES, "recipes")],
 
 
 rule draw_failures:
@@ -147,7 +61,18 @@ rule draw_failures:
         shards=eval_shards,
         template=str(FAILURES_TEMPLATE),
     output:
-        f"{RESULTS}/failures/{RUN}.html",
+        report(
+            f"{RESULTS}/failures/{RUN}.html",
+            category="3 Examples: what models get wrong",
+            labels={
+                "task": "{task}",
+                "recipe": "{recipe}",
+                "budget": "{budget}",
+                "model": "{model}",
+                "seed": "{seed}",
+            },
+            caption="../workflow/report/failures.rst",
+        ),
     log:
         f"{RESULTS}/logs/draw_failures/{RUN}.log",
     conda:
@@ -177,7 +102,9 @@ rule tabulate_recipes:
         recipe_inputs(),
     output:
         csv=f"{RESULTS}/tables/recipes.csv",
+        parquet=f"{RESULTS}/tables/recipes.parquet",
         markdown=f"{RESULTS}/tables/recipes.md",
+        latex=f"{RESULTS}/tables/recipes.tex",
     log:
         f"{RESULTS}/logs/tabulate_recipes.log",
     conda:
@@ -188,7 +115,8 @@ rule tabulate_recipes:
     params:
         studies=recipe_studies(),
         budgets=sorted({run.budget for run in TRAINED_RUNS}),
-        titles=RECIPE_TITLES,
+        recipe_titles=RECIPE_TITLES,
+        task_titles=TASK_TITLES,
         code=stage_code("tabulate_recipes", "s2h.analysis.recipes"),
     message:
         "write results/tables/recipes.csv"

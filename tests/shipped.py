@@ -20,7 +20,15 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def job(rule: str, folder: Path, *, inputs: dict[str, Any], outputs: dict[str, str], params: dict[str, Any]) -> Any:
+def job(
+    rule: str,
+    folder: Path,
+    *,
+    inputs: dict[str, Any],
+    outputs: dict[str, str],
+    params: dict[str, Any],
+    wildcards: dict[str, str] | None = None,
+) -> Any:
     """What Snakemake hands to the script of a rule whose results lie in ``folder``."""
     from snakemake.iocontainers import Namedlist
 
@@ -29,7 +37,7 @@ def job(rule: str, folder: Path, *, inputs: dict[str, Any], outputs: dict[str, s
         input=Namedlist(fromdict=inputs),
         output=Namedlist(fromdict=outputs),
         params=Namedlist(fromdict=params),
-        wildcards=Namedlist(fromdict={}),
+        wildcards=Namedlist(fromdict=wildcards or {}),
         log=[str(folder / "log")],
         config={"results": str(folder)},
     )

@@ -1,16 +1,24 @@
-"""Scores as a scoring leaves them, made up by chance."""
+"""Scores as a scoring leaves them, made up by chance, and all else that tables are made from."""
 
 from __future__ import annotations
 
+import csv
 import itertools
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from s2h.analysis import alignment
 from s2h.analysis.failures import ERRORS
+from s2h.analysis.study import Study
+from s2h.analysis.writing import write_table
+from s2h.puzzles.registry import make_task
+from s2h.puzzles.shards import PuzzleSet, write_shard
+from tests.shipped import config_values
 
 RECIPE_TITLES = {"text": "Text", "mix": "Mix", "align_mix": "Align-Mix"}
 TASK_TITLES = {"table_readout": "Table Readout", "grid_navigation": "Grid Navigation"}
@@ -45,7 +53,7 @@ def run_of(**changes: Any) -> dict[str, Any]:
     return {"trained_on": run["task"]} | run
 
 
-def score(run: dict[str, Any], level: str, modality: str, puzzle: int, **values: Any) -> dict[str, Any]:
+def score(run: Mapping[str, Any], level: str, modality: str, puzzle: int, **values: Any) -> dict[str, Any]:
     """A row; what is not given is null, and a puzzle has one name in all runs and modalities."""
     name = f"{run['task']}-{level}-eval-{puzzle:07d}"
     named = {"puzzle_id": name, "set_name": "ours", "outside": False, "level": level, "modality": modality}
@@ -77,7 +85,7 @@ def from_outside(scores: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([scores, other])
 
 
-def generate(run: dict[str, Any], puzzles: int, rng: np.random.Generator) -> Iterator[dict[str, Any]]:
+def generate(run: Mapping[str, Any], puzzles: int, rng: np.random.Generator) -> Iterator[dict[str, Any]]:
     """Rows of a run with replies of every kind."""
     for level, modality, puzzle in itertools.product(LEVELS, MODALITIES, range(puzzles)):
         correct, steps = bool(rng.random() < 0.6), int(rng.integers(0, 9))
@@ -94,6 +102,7 @@ def generate(run: dict[str, Any], puzzles: int, rng: np.random.Generator) -> Ite
             metrics |= {"num_obstacles": None if correct else float(rng.integers(0, 4))}
         if modality == "image":
             metrics["transcription"] = float(rng.random())
+        metrics |= {"tokens": int(rng.integers(5, 100)), "seconds": float(rng.random())}
         yield score(run, level, modality, puzzle, correct=correct, chain_correct=correct and not unchained, **chain) | (
             metrics
         )
@@ -109,3 +118,83 @@ def study(folder: Path, *, puzzles: int = 20, **values: Sequence[Any]) -> list[P
         files.append(folder / f"{number}.parquet")
         rows.sample(fraction=1, shuffle=True, seed=number).write_parquet(files[-1])
     return files
+
+
+def whole_study(folder: Path, *, puzzles: int = 20, phases: int = 1, **values: Sequence[Any]) -> Study:
+    """The same with models, puzzles and measured alignment."""
+    files = study(folder, puzzles=puzzles, **values)
+    runs = pl.concat([pl.scan_parquet(file) for file in files]).select(RUN_FILES).unique().sort(RUN_FILES).collect()
+    names = ["/".join(map(str, row)) for row in runs.iter_rows()]
+    tasks = values.get("task", list(TASK_TITLES))
+    settings = {task: config_values("smoke")["tasks"][task] for task in tasks}
+    models = {name: [trained(folder / "models" / name / f"phase-{n + 1}") for n in range(phases)] for name in names}
+    return Study(
+        score_files=[str(file) for file in files],
+        models=models,
+        shards={task: eval_shards(folder / "puzzles", task, settings[task], puzzles) for task in tasks},
+        task_settings=settings,
+        alignments=[aligned(folder / f"{number}.alignment", name) for number, name in enumerate(names) if phases],
+        recipe_titles=RECIPE_TITLES,
+        task_titles=TASK_TITLES,
+    )
+
+
+RUN_FILES = ["trained_on", "recipe", "budget", "model", "seed"]
+
+
+def eval_shards(folder: Path, task: str, settings: Mapping[str, Any], puzzles: int) -> dict[str, list[str]]:
+    """Shards with the evaluation puzzles of a task, by level."""
+    shards = {}
+    for level in LEVELS:
+        path = folder / f"{task}-{level}.parquet"
+        which = PuzzleSet(0, level, "eval")  # type: ignore[arg-type]
+        write_shard(path, make_task(task, settings), which, (0, puzzles), progress=lambda done: None)
+        shards[level] = [str(path)]
+    return shards
+
+
+def trained(folder: Path, *, steps: int = 250, gpus: int | None = 2, **changes: Any) -> str:
+    """A folder with the story of a training, in which each step has 10 examples and takes 2 seconds."""
+    story = {"parameters": 1000, "examples": 10 * steps - 5, "tokens": 500 * steps, "target_tokens": 200 * steps}
+    story |= {"steps": steps, "processes": 2, "settings": {"batch_size": 10}}
+    story |= {} if gpus is None else {"gpus": gpus}
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(json.dumps(story | changes))
+    lines = [
+        {"step": step, "loss": 1 / step, "learning_rate": 0.001, "gradient_norm": 0.5, "tokens": 500}
+        | {"target_tokens": 200, "seconds": 2.0, "tokens_per_second": 250.0}
+        for step in range(1, steps + 1)
+    ]
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return str(folder)
+
+
+def aligned(path: Path, run: str, *, moments: bool = True) -> str:
+    """A file with the measured alignment of a run's first phase, at two snapshots."""
+    trained_on, recipe, budget, model, seed = run.split("/")
+    names = {"task": trained_on, "trained_on": trained_on, "recipe": recipe, "budget": int(budget), "model": model}
+    rows = [
+        names
+        | {"seed": int(seed), "phase": 1, "step": step, "steps": 250, "puzzles": 8, "source_level": "SIMPLE"}
+        | {"source_format": form, "target_level": "HARD", "target_format": "image", "source_loss": 0.1}
+        | {"target_loss": 2.0 / step, "target_exact": 0.25, "inner_product": 1e-6, "cosine": step / 1000}
+        | {"preconditioned": 0.5 if moments else None, "preconditioned_cosine": 0.2 if moments else None}
+        for step in (100, 250)
+        for form in ("text", "image")
+    ]
+    pl.DataFrame(rows, schema=alignment.SCHEMA).write_parquet(path)
+    return str(path)
+
+
+def written(name: str, made_from: Study | Sequence[Path], folder: Path) -> tuple[list[dict[str, str]], str]:
+    """The rows of a table's CSV file and its Markdown page; a study may be given as its score files."""
+    if not isinstance(made_from, Study):
+        files = [str(file) for file in made_from]
+        made_from = Study(files, recipe_titles=RECIPE_TITLES, task_titles=TASK_TITLES)
+    paths = {kind: folder / f"{name}.{end}" for kind, end in ENDINGS.items()}
+    write_table(name, made_from, **paths)  # type: ignore[arg-type]
+    return list(csv.DictReader(paths["csv"].open())), paths["markdown"].read_text(encoding="utf-8")
+
+
+ENDINGS = {"csv": "csv", "parquet": "parquet", "markdown": "md", "latex": "tex"}
+"""Of the files of a table."""

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import csv
 from collections import Counter
 
 import polars as pl
@@ -8,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2h.analysis.comparisons import SCHEMA, compare_runs, write_comparisons
+from s2h.analysis.comparisons import SCHEMA, compare_runs
 from s2h.analysis.scores import read_scores
 from s2h.analysis.statistics import bootstrap_interval, mcnemar
 from s2h.errors import DataError
-from tests.analysis.generated import RECIPE_TITLES, TASK_TITLES, answers, frame, run_of, score, study
+from tests.analysis.generated import answers, frame, run_of, score, study, written
 
 FIRST = [True, True, True, False, False, True]
 SECOND = [True, False, False, True, False, False]
@@ -98,15 +97,8 @@ def test_a_level_without_a_puzzle_in_common_has_no_numbers(tmp_path):
     assert row["accuracy_first"] is row["accuracy_second"] is row["difference"] is None
     assert (row["ci_low"], row["ci_high"], row["mcnemar_p"]) == (-1, 1, 1)
     frame(rows).write_parquet(tmp_path / "a.parquet")
-    _, page = _write([tmp_path / "a.parquet"], tmp_path)
+    _, page = written("comparisons", [tmp_path / "a.parquet"], tmp_path)
     assert "| HARD text | 0 | 1 | – | – | – | – | – | – |" in page
-
-
-def _write(files, folder) -> tuple[list[dict[str, str]], str]:
-    paths = folder / "comparisons.csv", folder / "comparisons.md"
-    titles = {"recipe_titles": RECIPE_TITLES, "task_titles": TASK_TITLES}
-    write_comparisons(files, csv_path=paths[0], markdown_path=paths[1], **titles)
-    return list(csv.DictReader(paths[0].open())), paths[1].read_text()
 
 
 def test_the_page_has_a_table_for_each_thing_that_differs(tmp_path):
@@ -114,7 +106,7 @@ def test_the_page_has_a_table_for_each_thing_that_differs(tmp_path):
     rows = pl.concat([rows, frame(answers(run_of(budget=60000), {("HARD", "text"): [True] * 40}))])
     rows = pl.concat([rows, rows.with_columns(trained_on=pl.lit("both"))])
     rows.write_parquet(tmp_path / "a.parquet")
-    table, page = _write([tmp_path / "a.parquet"], tmp_path)
+    table, page = written("comparisons", [tmp_path / "a.parquet"], tmp_path)
     assert [(row["differs"], row["trained_on"]) for row in table] == [
         ("recipe", "both"), ("budget", "both"), ("recipe", "table_readout"), ("budget", "table_readout"),
     ]  # fmt: skip
@@ -130,6 +122,7 @@ def test_the_page_has_a_table_for_each_thing_that_differs(tmp_path):
 
 
 def test_a_study_of_one_run_has_nothing_to_compare(tmp_path):
-    table, page = _write(study(tmp_path, puzzles=2, task=["table_readout"], recipe=["mix"], seed=[0]), tmp_path)
+    files = study(tmp_path, puzzles=2, task=["table_readout"], recipe=["mix"], seed=[0])
+    table, page = written("comparisons", files, tmp_path)
     assert table == []
-    assert page.startswith("# Comparisons\n")
+    assert page.startswith("# Comparisons\n\nThis study has no two runs of a task that differ in exactly one")

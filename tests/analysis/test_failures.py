@@ -1,16 +1,14 @@
 from __future__ import annotations
 
-import csv
-
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2h.analysis.failures import COLUMNS, ERRORS, OUTCOMES, count_errors, explain_failures, write_failures
+from s2h.analysis.failures import COLUMNS, ERRORS, OUTCOMES, count_errors, explain_failures
 from s2h.analysis.scores import SET, read_scores
 from s2h.errors import DataError
-from tests.analysis.generated import RECIPE_TITLES, TASK_TITLES, frame, run_of, score
+from tests.analysis.generated import frame, run_of, score, written
 
 
 def reply(correct, chain_correct, error=None, kind=None, step=None):
@@ -87,9 +85,7 @@ def test_a_wrong_reply_needs_a_known_error(error):
 def test_table_and_page_are_written(tmp_path):
     scores = pl.concat([_scores(REPLIES), _scores([reply(True, True)], modality="image")])
     scores.write_parquet(tmp_path / "a.parquet")
-    paths = {"csv_path": tmp_path / "failures.csv", "markdown_path": tmp_path / "failures.md"}
-    write_failures([tmp_path / "a.parquet"], recipe_titles=RECIPE_TITLES, task_titles=TASK_TITLES, **paths)
-    table, page = list(csv.DictReader(paths["csv_path"].open())), paths["markdown_path"].read_text()
+    table, page = written("failures", [tmp_path / "a.parquet"], tmp_path)
     assert [table[0][name] for name in ("right_chain", "perception", "mean_wrong_step")] == [
         "0.1250", "0.3750", "2.2500",
     ]  # fmt: skip

@@ -1,17 +1,15 @@
 from __future__ import annotations
 
-import csv
-
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from s2h.analysis.gaps import LEVEL_GAP, MODALITY_GAP, measure_gaps, measure_spread, write_gaps
+from s2h.analysis.gaps import LEVEL_GAP, MODALITY_GAP, measure_gaps
 from s2h.analysis.scores import RUN, read_scores
 from s2h.analysis.statistics import bootstrap_interval, independent_bootstrap_interval
 from s2h.errors import DataError
-from tests.analysis.generated import RECIPE_TITLES, TASK_TITLES, answers, frame, run_of, score, study
+from tests.analysis.generated import answers, frame, run_of, score, written
 
 RIGHT = {
     ("SIMPLE", "text"): [True] * 9 + [False],
@@ -88,54 +86,29 @@ def test_gaps_are_differences_of_accuracy_and_lie_in_their_intervals(text, data)
         assert gap["ci_low"] - 1e-9 <= gap["points"] <= gap["ci_high"] + 1e-9
 
 
-def test_the_spread_is_that_of_the_seeds_accuracies():
-    rows = [
-        row
-        for seed, share in enumerate((1, 2, 3))
-        for row in answers(run_of(seed=seed), {("HARD", "text"): [True] * share + [False] * (4 - share)})
-    ]
-    rows += answers(run_of(seed=7, recipe="text"), {("HARD", "text"): [True, False]})
-    found = measure_spread(frame(rows)).select("recipe", "n_seeds", "mean", "sd", "min", "max")
-    assert found.row(0) == ("mix", 3, pytest.approx(0.5), pytest.approx(0.25), 0.25, 0.75)
-    assert found.row(1) == ("text", 1, 0.5, None, 0.5, 0.5)
-
-
-def test_runs_of_different_budgets_and_models_are_not_seeds_of_each_other(tmp_path):
-    scores = read_scores(study(tmp_path, puzzles=4, budget=[1, 2], model=["a", "b"], seed=[0, 1, 2]), ["correct"])
-    found = measure_spread(scores)
-    assert found.height == 2 * 2 * 2 * 2 * 4
-    assert set(found["n_seeds"]) == {3}
-
-
-def _write(files, folder) -> tuple[list[dict[str, str]], list[dict[str, str]], str]:
-    paths = {name: folder / f"{name}" for name in ("csv_path", "seeds_path", "markdown_path")}
-    write_gaps(files, recipe_titles=RECIPE_TITLES, task_titles=TASK_TITLES, **paths)
-    tables = [list(csv.DictReader(paths[name].open())) for name in ("csv_path", "seeds_path")]
-    return tables[0], tables[1], paths["markdown_path"].read_text()
-
-
-def test_both_tables_and_the_page_are_written(tmp_path):
+def test_table_and_page_are_written(tmp_path):
     for seed in (0, 1):
         rows = answers(run_of(seed=seed), RIGHT if seed else RIGHT | {("HARD", "text"): [True] * 8})
         frame(rows).write_parquet(tmp_path / f"{seed}.parquet")
-    gaps, seeds, page = _write([tmp_path / "0.parquet", tmp_path / "1.parquet"], tmp_path)
+    gaps, page = written("gaps", [tmp_path / "0.parquet", tmp_path / "1.parquet"], tmp_path)
     assert [row["points"] for row in gaps[:4]] == ["-0.1000", "0.5500", "0.1000", "0.7500"]
-    assert [row["sd"] for row in seeds] == ["0.0000", "0.0000", "0.1768", "0.0000"]
-    assert page.count("## Table Readout\n") == 2  # under the gaps, and under the means across seeds
+    assert page.count("## Table Readout\n") == 1
     assert page.index("### tiny, budget 30,000, seed 0") < page.index("### tiny, budget 30,000, seed 1")
     assert "| Recipe | SIMPLE→HARD text | SIMPLE→HARD image | text→image SIMPLE | text→image HARD |" in page
     low, high = (round(100 * end) for end in bootstrap_interval(2, 1, 10))
     assert f"| 10 [{low}, {high}] | 75 [" in page
-    assert "### tiny, budget 30,000\n" in page
-    assert "| Mix | 90.0 ± 0.0 (90 to 90; 2) | 80.0 ± 0.0 (80 to 80; 2) | 87.5 ± 17.7 (75 to 100; 2) |" in page
 
 
-def test_one_seed_has_no_spread_and_what_was_not_scored_no_number(tmp_path):
+def test_what_was_not_scored_has_no_number(tmp_path):
     frame(answers(run_of(), RIGHT)).write_parquet(tmp_path / "a.parquet")
     text = answers(run_of(recipe="text"), {("SIMPLE", "text"): [True], ("HARD", "text"): [False]})
     frame(text).write_parquet(tmp_path / "b.parquet")
-    _, seeds, page = _write([tmp_path / "a.parquet", tmp_path / "b.parquet"], tmp_path)
-    assert {row["sd"] for row in seeds} == {""}
+    _, page = written("gaps", [tmp_path / "a.parquet", tmp_path / "b.parquet"], tmp_path)
     assert "| Text | 100 [100, 100] | – | – | – |" in page
-    assert "| Text | 100 | – | 0 | – |" in page
-    assert "| Mix | 90 | 80 | 75 | 25 |" in page
+
+
+def test_a_study_without_a_gap_says_so(tmp_path):
+    frame(answers(run_of(), {("HARD", "text"): [True]})).write_parquet(tmp_path / "a.parquet")
+    table, page = written("gaps", [tmp_path / "a.parquet"], tmp_path)
+    assert table == []
+    assert page.startswith("# Gaps\n\nNo run was scored on both sides of a gap.\n")

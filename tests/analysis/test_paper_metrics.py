@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import csv
-
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2h.analysis.paper_metrics import COLUMNS, METRICS, paper_metrics, write_metrics
+from s2h.analysis.paper_metrics import COLUMNS, METRICS, paper_metrics
 from s2h.analysis.scores import SET, read_scores
-from tests.analysis.generated import RECIPE_TITLES, TASK_TITLES, frame, from_outside, run_of, score
+from tests.analysis.generated import frame, from_outside, run_of, score, written
 
 GRID = {"exact_match", "partial_score", "source_dest_score", "avg_num_obstacles", "transcription"} | {
     "fraction_objects_collected_score", "all_fraction_objects_collected_score",
@@ -83,20 +81,16 @@ def test_walks_that_collect_nothing_known_have_no_share():
 def test_sets_from_outside_stand_beside_the_studys_own(tmp_path):
     scores = _walks([(1, 2), (2, 2)], exact_match=1.0).drop("outside_set")
     from_outside(scores).write_parquet(tmp_path / "a.parquet")
-    paths = {"csv_path": tmp_path / "metrics.csv", "markdown_path": tmp_path / "metrics.md"}
-    write_metrics([tmp_path / "a.parquet"], recipe_titles=RECIPE_TITLES, task_titles=TASK_TITLES, **paths)
-    table = pl.read_csv(paths["csv_path"]).filter(metric="exact_match")
-    assert table.select("outside_set", "value", "n").rows() == [(None, 1.0, 2), ("theirs", 1.0, 2)]
-    page = paths["markdown_path"].read_text()
+    table, page = written("metrics", [tmp_path / "a.parquet"], tmp_path)
+    found = [(row["outside_set"], row["value"], row["n"]) for row in table if row["metric"] == "exact_match"]
+    assert found == [("", "1.0000", "2"), ("theirs", "1.0000", "2")]
     assert page.index("| Mix | HARD text | 1.000 |") < page.index("| Mix | HARD text (theirs) | 1.000 |")
 
 
 def test_table_and_page_are_written(tmp_path):
     scores = _walks([(1, 2), (2, 2)], exact_match=0.5, partial_score=1.0).drop("outside_set")
     scores.write_parquet(tmp_path / "a.parquet")
-    paths = {"csv_path": tmp_path / "metrics.csv", "markdown_path": tmp_path / "metrics.md"}
-    write_metrics([tmp_path / "a.parquet"], recipe_titles=RECIPE_TITLES, task_titles=TASK_TITLES, **paths)
-    table, page = list(csv.DictReader(paths["csv_path"].open())), paths["markdown_path"].read_text()
+    table, page = written("metrics", [tmp_path / "a.parquet"], tmp_path)
     assert [(row["metric"], row["value"], row["n"]) for row in table[:3]] == [
         ("exact_match", "0.5000", "2"), ("partial_score", "1.0000", "2"), ("avg_num_obstacles", "", "0"),
     ]  # fmt: skip

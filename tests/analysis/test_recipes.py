@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import yaml
 
-from s2h.analysis.recipes import SCHEMA, Study, recipe_rows, write_recipe_tables
+from s2h.analysis.recipes import SCHEMA, RecipeStudy, recipe_rows, write_recipe_tables
 from s2h.config import load_config
 from s2h.models.loading import load_processor
 from s2h.supervision.mixture import write_mixture
@@ -17,14 +17,15 @@ from s2h.supervision.recipes import count, examples_seen
 from s2h.training.collate import Collator
 from s2h.training.data import Mixture
 from s2h.training.inspection import measure
+from tests.analysis.generated import ENDINGS
 from tests.shipped import ROOT, config_values, default_config, merge
 
 CONFIG = default_config()
 FITTING = CONFIG.fitting_recipes("consecutive_table_readout")
 
 
-def study(processor: str, shards: dict[str, list[str]]) -> Study:
-    return Study.of(
+def study(processor: str, shards: dict[str, list[str]]) -> RecipeStudy:
+    return RecipeStudy.of(
         name="consecutive_table_readout",
         model="tiny",
         processor=processor,
@@ -70,13 +71,26 @@ def test_tokens_are_those_of_the_mixture(
         assert found["target_tokens"].sum() == pytest.approx(int(lengths.targets.sum()), rel=0.15)
 
 
+def _write(studies: list[RecipeStudy], folder: Path, titles: dict[str, str]) -> tuple[pl.DataFrame, str]:
+    paths = {kind: str(folder / f"recipes.{end}") for kind, end in ENDINGS.items()}
+    task_titles = {"consecutive_table_readout": "Consecutive Table Readout"}
+    write_recipe_tables(studies, [120_000], recipe_titles=titles, task_titles=task_titles, **paths)
+    assert pl.read_parquet_schema(paths["parquet"]) == SCHEMA
+    assert r"\label{tab:recipes-1}" in Path(paths["latex"]).read_text() or not studies
+    return pl.read_csv(paths["csv"]), Path(paths["markdown"]).read_text()
+
+
+def test_a_study_that_trains_nothing_has_no_recipes(tmp_path: Path) -> None:
+    table, page = _write([], tmp_path, {})
+    assert table.is_empty()
+    assert "No recipe of this study trains anything." in page
+
+
 def test_without_the_processor_all_else_is_told(readout_shards: dict[str, list[str]], tmp_path: Path) -> None:
-    paths = {"csv_path": str(tmp_path / "recipes.csv"), "markdown_path": str(tmp_path / "recipes.md")}
     titles = {name: recipe.title for name, recipe in CONFIG.recipes.items()}
-    write_recipe_tables([study("/no/such/model", readout_shards)], [120_000], titles=titles, **paths)
-    table = pl.read_csv(paths["csv_path"])
+    table, page = _write([study("/no/such/model", readout_shards)], tmp_path, titles)
     assert table["tokens"].null_count() == table.height
-    page = (tmp_path / "recipes.md").read_text()
+    assert "## Consecutive Table Readout\n\n### tiny, budget 120,000\n" in page
     assert "| Mix+ | 1 | 120,000 | 80,000 | 20,000 | 20,000 | 0 | 20,000 | 0 | 60,000 | – | – |" in page
 
 

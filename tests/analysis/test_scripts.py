@@ -1,30 +1,35 @@
-"""The scripts of the tables, run as Snakemake runs them."""
+"""The script of the tables, run as Snakemake runs it."""
 
 from __future__ import annotations
 
 import runpy
+from pathlib import Path
 
-import polars as pl
 import pytest
 
-from tests.analysis.generated import RECIPE_TITLES, TASK_TITLES
+from s2h.analysis.registry import TABLES
+from s2h.analysis.study import Study
+from tests.analysis.generated import ENDINGS, whole_study
 from tests.shipped import ROOT, job
 
 
-@pytest.mark.parametrize("script", ["measure_gaps", "compare_runs", "explain_failures", "tabulate_metrics"])
-def test_the_script_writes_what_its_rule_names(script, score_files, tmp_path):
-    names = ("csv", "seeds") if script == "measure_gaps" else ("csv",)
-    output = {name: str(tmp_path / f"{name}.csv") for name in names} | {"markdown": str(tmp_path / "page.md")}
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return whole_study(tmp_path_factory.mktemp("study"), puzzles=3)
+
+
+@pytest.mark.parametrize("table", list(TABLES))
+def test_the_script_writes_what_its_rule_names(table: str, study: Study, tmp_path: Path) -> None:
+    names = ("models", "shards", "task_settings", "alignments", "recipe_titles", "task_titles")
     rule = job(
-        script,
+        "make_table",
         tmp_path,
-        inputs={"scores": [str(path) for path in score_files]},
-        outputs=output,
-        params={"recipe_titles": RECIPE_TITLES, "task_titles": TASK_TITLES},
+        inputs={"scores": list(study.score_files)},
+        outputs={kind: str(tmp_path / f"{table}.{end}") for kind, end in ENDINGS.items()},
+        params={name: getattr(study, name) for name in names},
+        wildcards={"table": table},
     )
-    path = ROOT / "workflow/scripts" / f"{script}.py"
+    path = ROOT / "workflow/scripts/make_table.py"
     runpy.run_path(str(path), init_globals={"snakemake": rule}, run_name="__main__")
-    assert pl.read_csv(output["csv"]).height
-    assert (tmp_path / "page.md").read_text().startswith("# ")
     records = {path.name for path in (tmp_path / "provenance").glob("*.json")}
-    assert records == {f"{name}.csv.json" for name in names} | {"page.md.json"}
+    assert records == {f"{table}.{end}.json" for end in ENDINGS.values()}

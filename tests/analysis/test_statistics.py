@@ -61,6 +61,8 @@ def test_known_values_and_edges_of_wilson():
     assert wilson_interval(0, 0) == (0.0, 1.0)
     assert wilson_interval(0, 50)[0] == 0
     assert wilson_interval(50, 50)[1] == 1
+    between = wilson_interval(7.5, 10)
+    assert wilson_interval(7, 10) < between < wilson_interval(8, 10)
     with pytest.raises(ValueError, match="7 successes of 5"):
         wilson_interval(7, 5)
 

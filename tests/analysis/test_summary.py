@@ -1,14 +1,15 @@
 from __future__ import annotations
 
-import csv
 import itertools
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from s2h.analysis.summary import summarise, write_summary
+from s2h.analysis.study import Study
+from s2h.analysis.summary import summarise
 from s2h.errors import DataError
+from tests.analysis.generated import written
 
 RIGHT = {("SIMPLE", "text"): 20, ("SIMPLE", "image"): 19, ("HARD", "text"): 15, ("HARD", "image"): 2}
 TITLES = {"text_only": "Text", "mix": "Mix", "align_mix": "Align-Mix"}
@@ -40,9 +41,8 @@ def _scores(path: Path, *, recipe="mix", budget=30000, seed=0, task="table_reado
 
 
 def _write(files, folder: Path) -> tuple[list[dict[str, str]], str]:
-    paths = folder / "tables" / "summary.csv", folder / "tables" / "summary.md"
-    write_summary(files, csv_path=paths[0], markdown_path=paths[1], recipe_titles=TITLES, task_titles=TASKS)
-    return list(csv.DictReader(paths[0].open())), paths[1].read_text(encoding="utf-8")
+    made_from = Study([str(file) for file in files], recipe_titles=TITLES, task_titles=TASKS)
+    return written("summary", made_from, folder / "tables")
 
 
 def test_counts_shares_and_intervals(tmp_path):

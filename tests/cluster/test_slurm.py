@@ -149,7 +149,7 @@ def test_a_study_runs_as_slurm_jobs_and_gpus_go_to_training_and_decoding_alone(c
         "train_phase": 1,
         "decode_replies": 1,
         "score_model": 1,
-        "summarise_scores": 1,
+        "make_table": 1,
     }
     print(job_table(jobs))
     gpus = {"train_phase": "gres:gpu:2", "decode_replies": "gres:gpu:1"}

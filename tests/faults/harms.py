@@ -89,7 +89,7 @@ def _reader(name: str) -> str:
     """A rule that reads a file; it is made to run, as a file torn by a disk may look as old as before."""
     readers = {
         "puzzles": "check_puzzles", "checks": "validate_puzzles", "mixtures": "train_phase",
-        "models": "decode_replies", "replies": "score_model", "scores": "summarise_scores",
+        "models": "decode_replies", "replies": "score_model", "scores": "make_table",
     }  # fmt: skip
     return readers[name.partition("/")[0]]
 

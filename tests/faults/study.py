@@ -21,7 +21,7 @@ from tests.shipped import ROOT, config_values, merge
 COPIED = ("Snakefile", "rules", "workflow", "config", "profiles", "envs", "src", "pyproject.toml")
 STAGES = (
     *("make_puzzles", "check_puzzles", "validate_puzzles", "make_mixture", "build_base_model"),
-    *("train_phase", "decode_replies", "score_model", "summarise_scores"),
+    *("train_phase", "decode_replies", "score_model", "make_table"),
 )
 TABLE = "results/tables/summary.csv"
 TASK = "grid_navigation"

@@ -182,7 +182,7 @@ def test_a_comment_remakes_nothing(study: Path) -> None:
 
 @proves("a table's code")
 def test_a_change_in_a_tables_code_or_its_script_writes_that_table(study: Path) -> None:
-    for name in ("src/s2h/analysis/summary.py", "workflow/scripts/summarise_scores.py"):
+    for name in ("src/s2h/analysis/summary.py", "workflow/scripts/make_table.py"):
         whole = (study / name).read_text()
         (study / name).write_text(f"{whole}\n\nCHANGED = True\n")
         assert plan(study) == {"write results/tables/summary.csv": 1}

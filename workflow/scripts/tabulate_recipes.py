@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from s2h.analysis.recipes import Study, write_recipe_tables
+from s2h.analysis.recipes import RecipeStudy, write_recipe_tables
 from s2h.jobs import run_job
 
 if TYPE_CHECKING:
@@ -10,13 +10,17 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Unpack the rule and write both files."""
+    """Unpack the rule and write all four files."""
+    params, output = snakemake.params, snakemake.output
     write_recipe_tables(
-        [Study.of(**values) for values in snakemake.params.studies],
-        snakemake.params.budgets,
-        csv_path=snakemake.output.csv,
-        markdown_path=snakemake.output.markdown,
-        titles=snakemake.params.titles,
+        [RecipeStudy.of(**values) for values in params.studies],
+        params.budgets,
+        csv=output.csv,
+        parquet=output.parquet,
+        markdown=output.markdown,
+        latex=output.latex,
+        recipe_titles=params.recipe_titles,
+        task_titles=params.task_titles,
     )
 
 

@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from s2h.analysis.pages import (
-    ABSENT,
-    Section,
-    percent,
-    percent_interval,
-    recipe_order,
-    render_page,
-    table_head,
-    table_line,
-    write_csv,
-    write_page,
-)
+from s2h.analysis.pages import ABSENT, Grid, Page, Section, percent, percent_interval, recipe_order
 from s2h.analysis.scores import RUN, pair_scores, read_scores, with_interval
 from s2h.analysis.statistics import bootstrap_interval, mcnemar
+from s2h.analysis.study import Study, Table
 from s2h.errors import DataError
 
 VARIED = ("recipe", "budget", "model")
@@ -119,34 +108,15 @@ def _share(count: pl.Expr) -> pl.Expr:
     return pl.when(pl.col("n") > 0).then(count / pl.col("n"))
 
 
-def write_comparisons(
-    score_files: Sequence[str | Path],
-    *,
-    csv_path: str | Path,
-    markdown_path: str | Path,
-    recipe_titles: Mapping[str, str],
-    task_titles: Mapping[str, str],
-) -> None:
-    """Write the comparisons as CSV (4 decimals, p values with 3 significant digits) and as a Markdown page.
+def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
+    """The page of what ``compare_runs`` gave.
 
-    Args:
-        score_files: Parquet files of the scores.
-        csv_path: the columns of ``SCHEMA``.
-        markdown_path: a table for each task and what differs, with a row for each pair, level and modality.
-        recipe_titles: the paper's names; their order says which recipe of a pair is first.
-        task_titles: the paper's names.
+    It has a table for each task and what differs, with a row for each pair, level and modality.
     """
-    frame = compare_runs(read_scores(score_files, ["correct"]), list(recipe_titles))
-    short = pl.Series("mcnemar_p", [f"{p:.3g}" for p in frame["mcnemar_p"]], dtype=pl.String)
-    write_csv(frame.with_columns(short), csv_path)
-    write_page(render_markdown(frame, recipe_titles, task_titles), markdown_path)
+    return Page.of("Comparisons", _sections(frame, recipe_titles), note=_NOTE, empty=_EMPTY)
 
 
-def render_markdown(frame: pl.DataFrame, recipe_titles: Mapping[str, str], task_titles: Mapping[str, str]) -> str:
-    """The page of what ``compare_runs`` gave."""
-    return render_page("Comparisons", _sections(frame, recipe_titles), task_titles) + f"\n{_NOTE}\n"
-
-
+_EMPTY = "This study has no two runs of a task that differ in exactly one of recipe, budget and model."
 _NOTE = (
     "Right answers in per cent, on the n puzzles that both runs scored (left out: puzzles that one of them scored). "
     "Difference: the first minus the second, in points of per cent with its 95 % bootstrap interval over puzzles. "
@@ -160,19 +130,21 @@ def _sections(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Iterator
     for key, part in frame.partition_by(keys, as_dict=True, maintain_order=True).items():
         task, trained_on, seed, differs = map(str, key)
         together = "" if task == trained_on else f", trained on {trained_on}"
-        yield task, f"Another {differs}, seed {seed}{together}", _section(part, differs, recipe_titles)
+        yield Section(task, f"Another {differs}, seed {seed}{together}", _grid(part, differs, recipe_titles))
 
 
-def _section(part: pl.DataFrame, differs: str, recipe_titles: Mapping[str, str]) -> Iterator[str]:
+_HEADS = ("n", "left out", "first right", "second right", "difference", "only first", "only second", "McNemar p")
+
+
+def _grid(part: pl.DataFrame, differs: str, recipe_titles: Mapping[str, str]) -> Grid:
     same = [name for name in VARIED if name != differs]
-    words = [name.capitalize() for name in same] + ["First", "Second", "Set"]
-    yield from table_head(
-        words, ["n", "left out", "first right", "second right", "difference", "only first", "only second", "McNemar p"]
-    )
+    words = (*(name.capitalize() for name in same), "First", "Second", "Set")
+    lines = []
     for row in part.iter_rows(named=True):
         shown = [_shown(name, row[f"{name}_first"], recipe_titles) for name in same]
         shown += [_shown(differs, row[f"{differs}_{side}"], recipe_titles) for side in ("first", "second")]
-        yield table_line([*shown, f"{row['level']} {row['modality']}", *_numbers(row)])
+        lines.append((*shown, f"{row['level']} {row['modality']}", *_numbers(row)))
+    return Grid(words, _HEADS, tuple(lines))
 
 
 def _shown(name: str, value: Any, recipe_titles: Mapping[str, str]) -> str:
@@ -188,3 +160,12 @@ def _numbers(row: dict[str, Any]) -> list[str]:
     difference = percent_interval(row["difference"], row["ci_low"], row["ci_high"])
     shares = [percent(row["accuracy_first"]), percent(row["accuracy_second"]), difference]
     return [*counts, *shares, f"{row['only_first']:,}", f"{row['only_second']:,}", f"{row['mcnemar_p']:.2g}"]
+
+
+def make(study: Study) -> tuple[pl.DataFrame, Page]:
+    """The table and its page; the order of the recipes' titles says which recipe of a pair is first."""
+    frame = compare_runs(read_scores(study.score_files, ["correct"]), list(study.recipe_titles))
+    return frame, lay_out(frame, study.recipe_titles)
+
+
+COMPARISONS = Table(make, significant={"mcnemar_p": 3})

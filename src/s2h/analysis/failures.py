@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any, get_args
 
 import polars as pl
 
-from s2h.analysis.pages import (
-    ABSENT,
-    by_recipe,
-    percent,
-    render_page,
-    run_sections,
-    table_head,
-    table_line,
-    write_csv,
-    write_page,
-)
+from s2h.analysis.pages import ABSENT, Grid, Page, by_recipe, percent, run_sections
 from s2h.analysis.scores import SET, read_scores
+from s2h.analysis.study import Study, Table
 from s2h.diagnosis.diagnosis import Error
 from s2h.errors import DataError
 
@@ -110,32 +100,12 @@ def _most_frequent(scores: pl.DataFrame) -> pl.DataFrame:
     return count_errors(scores).group_by(SET, maintain_order=True).agg(most_frequent=words)
 
 
-def write_failures(
-    score_files: Sequence[str | Path],
-    *,
-    csv_path: str | Path,
-    markdown_path: str | Path,
-    recipe_titles: Mapping[str, str],
-    task_titles: Mapping[str, str],
-) -> None:
-    """Write what replies fail at as CSV (4 decimals) and as a Markdown page.
+def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
+    """The page of what ``explain_failures`` gave.
 
-    Args:
-        score_files: Parquet files of the scores.
-        csv_path: the columns of ``explain_failures``.
-        markdown_path: one table for each task, model, budget and seed, with a row for each recipe, level and modality.
-        recipe_titles: the paper's names; their order is that of the rows.
-        task_titles: the paper's names.
+    It has a table for each task, model, budget and seed, with a row for each recipe, level and modality.
     """
-    frame = explain_failures(read_scores(score_files, COLUMNS))
-    write_csv(frame, csv_path)
-    write_page(render_markdown(frame, recipe_titles, task_titles), markdown_path)
-
-
-def render_markdown(frame: pl.DataFrame, recipe_titles: Mapping[str, str], task_titles: Mapping[str, str]) -> str:
-    """The page of what ``explain_failures`` gave."""
-    sections = run_sections(frame, partial(_section, recipe_titles=recipe_titles))
-    return render_page("Failures", sections, task_titles) + f"\n{_NOTE}\n"
+    return Page.of("Failures", run_sections(frame, partial(_grid, recipe_titles=recipe_titles)), note=_NOTE)
 
 
 _HEADS = ("right, chain right", "right, chain flawed", "right, no chain", *ERRORS)
@@ -147,13 +117,24 @@ _NOTE = (
 )
 
 
-def _section(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Iterator[str]:
-    yield from table_head(["Recipe", "Set"], ["n", *_HEADS, "first wrong step"], ["most frequent"])
-    for title, run in by_recipe(part, recipe_titles):
-        for row in run.iter_rows(named=True):
-            yield table_line([title, f"{row['level']} {row['modality']}", *_cells(row)])
+def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
+    lines = [
+        (title, f"{row['level']} {row['modality']}", *_cells(row))
+        for title, run in by_recipe(part, recipe_titles)
+        for row in run.iter_rows(named=True)
+    ]
+    return Grid(("Recipe", "Set"), ("n", *_HEADS, "first wrong step"), tuple(lines), notes=("most frequent",))
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
     step = ABSENT if row["mean_wrong_step"] is None else f"{row['mean_wrong_step']:.1f}"
     return [f"{row['n']:,}", *(percent(row[name]) for name in OUTCOMES), step, row["most_frequent"] or ABSENT]
+
+
+def make(study: Study) -> tuple[pl.DataFrame, Page]:
+    """The table and its page."""
+    frame = explain_failures(read_scores(study.score_files, COLUMNS))
+    return frame, lay_out(frame, study.recipe_titles)
+
+
+FAILURES = Table(make)

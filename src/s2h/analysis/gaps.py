@@ -1,30 +1,16 @@
-"""The two gaps of each run with their intervals, and the spread of accuracy across seeds."""
+"""The two gaps of each run, with their intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from s2h.analysis.pages import (
-    ABSENT,
-    Section,
-    by_recipe,
-    percent,
-    percent_interval,
-    render_page,
-    run_sections,
-    sets_of,
-    table_head,
-    table_line,
-    write_csv,
-    write_page,
-)
+from s2h.analysis.pages import ABSENT, Grid, Page, by_recipe, percent_interval, run_sections
 from s2h.analysis.scores import RUN, SET, pair_scores, read_scores, with_interval
-from s2h.analysis.statistics import across_seeds, bootstrap_interval, independent_bootstrap_interval
+from s2h.analysis.statistics import bootstrap_interval, independent_bootstrap_interval
+from s2h.analysis.study import Study, Table
 from s2h.errors import DataError
 from s2h.puzzles.record import LEVELS, MODALITIES
 
@@ -35,7 +21,6 @@ LEVEL_GAP = "SIMPLE→HARD"
 """SIMPLE minus HARD, in one modality."""
 
 _GAP_COLUMNS = [*RUN, "gap", "level", "modality", "points", "ci_low", "ci_high", "n_first", "n_second"]
-_SEED_KEYS = [name for name in SET if name != "seed"]
 
 
 def measure_gaps(scores: pl.DataFrame) -> pl.DataFrame:
@@ -89,108 +74,42 @@ def _level_gaps(scores: pl.DataFrame) -> pl.DataFrame:
     return with_interval(gaps, independent_bootstrap_interval, counted).select(_GAP_COLUMNS)
 
 
-def measure_spread(scores: pl.DataFrame) -> pl.DataFrame:
-    """Accuracy across the seeds of a training.
+def lay_out(gaps: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
+    """The page of what ``measure_gaps`` gave.
 
-    Args:
-        scores: what ``read_scores`` gave, with the column correct.
-
-    Returns:
-        A row for each task, trained_on, recipe, budget, model, level and modality: n_seeds, mean, sd (sample standard
-        deviation; null for one seed), min and max of the accuracies of the seeds.
+    It has a table for each task, model, budget and seed, with a row for each recipe.
     """
-    return (
-        scores.group_by(SET)
-        .agg(accuracy=pl.col("correct").mean())
-        .group_by(_SEED_KEYS)
-        .agg(across_seeds("accuracy"))
-        .sort(_SEED_KEYS)
-        .with_columns(pl.col("level", "modality").cast(pl.String))
-    )
+    sections = run_sections(gaps, partial(_grid, recipe_titles=recipe_titles))
+    return Page.of("Gaps", sections, note=_NOTE, empty=_EMPTY)
 
 
-def write_gaps(
-    score_files: Sequence[str | Path],
-    *,
-    csv_path: str | Path,
-    seeds_path: str | Path,
-    markdown_path: str | Path,
-    recipe_titles: Mapping[str, str],
-    task_titles: Mapping[str, str],
-) -> None:
-    """Write the gaps and the spread across seeds, as CSV (4 decimals) and on one page.
-
-    Args:
-        score_files: Parquet files of the scores.
-        csv_path: the columns of ``measure_gaps``.
-        seeds_path: the columns of ``measure_spread``.
-        markdown_path: a table of gaps for each task, model, budget and seed, with a row for each recipe; below, a
-            table of means for each task, model and budget.
-        recipe_titles: the paper's names; their order is that of the rows.
-        task_titles: the paper's names.
-    """
-    scores = read_scores(score_files, ["correct"])
-    gaps, spread = measure_gaps(scores), measure_spread(scores)
-    write_csv(gaps, csv_path)
-    write_csv(spread, seeds_path)
-    write_page(render_markdown(gaps, spread, recipe_titles, task_titles), markdown_path)
-
-
-def render_markdown(
-    gaps: pl.DataFrame, spread: pl.DataFrame, recipe_titles: Mapping[str, str], task_titles: Mapping[str, str]
-) -> str:
-    """The page of both tables."""
-    sections = run_sections(gaps, partial(_gap_section, recipe_titles=recipe_titles))
-    return (
-        render_page("Gaps", sections, task_titles)
-        + f"\n{_GAP_NOTE}\n\n"
-        + render_page("Across seeds", _seed_sections(spread, recipe_titles), task_titles)
-        + f"\n{_SEED_NOTE}\n"
-    )
-
-
-_GAP_NOTE = (
+_NOTE = (
     "Differences of right answers in points of per cent with 95 % bootstrap intervals over puzzles. SIMPLE→HARD: "
     "SIMPLE minus HARD, different puzzles. text→image: text minus image, the same puzzles, in pairs. "
     f"{ABSENT}: not scored."
 )
-_SEED_NOTE = (
-    "Right answers in per cent: mean ± sample standard deviation across seeds, (least to most; number of seeds). One "
-    f"seed has no spread. {ABSENT}: not scored."
-)
+_EMPTY = "No run was scored on both sides of a gap."
 
 
-def _gap_section(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Iterator[str]:
+def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
     columns = [(LEVEL_GAP, modality) for modality in MODALITIES] + [(MODALITY_GAP, level) for level in LEVELS]
     named = part.with_columns(of=pl.coalesce("level", "modality"))
     found = set(named.select("gap", "of").iter_rows())
     columns = [column for column in columns if column in found]
-    yield from table_head(["Recipe"], [" ".join(column) for column in columns])
+    lines = []
     for title, run in by_recipe(named, recipe_titles):
         cells = {
             (gap, of): percent_interval(points, low, high)
             for gap, of, points, low, high in run.select("gap", "of", "points", "ci_low", "ci_high").iter_rows()
         }
-        yield table_line([title, *(cells.get(column, ABSENT) for column in columns)])
+        lines.append((title, *(cells.get(column, ABSENT) for column in columns)))
+    return Grid(("Recipe",), tuple(" ".join(column) for column in columns), tuple(lines))
 
 
-def _seed_sections(spread: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Iterator[Section]:
-    keys = ["task", "model", "budget"]
-    parts = spread.sort(keys, maintain_order=True).partition_by(keys, as_dict=True, maintain_order=True)
-    for (task, model, budget), part in parts.items():
-        yield str(task), f"{model}, budget {budget:,}", _seed_section(part, recipe_titles)
+def make(study: Study) -> tuple[pl.DataFrame, Page]:
+    """The table and its page."""
+    gaps = measure_gaps(read_scores(study.score_files, ["correct"]))
+    return gaps, lay_out(gaps, study.recipe_titles)
 
 
-def _seed_section(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Iterator[str]:
-    columns = sets_of(part)
-    yield from table_head(["Recipe"], [" ".join(column) for column in columns])
-    for title, run in by_recipe(part, recipe_titles):
-        cells = {(row["level"], row["modality"]): _mean(row) for row in run.iter_rows(named=True)}
-        yield table_line([title, *(cells.get(column, ABSENT) for column in columns)])
-
-
-def _mean(row: dict[str, Any]) -> str:
-    if row["sd"] is None:
-        return percent(row["mean"])
-    spread = f"{percent(row['min'])} to {percent(row['max'])}; {row['n_seeds']}"
-    return f"{100 * row['mean']:.1f} ± {100 * row['sd']:.1f} ({spread})"
+GAPS = Table(make)

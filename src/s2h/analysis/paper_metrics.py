@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 
 import polars as pl
 
-from s2h.analysis.pages import (
-    ABSENT,
-    by_recipe,
-    render_page,
-    run_sections,
-    table_head,
-    table_line,
-    write_csv,
-    write_page,
-)
+from s2h.analysis.pages import ABSENT, Grid, Page, by_recipe, run_sections
 from s2h.analysis.scores import SET, read_scores
+from s2h.analysis.study import Study, Table
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -96,32 +87,13 @@ def _values(scores: pl.DataFrame, name: str, metric: Metric) -> pl.DataFrame:
     )
 
 
-def write_metrics(
-    score_files: Sequence[str | Path],
-    *,
-    csv_path: str | Path,
-    markdown_path: str | Path,
-    recipe_titles: Mapping[str, str],
-    task_titles: Mapping[str, str],
-) -> None:
-    """Write the metrics as CSV (long form, 4 decimals) and as a Markdown page.
+def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
+    """The page of what ``paper_metrics`` gave.
 
-    Args:
-        score_files: Parquet files of the scores.
-        csv_path: the columns of ``paper_metrics``.
-        markdown_path: one table for each task, model, budget and seed, with a row for each recipe and evaluation set.
-        recipe_titles: the paper's names; their order is that of the rows.
-        task_titles: the paper's names.
+    It has a table for each task, model, budget and seed, with a row for each recipe and evaluation set.
     """
-    frame = paper_metrics(read_scores(score_files, COLUMNS, outside=True))
-    write_csv(frame, csv_path)
-    write_page(render_markdown(frame, recipe_titles, task_titles), markdown_path)
-
-
-def render_markdown(frame: pl.DataFrame, recipe_titles: Mapping[str, str], task_titles: Mapping[str, str]) -> str:
-    """The page of what ``paper_metrics`` gave."""
-    sections = run_sections(frame, partial(_section, recipe_titles=recipe_titles))
-    return render_page("The paper's metrics", sections, task_titles) + f"\n{_NOTE}\n"
+    sections = run_sections(frame, partial(_grid, recipe_titles=recipe_titles))
+    return Page.of("The paper's metrics", sections, note=_NOTE)
 
 
 _NOTE = (
@@ -131,16 +103,26 @@ _NOTE = (
 )
 
 
-def _section(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Iterator[str]:
+def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
     names = [name for name in METRICS if name in set(part["metric"])]
-    yield from table_head(["Recipe", "Set"], names)
+    lines = []
     for title, run in by_recipe(part, recipe_titles):
         for key, rows in run.partition_by(*_SHOWN, as_dict=True, maintain_order=True).items():
             level, modality, outside = key
             values = dict(rows.select("metric", "value").iter_rows())
             shown = f"{level} {modality}" + ("" if outside is None else f" ({outside})")
-            yield table_line([title, shown, *(_number(values.get(name)) for name in names)])
+            lines.append((title, shown, *(_number(values.get(name)) for name in names)))
+    return Grid(("Recipe", "Set"), tuple(names), tuple(lines))
 
 
 def _number(value: float | None) -> str:
     return ABSENT if value is None else f"{value:.3f}"
+
+
+def make(study: Study) -> tuple[pl.DataFrame, Page]:
+    """The table and its page."""
+    frame = paper_metrics(read_scores(study.score_files, COLUMNS, outside=True))
+    return frame, lay_out(frame, study.recipe_titles)
+
+
+METRICS_TABLE = Table(make)

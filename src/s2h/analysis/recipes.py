@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from s2h.analysis.pages import Grid, Page, Section, count, parts, render_latex, render_markdown
+from s2h.analysis.writing import write_csv, write_parquet, write_text
 from s2h.errors import ModelError
-from s2h.files import whole_file
 from s2h.logs import LOGGER
 from s2h.models.loading import load_processor
+from s2h.puzzles.record import LEVELS
 from s2h.puzzles.task import Level
 from s2h.supervision.mixture import Source, assemble, read_puzzles
-from s2h.supervision.recipes import Phase, Recipe, count
+from s2h.supervision.recipes import Phase, Recipe
+from s2h.supervision.recipes import count as count_puzzles
 from s2h.training.collate import Collator
 from s2h.training.data import Mixture
 from s2h.training.inspection import measure
@@ -41,7 +43,7 @@ SCHEMA = {
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Study:
+class RecipeStudy:
     """A task, or several trained together, and a model to count tokens with.
 
     Attributes:
@@ -61,12 +63,12 @@ class Study:
     recipes: Mapping[str, Recipe]
 
     @classmethod
-    def of(cls, *, recipes: Mapping[str, Any], **fields: Any) -> Study:
+    def of(cls, *, recipes: Mapping[str, Any], **fields: Any) -> RecipeStudy:
         """The same with recipes as a config file holds them."""
         return cls(recipes={name: Recipe.model_validate(recipe) for name, recipe in recipes.items()}, **fields)
 
 
-def recipe_rows(study: Study, budgets: Iterable[int]) -> pl.DataFrame:
+def recipe_rows(study: RecipeStudy, budgets: Iterable[int]) -> pl.DataFrame:
     """A row for each part of each recipe and phase at each budget, as rows of ``SCHEMA``.
 
     Tokens are counted on a sample from the given shards, in proportion: they are estimates, all else is exact.
@@ -99,7 +101,7 @@ Means = Mapping[tuple[str, str, str], tuple[float, float]]
 
 
 def _parts(phase: Phase, budget: int, tasks: int, means: Means) -> Iterator[tuple[Any, ...]]:
-    for counted in count(phase, budget, tasks):
+    for counted in count_puzzles(phase, budget, tasks):
         part = counted.part
         examples = round(phase.epochs * counted.epoch * tasks)
         tokens = [round(mean * examples) for mean in means.get((part.level, part.format, part.chain), ())]
@@ -126,57 +128,65 @@ def _mean_tokens(phase: Phase, puzzles: Mapping[Source, pl.DataFrame], processor
 
 
 def write_recipe_tables(
-    studies: Sequence[Study], budgets: Sequence[int], *, csv_path: str, markdown_path: str, titles: Mapping[str, str]
+    studies: Sequence[RecipeStudy],
+    budgets: Sequence[int],
+    *,
+    csv: str,
+    parquet: str,
+    markdown: str,
+    latex: str,
+    recipe_titles: Mapping[str, str],
+    task_titles: Mapping[str, str],
 ) -> None:
-    """Write the parts as CSV, and what whole recipes come to as a page.
+    """Write the parts for machines, and what whole recipes come to for people.
 
     Args:
         studies: tasks and models.
         budgets: of the runs.
-        csv_path: rows of ``SCHEMA``.
-        markdown_path: a table for each task, model and budget, with a row for each recipe.
-        titles: of the recipes, in the order of their rows.
+        csv: rows of ``SCHEMA``.
+        parquet: the same.
+        markdown: a table for each task, model and budget, with a row for each recipe.
+        latex: the same.
+        recipe_titles: the paper's names; their order is that of the rows.
+        task_titles: the paper's names.
     """
-    frame = pl.concat([recipe_rows(study, budgets) for study in studies])
-    with whole_file(csv_path) as temporary:
-        frame.write_csv(temporary)
-    with whole_file(markdown_path) as temporary:
-        Path(temporary).write_text(render_markdown(frame, titles), encoding="utf-8")
+    frame = pl.concat([pl.DataFrame(schema=SCHEMA), *(recipe_rows(study, budgets) for study in studies)])
+    page = lay_out(frame, recipe_titles)
+    write_csv(frame, csv, significant={"epochs": 6})
+    write_parquet(frame, parquet)
+    write_text(render_markdown(page, task_titles), markdown)
+    write_text(render_latex(page, task_titles, name="recipes"), latex)
 
 
-def render_markdown(frame: pl.DataFrame, titles: Mapping[str, str]) -> str:
+def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     """The page of what ``recipe_rows`` gave."""
-    lines = ["# What the recipes hold", ""]
-    keys = ["task", "model", "budget"]
-    for (task, model, budget), part in frame.partition_by(keys, as_dict=True, maintain_order=True).items():
-        lines += [f"## {task}, {model}, budget {budget:,}", "", *_table(part, titles), ""]
-    lines += [
-        "Examples are counted as they are seen, epochs and repeats included; puzzles as different ones. Tokens are "
-        "estimates from a sample of the puzzles, image tokens included; the learned ones are those of the responses."
-    ]
-    return "\n".join(lines) + "\n"
+    sections = (
+        Section(str(task), f"{model}, budget {budget:,}", _grid(part, recipe_titles))
+        for (task, model, budget), part in parts(frame, ("task", "model", "budget"))
+    )
+    return Page.of("What the recipes hold", sections, note=_NOTE, empty="No recipe of this study trains anything.")
 
 
-def _table(part: pl.DataFrame, titles: Mapping[str, str]) -> Iterator[str]:
-    heads = ["recipe", "phases", "examples", "text", "image", "via text", "to text", "SIMPLE", "MEDIUM", "HARD"]
-    yield f"| {' | '.join([*heads, 'tokens', 'learned'])} |"
-    yield f"| --- | {' | '.join(['--:'] * (len(heads) + 1))} |"
-    for name, title in titles.items():
-        rows = part.filter(recipe=name)
-        if not rows.height:
-            continue
-        forms = [
-            _sum(rows, "examples", "format", form) for form in ("text", "image", "image_via_text", "image_to_text")
-        ]
-        levels = [_most_puzzles(rows, level) for level in ("SIMPLE", "MEDIUM", "HARD")]
-        numbers = [rows["phase"].n_unique(), int(rows["examples"].sum()), *forms, *levels]
-        tokens = [None if rows[name].null_count() else int(rows[name].sum()) for name in ("tokens", "target_tokens")]
-        cells = ["–" if number is None else f"{number:,}" for number in (*numbers, *tokens)]
-        yield f"| {title} | {' | '.join(cells)} |"
+_NOTE = (
+    "Examples are counted as they are seen, epochs and repeats included; puzzles as different ones. Tokens are "
+    "estimates from a sample of the puzzles, image tokens included; the learned ones are those of the responses."
+)
+_FORMS = {"text": "text", "image": "image", "image_via_text": "via text", "image_to_text": "to text"}
+_HEADS = ("phases", "examples", *_FORMS.values(), *LEVELS, "tokens", "learned")
 
 
-def _sum(rows: pl.DataFrame, column: str, where: str, value: str) -> int:
-    return int(rows.filter(pl.col(where) == value)[column].sum())
+def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
+    recipes = [(title, part.filter(recipe=name)) for name, title in recipe_titles.items()]
+    return Grid(("Recipe",), _HEADS, tuple((title, *_cells(rows)) for title, rows in recipes if rows.height))
+
+
+def _cells(rows: pl.DataFrame) -> Iterator[str]:
+    yield count(rows["phase"].n_unique())
+    yield count(int(rows["examples"].sum()))
+    yield from (count(int(rows.filter(format=form)["examples"].sum())) for form in _FORMS)
+    yield from (count(_most_puzzles(rows, level)) for level in LEVELS)
+    for name in ("tokens", "target_tokens"):
+        yield count(None if rows[name].null_count() else int(rows[name].sum()))
 
 
 def _most_puzzles(rows: pl.DataFrame, level: str) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 
 from s2h.seeding import generator
 
@@ -13,11 +15,11 @@ RESAMPLES = 10_000
 """Resamples of a bootstrap, unless told otherwise."""
 
 
-def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
+def wilson_interval(successes: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval for a share (Wilson, 1927), which stays in [0, 1] and is right at 0 and n successes too.
 
     Args:
-        successes: right answers, 0 to ``n``.
+        successes: right answers, 0 to ``n``; as a mean over several trainings it need not be a whole number.
         n: all answers; nothing is known of a share of none, and the interval is (0, 1).
         confidence: probability with which the interval holds the share, between 0 and 1.
 
@@ -28,8 +30,10 @@ def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[f
         raise ValueError(f"{successes} successes of {n} cannot be: expected a number from 0 to {n}")
     if n == 0:
         return 0.0, 1.0
-    interval = binomtest(successes, n).proportion_ci(confidence_level=confidence, method="wilson")
-    return float(interval.low), float(interval.high)
+    share, squared = successes / n, float(norm.ppf((1 + confidence) / 2)) ** 2 / n
+    middle = (share + squared / 2) / (1 + squared)
+    half = math.sqrt(squared * (share * (1 - share) + squared / 4)) / (1 + squared)
+    return (max(middle - half, 0.0) if successes else 0.0), (min(middle + half, 1.0) if successes < n else 1.0)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

@@ -1,30 +1,18 @@
-"""The table of what was found: a CSV file for machines, a page for people."""
+"""What was found: right answers of each run on each evaluation set, and the gaps between these."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from s2h.analysis.pages import (
-    ABSENT,
-    Cell,
-    by_recipe,
-    percent,
-    percent_interval,
-    render_page,
-    run_sections,
-    sets_of,
-    table_head,
-    table_line,
-    write_csv,
-    write_page,
-)
+from s2h.analysis.pages import ABSENT, Cell, Grid, Page, by_recipe, percent, percent_interval, run_sections, sets_of
 from s2h.analysis.scores import SET, read_scores, with_interval
 from s2h.analysis.statistics import wilson_interval
+from s2h.analysis.study import Study, Table
 
 _GAPS: tuple[tuple[str, Cell, Cell], ...] = (
     ("SIMPLE→HARD text", ("SIMPLE", "text"), ("HARD", "text")),
@@ -62,47 +50,27 @@ def summarise(score_files: Sequence[str | Path]) -> pl.DataFrame:
     )
 
 
-def write_summary(
-    score_files: Sequence[str | Path],
-    *,
-    csv_path: str | Path,
-    markdown_path: str | Path,
-    recipe_titles: Mapping[str, str],
-    task_titles: Mapping[str, str],
-) -> None:
-    """Write the summary as CSV (4 decimals) and as a Markdown page.
+def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
+    """The page of what ``summarise`` gave.
 
-    Args:
-        score_files: Parquet files of the scores.
-        csv_path: the columns of ``summarise``.
-        markdown_path: one table for each task, model, budget and seed, with a row for each recipe; where several
-            tasks were trained together, their name stands behind the recipe.
-        recipe_titles: the paper's names; their order is that of the rows.
-        task_titles: the paper's names.
+    It has a table for each task, model, budget and seed, with a row for each recipe; where several tasks were trained
+    together, their name stands behind the recipe.
     """
-    frame = summarise(score_files)
-    write_csv(frame, csv_path)
-    write_page(render_markdown(frame, recipe_titles, task_titles), markdown_path)
+    return Page("Results", tuple(run_sections(frame, partial(_grid, recipe_titles=recipe_titles))))
 
 
-def render_markdown(frame: pl.DataFrame, recipe_titles: Mapping[str, str], task_titles: Mapping[str, str]) -> str:
-    """The page of what ``summarise`` gave."""
-    sections = run_sections(frame, partial(_section, recipe_titles=recipe_titles))
-    return render_page("Results", sections, task_titles)
-
-
-def _section(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Iterator[str]:
-    """One table: sets that were scored, then the gaps between them."""
+def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
+    """Sets that were scored, then the gaps between them."""
     cells = sets_of(part)
     gaps = [gap for gap in _GAPS if {gap[1], gap[2]} <= set(cells)]
-    yield from table_head(["Recipe"], [*(" ".join(cell) for cell in cells), *(name for name, _, _ in gaps)])
+    lines = []
     for title, run in by_recipe(part, recipe_titles):
         rows = {(row["level"], row["modality"]): row for row in run.iter_rows(named=True)}
         shares = (_share(rows.get(cell)) for cell in cells)
         points = (_points(rows.get(first), rows.get(second)) for _, first, second in gaps)
-        yield table_line([title, *shares, *points])
-    yield ""
-    yield _caption(part)
+        lines.append((title, *shares, *points))
+    numbers = (*(" ".join(cell) for cell in cells), *(name for name, _, _ in gaps))
+    return Grid(("Recipe",), numbers, tuple(lines), caption=_caption(part))
 
 
 def _share(row: dict[str, Any] | None) -> str:
@@ -121,3 +89,12 @@ def _caption(part: pl.DataFrame) -> str:
         "and as images. Gaps are in points of per cent: SIMPLE→HARD is SIMPLE minus HARD, text→image "
         f"is text minus image. {ABSENT}: not scored."
     )
+
+
+def make(study: Study) -> tuple[pl.DataFrame, Page]:
+    """The table and its page."""
+    frame = summarise(study.score_files)
+    return frame, lay_out(frame, study.recipe_titles)
+
+
+SUMMARY = Table(make)

@@ -1,0 +1,103 @@
+"""Where in the chain of thought wrong replies first go wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from s2h.analysis.failures import COLUMNS, with_outcome
+from s2h.analysis.pages import Grid, Page, Section, by_recipe, count, parts, percent
+from s2h.analysis.scores import read_scores
+from s2h.analysis.seeds import ANY_SEED
+from s2h.analysis.study import Study, Table
+
+SCHEMA = {
+    **{name: pl.Int64 if name == "budget" else pl.String for name in ANY_SEED},
+    "step": pl.Int64,  # the first that is wrong, from 1; 0 for what comes before the steps; null where none is to blame
+    "error": pl.String,  # its kind
+    "wrong": pl.Int64,  # wrong replies that first go wrong there and so, of all seeds
+    "replies": pl.Int64,  # all replies of the set, right ones included, of all seeds
+    "share": pl.Float64,  # wrong / replies
+}
+
+
+def count_error_steps(scores: pl.DataFrame) -> pl.DataFrame:
+    """How many wrong replies first go wrong at each step, by kind of error.
+
+    Args:
+        scores: what ``read_scores`` gave, with ``s2h.analysis.failures.COLUMNS``.
+
+    Returns:
+        Rows of ``SCHEMA``. A set without a wrong reply has no row; the flawed chains of right answers do not count.
+
+    Raises:
+        DataError: a wrong reply has no error, or one that is not known.
+    """
+    replies = scores.group_by(ANY_SEED).agg(replies=pl.len())
+    return (
+        with_outcome(scores)
+        .filter(~pl.col("correct"))
+        .group_by(*ANY_SEED, "wrong_step", "error")
+        .agg(wrong=pl.len())
+        .join(replies, on=ANY_SEED)
+        .sort(*ANY_SEED, "wrong_step", "error", nulls_last=True)
+        .with_columns(step="wrong_step", share=pl.col("wrong") / pl.col("replies"))
+        .select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
+    )
+
+
+def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
+    """The page of what ``count_error_steps`` gave.
+
+    It has a table for each task, model and budget, with a row for each recipe and evaluation set with a wrong reply.
+    """
+    sections = (
+        Section(str(task), f"{model}, budget {budget:,}", _grid(part, recipe_titles))
+        for (task, model, budget), part in parts(frame, ("task", "model", "budget"))
+    )
+    return Page.of("Where replies go wrong", sections, note=_NOTE, empty="No reply is wrong.")
+
+
+_NOTE = (
+    "Wrong replies in per cent of all replies of a set, of all seeds, by the step of the chain of thought that is "
+    "first wrong. Before: in what comes before the steps, as a transcription of the image. No step: the answer is "
+    "wrong or missing, and no step is to blame. Sets without a wrong reply are left out. The CSV file tells each step "
+    "and kind of error."
+)
+_SINGLE = range(1, 9)  # steps that have a column of their own
+
+
+def _blocks() -> dict[str, pl.Expr]:
+    """Which steps each column counts."""
+    step = pl.col("step")
+    return {
+        "before": step == 0,
+        **{str(number): step == number for number in _SINGLE},
+        f"{_SINGLE.stop} or later": step >= _SINGLE.stop,
+        "no step": step.is_null(),
+    }
+
+
+def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
+    blocks = {name: block for name, block in _blocks().items() if not part.filter(block).is_empty()}
+    rows = []
+    for title, run in by_recipe(part, recipe_titles):
+        for (level, modality), cell in run.partition_by("level", "modality", as_dict=True, maintain_order=True).items():
+            shares = (_share(cell.filter(block)) for block in blocks.values())
+            shown = count(cell["replies"][0]), _share(cell)
+            rows.append((title, f"{level} {modality}", *shown, *shares))
+    return Grid(("Recipe", "Set"), ("replies", "wrong", *blocks), tuple(rows))
+
+
+def _share(rows: pl.DataFrame) -> str:
+    return percent(float(rows["share"].sum()))
+
+
+def make(study: Study) -> tuple[pl.DataFrame, Page]:
+    """The table and its page."""
+    frame = count_error_steps(read_scores(study.score_files, COLUMNS))
+    return frame, lay_out(frame, study.recipe_titles)
+
+
+ERROR_STEPS = Table(make)

@@ -1,0 +1,52 @@
+"""What tables are made from, and what a table is."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from s2h.analysis.pages import Page
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Study:
+    """The results of a study, and the names that its pages use.
+
+    A table is given what it reads; the rest may be empty.
+
+    Attributes:
+        score_files: Parquet files of the scores.
+        models: for each run ("task/recipe/budget/model/seed", the task being what it was trained on) the folders of
+            its phases' models, in order; none for a run that trains nothing.
+        shards: the evaluation shards of each task and level.
+        task_settings: of each task, as a config file holds them.
+        alignments: Parquet files of measured gradient alignment.
+        recipe_titles: the paper's names; their order is that of the rows.
+        task_titles: the paper's names.
+    """
+
+    score_files: Sequence[str]
+    models: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
+    shards: Mapping[str, Mapping[str, Sequence[str]]] = dataclasses.field(default_factory=dict)
+    task_settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    alignments: Sequence[str] = ()
+    recipe_titles: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    task_titles: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Table:
+    """A kind of table.
+
+    Attributes:
+        make: gives the table for machines and the page for people.
+        reads: what it reads beside the scores: ``models``, ``shards``, ``alignments``, ``published``.
+        significant: columns that the CSV file holds with so many significant digits, not with four decimals.
+    """
+
+    make: Callable[[Study], tuple[pl.DataFrame, Page]]
+    reads: frozenset[str] = frozenset()
+    significant: Mapping[str, int] = dataclasses.field(default_factory=dict)

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from s2h.analysis.costs import SCHEMA, measure_costs, training_costs
+from s2h.errors import DataError
+from tests.analysis.generated import from_outside, study, trained, whole_study, written
+
+RUN = "table_readout/mix/30000/tiny/0"
+
+
+def _one(folder, models) -> dict[str, object]:
+    files = study(folder, puzzles=5, task=["table_readout"], recipe=["mix"], seed=[0])
+    found = measure_costs([str(file) for file in files], models)
+    assert dict(found.schema) == SCHEMA
+    [row] = found.rows(named=True)
+    return row
+
+
+def test_phases_are_added_up(tmp_path):
+    row = _one(tmp_path, {RUN: [trained(tmp_path / "1"), trained(tmp_path / "2", steps=50, gpus=4, parameters=2000)]})
+    assert (row["phases"], row["parameters"], row["processes"], row["gpus"]) == (2, 2000, 2, 4)
+    assert (row["examples"], row["tokens"], row["target_tokens"], row["steps"]) == (2990, 150_000, 60_000, 300)
+    assert row["training_hours"] == pytest.approx(600 / 3600)
+    assert row["gpu_hours"] == pytest.approx((500 * 2 + 100 * 4) / 3600)
+    assert row["process_hours"] == pytest.approx(1200 / 3600)
+    assert row["examples_per_second"] == pytest.approx(2990 / 600)
+    assert row["tokens_per_second"] == pytest.approx(250)
+
+
+def test_replies_cost_tokens_and_seconds(tmp_path):
+    row = _one(tmp_path, {RUN: [trained(tmp_path / "1")]})
+    scores = pl.read_parquet(tmp_path / "0.parquet")
+    assert (row["replies"], row["reply_tokens"]) == (20, scores["tokens"].sum())
+    assert row["decoding_hours"] == pytest.approx(scores["seconds"].sum() / 3600)
+    assert row["replies_per_second"] == pytest.approx(20 / scores["seconds"].sum())
+
+
+def test_replies_to_sets_from_outside_cost_too(tmp_path):
+    [file] = study(tmp_path, puzzles=5, task=["table_readout"], recipe=["mix"], seed=[0])
+    from_outside(pl.read_parquet(file)).write_parquet(file)
+    assert measure_costs([str(file)], {})["replies"].to_list() == [40]
+
+
+def test_what_was_not_trained_has_no_cost_of_training(tmp_path):
+    row = _one(tmp_path, {RUN: []})
+    assert row["phases"] == 0
+    assert {row[name] for name in list(SCHEMA)[7:17]} == {None}
+    assert row["replies"] == 20
+
+
+def test_a_manifest_of_before_gpus_were_counted_has_none(tmp_path):
+    row = _one(tmp_path, {RUN: [trained(tmp_path / "1", gpus=None)]})
+    assert (row["gpus"], row["gpu_hours"]) == (0, 0)
+
+
+def test_a_model_that_does_not_count_its_tokens_has_none(tmp_path):
+    [file] = study(tmp_path, puzzles=5, task=["table_readout"], recipe=["mix"], seed=[0])
+    scores = pl.read_parquet(file).with_columns(tokens=pl.lit(None, pl.Int64), seconds=pl.lit(0.0))
+    scores.write_parquet(file)
+    [row] = measure_costs([str(file)], {}).rows(named=True)
+    assert row["reply_tokens"] is row["replies_per_second"] is None
+
+
+def test_tasks_that_were_trained_together_have_the_same_training(tmp_path):
+    made_from = whole_study(tmp_path, puzzles=3, trained_on=["both"], seed=[0])
+    assert training_costs(made_from.models)["trained_on"].to_list() == ["both", "both"]
+    costs = measure_costs(made_from.score_files, made_from.models)
+    assert costs.select("task", "recipe", "examples").rows() == [
+        ("grid_navigation", "mix", 2495), ("grid_navigation", "text", 2495),
+        ("table_readout", "mix", 2495), ("table_readout", "text", 2495),
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_read_is_refused(tmp_path):
+    folder = trained(tmp_path / "phase-1")
+    (tmp_path / "phase-1/manifest.json").write_text("{")
+    with pytest.raises(DataError, match=r"manifest\.json cannot be read .* train the model again"):
+        training_costs({RUN: [folder]})
+    other = trained(tmp_path / "phase-2")
+    (tmp_path / "phase-2/metrics.jsonl").unlink()
+    with pytest.raises(DataError, match=r"metrics\.jsonl cannot be read .* delete the folder .*phase-2"):
+        training_costs({RUN: [other]})
+
+
+def test_the_page_has_a_row_for_each_run_and_times_with_units(tmp_path):
+    _, page = written("costs", whole_study(tmp_path, puzzles=3, phases=2, budget=[100, 30000]), tmp_path)
+    assert (
+        "### tiny\n\n| Recipe | budget | seed | phases | parameters | examples | tokens | training | GPU time |" in page
+    )
+    line = "| Text | 30,000 | 1 | 2 | 1,000 | 4,990 | 250,000 | 16.7 min | 33.3 min | 4.99 | 250 | 12 |"
+    assert page.count(line) == 2

@@ -1,0 +1,36 @@
+"""Write a table of what was found, for machines and for people."""
+
+from typing import TYPE_CHECKING
+
+from s2h.analysis.study import Study
+from s2h.analysis.writing import write_table
+from s2h.jobs import run_job
+
+if TYPE_CHECKING:
+    from snakemake.iocontainers import snakemake
+
+
+def main() -> None:
+    """Unpack the rule and write all four files."""
+    params, output = snakemake.params, snakemake.output
+    study = Study(
+        score_files=list(snakemake.input.scores),
+        models=params.models,
+        shards=params.shards,
+        task_settings=params.task_settings,
+        alignments=params.alignments,
+        recipe_titles=params.recipe_titles,
+        task_titles=params.task_titles,
+    )
+    write_table(
+        snakemake.wildcards.table,
+        study,
+        csv=output.csv,
+        parquet=output.parquet,
+        markdown=output.markdown,
+        latex=output.latex,
+    )
+
+
+if __name__ == "__main__":
+    run_job(snakemake, main)
