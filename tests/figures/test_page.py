@@ -22,7 +22,7 @@ def test_the_page_grows_by_what_stands_around_the_panels():
     heights = []
     for words in (3, 300):
         grid = open_grid(1, 1, height=2.0)
-        finish_page(grid.figure, "Title", [Line2D([], [], label="Mix")], "word " * words)
+        finish_page(grid.figure, "Title", entries=[Line2D([], [], label="Mix")], note="word " * words)
         heights.append(grid.figure.get_size_inches()[1])
         assert grid.panel(0, 0).get_window_extent().height / grid.figure.dpi > 1.5
     assert 2.0 < heights[0] < heights[1]

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
@@ -35,7 +36,6 @@ _MEASURES = {"cosine": "cosine", "preconditioned_cosine": "preconditioned\ncosin
 _RUN = ["task", "trained_on", "recipe", "budget", "model", "seed"]
 _FEWEST = 5  # runs of which a correlation is given
 _HEIGHT, _PAGE_HEIGHT = 1.4, 9.0  # of a panel and of all, at most, in inches
-_ABOVE = 14  # points from a panel to its task's title; the pair's stands between them
 _SIZES = (2.6, 5.2)  # of the marks of the smallest and the largest budget
 
 
@@ -71,12 +71,12 @@ def draw(tables: Tables, titles: Titles) -> Figure:
         block = panels[2 * number : 2 * number + 2]
         shown = at_largest_budget(part)
         for row, measure in zip(block, _MEASURES, strict=True):
-            _draw_measure(row[:-1], shown, measure, pairs, styles)
+            _draw_measure(row[:-1], shown, measure, pairs=pairs, styles=styles)
         _label_pairs(block, pairs, setting_title(setting, settings, titles))
         _draw_exactness(block[0, -1], shown, styles)
-        _draw_accuracy(block[1, -1], part, tables["summary"], styles)
+        _draw_accuracy(block[1, -1], part, tables["summary"], styles=styles)
     entries = [legend_entry(titles.recipe(name), styles[name]) for name in recipes]
-    return finish_page(figure, TITLE, entries, _note(measured, pairs))
+    return finish_page(figure, TITLE, entries=entries, note=_note(measured, pairs))
 
 
 def _with_share(frame: pl.DataFrame) -> pl.DataFrame:
@@ -101,6 +101,7 @@ def _draw_measure(
     row: NDArray[np.object_],
     shown: pl.DataFrame,
     measure: str,
+    *,
     pairs: Sequence[_Pair],
     styles: Mapping[str, RecipeStyle],
 ) -> None:
@@ -110,7 +111,7 @@ def _draw_measure(
     margin = 0.08 * (high - low or 1)
     for axes, pair in zip(row, pairs, strict=True):
         chosen = [pl.col(name) == value for name, value in pair._asdict().items()]
-        _draw_along(axes, shown.filter(*chosen).drop_nulls(measure), measure, styles)
+        _draw_along(axes, shown.filter(*chosen).drop_nulls(measure), measure, styles=styles)
         axes.axhline(0, color=PALE, linewidth=0.6)
         axes.set_ylim(low - margin, high + margin)
         if not known.len():
@@ -118,7 +119,7 @@ def _draw_measure(
 
 
 def _draw_along(
-    axes: Axes, part: pl.DataFrame, column: str, styles: Mapping[str, RecipeStyle], *, factor: float = 1.0
+    axes: Axes, part: pl.DataFrame, column: str, *, styles: Mapping[str, RecipeStyle], factor: float = 1.0
 ) -> None:
     """A line for each recipe: the mean over its seeds. It is open where one phase ends and the next begins."""
     for recipe in part["recipe"].unique().sort():
@@ -133,8 +134,7 @@ def _draw_along(
 
 def _label_pairs(block: NDArray[np.object_], pairs: Sequence[_Pair], setting: str) -> None:
     several = len({pair[2:] for pair in pairs}) > 1
-    above = {"xytext": (0, _ABOVE), "textcoords": "offset points"}
-    block[0, 0].annotate(setting, (0, 1), xycoords="axes fraction", weight="bold", **above)
+    block[0, 0].set_title(f"{setting}\n", loc="left", va="bottom", weight="bold")  # titles do not widen a column
     for place, pair in enumerate(pairs):
         block[0, place].set_title(pair.title(with_target=several), size=SMALL)
         block[1, place].set_xlabel("training done, %")
@@ -146,13 +146,13 @@ def _label_pairs(block: NDArray[np.object_], pairs: Sequence[_Pair], setting: st
 
 def _draw_exactness(axes: Axes, shown: pl.DataFrame, styles: Mapping[str, RecipeStyle]) -> None:
     """How many examples of the target are answered word for word, along training."""
-    _draw_along(axes, shown, "target_exact", styles, factor=100)
+    _draw_along(axes, shown, "target_exact", styles=styles, factor=100)
     share_axis(axes)
     axes.set_ylabel("whole response\nright, %")
     axes.set_title("the target itself", size=SMALL)
 
 
-def _draw_accuracy(axes: Axes, part: pl.DataFrame, summary: pl.DataFrame, styles: Mapping[str, RecipeStyle]) -> None:
+def _draw_accuracy(axes: Axes, part: pl.DataFrame, summary: pl.DataFrame, *, styles: Mapping[str, RecipeStyle]) -> None:
     """Accuracy on HARD images in the end against the mean alignment, a mark for each run."""
     measure = "preconditioned_cosine" if part["preconditioned_cosine"].drop_nulls().len() else "cosine"
     runs = _runs(part, summary, measure)
@@ -166,6 +166,7 @@ def _draw_accuracy(axes: Axes, part: pl.DataFrame, summary: pl.DataFrame, styles
     axes.set_ylim(-0.04 * highest, 1.3 * highest)  # the correlation stands at the top
     axes.set_yticks([0, highest / 2, highest], [f"{tick:g}" for tick in (0, highest / 2, highest)])
     axes.set_ylabel("HARD image\nright answers, %")
+    axes.xaxis.set_major_locator(MaxNLocator(2))
     axes.set_xlabel(f"mean {_MEASURES[measure]}")
     axes.text(0.04, 0.98, _correlation(runs, measure), transform=axes.transAxes, size=SMALL, va="top")
 

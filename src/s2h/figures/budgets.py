@@ -57,7 +57,7 @@ def draw(tables: Tables, titles: Titles) -> Figure:
             axes.set_title(setting_title(setting, settings, titles) if row == 0 else "")
     entries = [legend_entry(titles.recipe(name), styles[name], linestyle="solid") for name in recipes]
     found = any(theirs.height for theirs in published.values())
-    return finish_page(grid.figure, TITLE, entries + _sources() * found, _note(hard, found))
+    return finish_page(grid.figure, TITLE, entries=entries + _sources() * found, note=_note(hard, found))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -125,12 +125,12 @@ def _draw_lines(
     for place, recipe in enumerate(order):
         style, shift = styles[recipe], scale.shift(place, len(order))
         if (own := ours.filter(pl.col("recipe") == recipe).sort("budget")).height:
-            _draw_ours(axes, own, style, shift)
+            _draw_ours(axes, own, style, shift=shift)
         if (published := theirs.filter(pl.col("recipe") == recipe).sort("budget")).height:
             axes.plot(published["budget"], 100 * published["accuracy"], **style.line(**_THEIRS))
 
 
-def _draw_ours(axes: Axes, own: pl.DataFrame, style: RecipeStyle, shift: float) -> None:
+def _draw_ours(axes: Axes, own: pl.DataFrame, style: RecipeStyle, *, shift: float) -> None:
     """A line with its intervals; what was not trained is a level line across the panel."""
     for row in own.filter(pl.col("budget") == 0).iter_rows(named=True):
         axes.axhline(100 * row["accuracy"], color=style.colour, linewidth=0.8)

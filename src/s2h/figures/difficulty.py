@@ -53,14 +53,16 @@ def draw(tables: Tables, titles: Titles) -> Figure:
             axes = grid.panel(number, row)
             _draw_bands(axes, _ranges(part))
             share_axis(axes, headroom=_BAND * labels)
-            _draw_lines(axes, part.filter(pl.col("modality") == modality), recipes, styles)
+            _draw_lines(axes, part.filter(pl.col("modality") == modality), recipes, styles=styles)
             axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             axes.tick_params(labelleft=grid.is_first(number), labelbottom=row == 1)
             axes.set_ylabel(f"{modality}\nright answers, %" if grid.is_first(number) else "")
             axes.set_xlabel(measure if row == 1 else "")
             axes.set_title(setting_title(setting, settings, titles) if row == 0 else "")
     entries = [legend_entry(titles.recipe(name), styles[name]) for name in recipes]
-    return finish_page(grid.figure, TITLE, entries, _note(shown, with_bars=len(recipes) <= _MOST_WITH_BARS))
+    return finish_page(
+        grid.figure, TITLE, entries=entries, note=_note(shown, with_bars=len(recipes) <= _MOST_WITH_BARS)
+    )
 
 
 def _ranges(part: pl.DataFrame) -> dict[str, tuple[float, float]]:
@@ -89,7 +91,7 @@ def _draw_bands(axes: Axes, ranges: Mapping[str, tuple[float, float]]) -> None:
     axes.set_xlim(min(low for low, _ in ranges.values()), max(high for _, high in ranges.values()))
 
 
-def _draw_lines(axes: Axes, part: pl.DataFrame, recipes: Sequence[str], styles: Mapping[str, RecipeStyle]) -> None:
+def _draw_lines(axes: Axes, part: pl.DataFrame, recipes: Sequence[str], *, styles: Mapping[str, RecipeStyle]) -> None:
     """A line for each recipe and level: their puzzles differ in more than the measure, so levels are not joined."""
     for place, recipe in enumerate(recipes):
         for rows in part.filter(pl.col("recipe") == recipe).sort("low").partition_by("level"):

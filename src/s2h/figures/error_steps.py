@@ -53,16 +53,16 @@ def draw(tables: Tables, titles: Titles) -> Figure:
             axes = grid.panel(number, row)
             for place, recipe in enumerate(lanes):
                 chosen = pl.col("modality") == modality, pl.col("recipe") == recipe
-                _draw_lane(axes, part.filter(*chosen), place, highest)
+                _draw_lane(axes, part.filter(*chosen), place, highest=highest)
             _label(axes, part, lanes)
             axes.set_yticklabels([titles.recipe(recipe) for recipe in lanes] if grid.is_first(number) else [])
             axes.set_ylabel(f"HARD {modality}" if grid.is_first(number) else "")
             axes.set_xlabel("first wrong step" if row == 1 else "")
             axes.set_title(setting_title(setting, settings, titles) if row == 0 else "")
-    return finish_page(grid.figure, TITLE, _entries(hard), _note(hard, highest))
+    return finish_page(grid.figure, TITLE, entries=_entries(hard), note=_note(hard, highest))
 
 
-def _draw_lane(axes: Axes, rows: pl.DataFrame, place: int, highest: float) -> None:
+def _draw_lane(axes: Axes, rows: pl.DataFrame, place: int, *, highest: float) -> None:
     """Bars of one recipe, stacked by the kind of error; beside them how many replies are wrong in all."""
     floor = float(place + 1)
     axes.axhline(floor, color=GRID, linewidth=0.6)

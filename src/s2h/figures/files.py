@@ -45,7 +45,7 @@ def write_figure(
             read = " or ".join(str(tables[table]) for table in kind.tables)
             raise DataError(f"{read} lacks what the figure shows ({error}); delete it and run again.") from None
         for file_format in FORMATS:
-            _write(figure, outputs[file_format], file_format, kind.title)
+            _write(figure, outputs[file_format], file_format, title=kind.title)
 
 
 def _read(path: str | Path) -> pl.DataFrame:
@@ -55,6 +55,6 @@ def _read(path: str | Path) -> pl.DataFrame:
         raise DataError(f"the table {path} cannot be read ({error}); delete it and run again.") from None
 
 
-def _write(figure: Figure, path: str | Path, file_format: str, title: str) -> None:
+def _write(figure: Figure, path: str | Path, file_format: str, *, title: str) -> None:
     with whole_file(path) as temporary:
         figure.savefig(temporary, format=file_format, metadata={"Title": title} | _METADATA[file_format])

@@ -48,7 +48,7 @@ def draw(tables: Tables, titles: Titles) -> Figure:
         axes.set_xlabel("examples seen")
         axes.set_ylabel("loss per target token, nats" if grid.is_first(number) else "")
     entries = [legend_entry(titles.recipe(name), styles[name]) for name in recipes]
-    return finish_page(grid.figure, TITLE, entries, _note(shown))
+    return finish_page(grid.figure, TITLE, entries=entries, note=_note(shown))
 
 
 def _along_the_run(frame: pl.DataFrame) -> pl.DataFrame:

@@ -46,17 +46,17 @@ def draw(tables: Tables, titles: Titles) -> Figure:
     for row, (setting, part) in zip(panels, settings.items(), strict=True):
         recipes = recipes_of(part, titles)
         for axes, level in zip(row, levels, strict=True):
-            _draw_panel(axes, part.filter(pl.col("level") == level), recipes, styles)
+            _draw_panel(axes, part.filter(pl.col("level") == level), recipes, styles=styles)
             axes.set_title(level)
         row[0].set_yticks(range(len(recipes)), _names(part, recipes, titles))
         name = setting_title(setting, settings, titles)
         row[0].text(-0.03, 1.04, name, transform=row[0].transAxes, ha="right", weight="bold")
     for axes in panels[-1]:
         axes.set_xlabel("right answers, %")
-    return finish_page(figure, TITLE, _entries(), _note(shown))
+    return finish_page(figure, TITLE, entries=_entries(), note=_note(shown))
 
 
-def _draw_panel(axes: Axes, part: pl.DataFrame, recipes: Sequence[str], styles: Mapping[str, RecipeStyle]) -> None:
+def _draw_panel(axes: Axes, part: pl.DataFrame, recipes: Sequence[str], *, styles: Mapping[str, RecipeStyle]) -> None:
     """The recipes from the top; text and image of each are joined by a line as long as their gap."""
     for place, recipe in enumerate(recipes):
         found = part.filter(pl.col("recipe") == recipe)
@@ -64,7 +64,7 @@ def _draw_panel(axes: Axes, part: pl.DataFrame, recipes: Sequence[str], styles: 
         joined = [(100 * rows["accuracy"][0], place + _APART[modality]) for modality, rows in ends if rows.height]
         axes.plot(*zip(*joined, strict=True), color=GRID, linewidth=2.5, zorder=1) if joined else None
         for modality, rows in ends:
-            _draw_points(axes, rows, place + _APART[modality], styles[recipe], modality)
+            _draw_points(axes, rows, place + _APART[modality], style=styles[recipe], modality=modality)
     axes.set_ylim(len(recipes) - 0.5, -0.5)
     axes.set_yticks(range(len(recipes)), [])
     axes.set_xlim(-4, 104)
@@ -73,7 +73,7 @@ def _draw_panel(axes: Axes, part: pl.DataFrame, recipes: Sequence[str], styles: 
     axes.tick_params(axis="y", length=0)
 
 
-def _draw_points(axes: Axes, rows: pl.DataFrame, place: float, style: RecipeStyle, modality: str) -> None:
+def _draw_points(axes: Axes, rows: pl.DataFrame, place: float, *, style: RecipeStyle, modality: str) -> None:
     marker, filling = _MARKS[modality]
     axes.hlines([place] * rows.height, 100 * rows["ci_low"], 100 * rows["ci_high"], color=style.colour, linewidth=0.8)
     line = style.line(marker=marker, linestyle="none", markerfacecolor=filling or style.colour, zorder=3)

@@ -30,13 +30,11 @@ class Grid:
 
     Attributes:
         figure: that holds them.
-        columns: number of columns.
         rows: number of rows of each column.
         axes: shape (blocks * rows, columns of a block).
     """
 
     figure: Figure
-    columns: int
     rows: int
     axes: NDArray[np.object_]
 
@@ -79,15 +77,15 @@ def open_grid(columns: int, rows: int, *, height: float) -> Grid:
     for place in range(columns, blocks * wide):
         for row in range(rows):
             axes[place // wide * rows + row, place % wide].remove()
-    return Grid(figure, columns, rows, axes)
+    return Grid(figure, rows, axes)
 
 
-def finish_page(figure: Figure, title: str, entries: Sequence[Artist], note: str) -> Figure:
+def finish_page(figure: Figure, title: str, *, entries: Sequence[Artist], note: str) -> Figure:
     """Put the title, a legend of ``entries`` and the note around the panels; the page grows by what they take."""
     renderer = _renderer(figure)
     width, panels = figure.get_size_inches()
-    titled = _wrap(figure, title, LARGE, "bold")
-    noted = _wrap(figure, note, SMALL, "normal")
+    titled = _wrap(figure, title, size=LARGE, weight="bold")
+    noted = _wrap(figure, note, size=SMALL, weight="normal")
     legend = _widest_legend(figure, entries) if entries else None
     above = _MARGIN + _lines_height(titled, LARGE) + 0.06
     between = legend.get_window_extent(renderer).height / figure.dpi + 0.1 if legend else 0.0
@@ -108,7 +106,7 @@ def finish_page(figure: Figure, title: str, entries: Sequence[Artist], note: str
 def message_page(title: str, message: str) -> Figure:
     """A figure that says why it shows nothing."""
     figure = Figure(figsize=(COLUMN_WIDTH, 0.15))
-    return finish_page(figure, title, [], message)
+    return finish_page(figure, title, entries=[], note=message)
 
 
 def share_axis(axes: Axes, *, headroom: float = 0.0) -> None:
@@ -130,7 +128,7 @@ def _widest_legend(figure: Figure, entries: Sequence[Artist]) -> Legend:
     return legend
 
 
-def _wrap(figure: Figure, text: str, size: float, weight: str) -> str:
+def _wrap(figure: Figure, text: str, *, size: float, weight: str) -> str:
     """The text in lines that find room on the figure."""
     renderer: Any = _renderer(figure)
     font = FontProperties(size=size, weight=weight)
