@@ -16,10 +16,17 @@ include: "rules/puzzles.smk"
 include: "rules/mixtures.smk"
 include: "rules/training.smk"
 include: "rules/scoring.smk"
+include: "rules/alignment.smk"
 include: "rules/report.smk"
+include: "rules/figures.smk"
+include: "rules/story.smk"
 
 
 rule all:
+    # All that can be shown of the study; then: snakemake --report report.html
     default_target: True
     input:
-        f"{RESULTS}/tables/summary.csv",
+        [f"{RESULTS}/tables/{table}.csv" for table in TABLE_NAMES],
+        [f"{RESULTS}/figures/{figure}.svg" for figure in FIGURES],
+        [f"{RESULTS}/failures/{name}.html" for name in RUN_NAMES],
+        f"{RESULTS}/report/story.html",

@@ -5,6 +5,7 @@ RUN_NAMES = [run_name(run) for run in RUNS]
 SCORES = [f"{RESULTS}/scores/{name}.parquet" for name in RUN_NAMES]
 RECIPE_TITLES = {name: recipe.title for name, recipe in CONFIG.recipes.items()}
 TASK_TITLES = {name: TASKS[name].title for name in TASKS}
+TABLE_NAMES = [*TABLES, *["recipes"] * bool(TRAINED_RUNS)]
 
 
 rule make_table:
@@ -51,7 +52,7 @@ rule make_table:
 rule tables:
     # Every table of what was found, and of what the recipes hold.
     input:
-        [f"{RESULTS}/tables/{name}.csv" for name in (*TABLES, "recipes")],
+        [f"{RESULTS}/tables/{name}.csv" for name in TABLE_NAMES],
 
 
 rule draw_failures:

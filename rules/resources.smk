@@ -1,5 +1,5 @@
 # What the jobs of a model are given, from the config's models.*.resources, the number of examples and the attempt.
-from s2h.models.resources import decoding_needs, training_needs
+from s2h.models.resources import alignment_needs, decoding_needs, training_needs
 
 
 def training(wildcards, attempt):
@@ -21,6 +21,15 @@ def decoding(wildcards, attempt):
         CONFIG.models[wildcards.model],
         examples=puzzles * len(MODALITIES),
         attempt=attempt,
+    )
+
+
+def aligning(wildcards, attempt):
+    """What measuring the alignment of a phase asks for: five kinds of examples at each snapshot."""
+    model = CONFIG.models[wildcards.model]
+    snapshots = max(model.training.snapshots, 1)
+    return alignment_needs(
+        model, examples=5 * CONFIG.alignment.puzzles * snapshots, attempt=attempt
     )
 
 

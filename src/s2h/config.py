@@ -70,6 +70,16 @@ class ShardSize(Settings):
     eval: int = Field(500, ge=1)
 
 
+class AlignmentSettings(Settings):
+    """How the alignment of gradients is measured (docs/metrics.md).
+
+    Attributes:
+        puzzles: examples of each kind whose gradients are averaged, the first ones of each evaluation set.
+    """
+
+    puzzles: int = Field(100, ge=1)
+
+
 class OutsideSet(Settings):
     """An evaluation set from outside: a TSV file in the columns of the paper's code.
 
@@ -112,6 +122,7 @@ class Config(Settings):
         seed: seed of the puzzles.
         shard_size: puzzles in a file, by split.
         validation: when a set of puzzles may be used.
+        alignment: how the alignment of gradients is measured.
         tasks: settings of the tasks.
         joint_tasks: names for tasks that are trained together, in one mixture; runs take them like tasks.
         models: models by name.
@@ -125,6 +136,7 @@ class Config(Settings):
     seed: int = Field(0, ge=0)
     shard_size: ShardSize = ShardSize()
     validation: ValidationSettings = ValidationSettings()
+    alignment: AlignmentSettings = AlignmentSettings()
     tasks: TasksSettings
     joint_tasks: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     models: dict[str, ModelSettings]

@@ -62,8 +62,8 @@ def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
 _NOTE = (
     "Wrong replies in per cent of all replies of a set, of all seeds, by the step of the chain of thought that is "
     "first wrong. Before: in what comes before the steps, as a transcription of the image. No step: the answer is "
-    "wrong or missing, and no step is to blame. Sets without a wrong reply are left out. The CSV file tells each step "
-    "and kind of error."
+    "wrong or missing, and no step is to blame. <1: some, but less than half a per cent. Sets without a wrong reply are "
+    "left out. The CSV file tells each step and kind of error."
 )
 _SINGLE = range(1, 9)  # steps that have a column of their own
 
@@ -73,8 +73,8 @@ def _blocks() -> dict[str, pl.Expr]:
     step = pl.col("step")
     return {
         "before": step == 0,
-        **{str(number): step == number for number in _SINGLE},
-        f"{_SINGLE.stop} or later": step >= _SINGLE.stop,
+        **{f"step {number}": step == number for number in _SINGLE},
+        f"step {_SINGLE.stop} or later": step >= _SINGLE.stop,
         "no step": step.is_null(),
     }
 
@@ -91,7 +91,9 @@ def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
 
 
 def _share(rows: pl.DataFrame) -> str:
-    return percent(float(rows["share"].sum()))
+    """In whole per cent; a few wrong replies among many are told from none."""
+    share = float(rows["share"].sum())
+    return "<1" if percent(share) == "0" and share > 0 else percent(share)
 
 
 def make(study: Study) -> tuple[pl.DataFrame, Page]:

@@ -73,6 +73,23 @@ def decoding_needs(model: ModelSettings, *, examples: int, attempt: int) -> Need
     )
 
 
+def alignment_needs(model: ModelSettings, *, examples: int, attempt: int) -> Needs:
+    """What measuring the alignment of a phase asks for: one process, one GPU where the model trains on any.
+
+    Weights and two gradients with their steps in fp32: 4 bytes a parameter each, of which weights and one gradient lie
+    on the GPU.
+    """
+    needs = model.needs
+    seconds = examples * (_FIXED_SECONDS + needs.billions * _TRAINING_SECONDS * 2)  # fp32 weights: half as fast
+    return Needs(
+        cpus=needs.cpus,
+        gpus=min(needs.gpus, 1),
+        nodes=1,
+        mem_mb=(_memory(needs.billions, processes=1) + math.ceil(needs.billions * 20_000)) * attempt,
+        runtime=_minutes(seconds) * attempt,
+    )
+
+
 def process_count(*, gpus: int, threads: int) -> int:
     """Processes of a node: one for each GPU that was asked for and is there.
 

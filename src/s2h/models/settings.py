@@ -161,6 +161,9 @@ class TrainingSettings(Settings):
             The range of the shift grows over the second half of the phase from none to this many positions: shifts
             from the start hold up the learning of images. 0 turns it off, as in the paper.
         checkpoint_every: optimizer steps between two checkpoints from which an interrupted run goes on.
+        snapshots: models that are kept along a phase, at even distances and the last at its end, with the optimizer's
+            second moments, so that the alignment of gradients can be measured along the training; 6 to 8 bytes a
+            parameter each. Not with ``lora``.
         deepspeed: DeepSpeed config file; batch sizes and precision are filled in from here.
     """
 
@@ -182,7 +185,14 @@ class TrainingSettings(Settings):
     loader_processes: int = Field(0, ge=0)
     random_positions: int = Field(0, ge=0)
     checkpoint_every: int = Field(500, ge=1)
+    snapshots: int = Field(0, ge=0)
     deepspeed: str = "config/deepspeed/zero2.json"
+
+    @model_validator(mode="after")
+    def _snapshots_hold_whole_weights(self) -> TrainingSettings:
+        if self.lora and self.snapshots:
+            raise ValueError("snapshots hold whole weights, which adapters leave alone: set snapshots to 0, or no lora")
+        return self
 
 
 class ScoringSettings(Settings):

@@ -89,13 +89,13 @@ class Checkpoints:
         """Remove all of them."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def check_disk(self, parameters: int) -> None:
-        """Raise TrainingError where the disk has no room for two checkpoints and the model.
+    def check_disk(self, parameters: int, *, snapshots: int = 0) -> None:
+        """Raise TrainingError where the disk has no room for two checkpoints, the snapshots and the model.
 
         A checkpoint holds weights and fp32 weights and moments: up to 16 bytes a parameter; two lie side by side for
-        a moment.
+        a moment. A snapshot holds weights and fp32 second moments: up to 8.
         """
-        needed = parameters * (2 * 16 + 4)
+        needed = parameters * (2 * 16 + 8 * snapshots + 4)
         place = next(path for path in (self.folder, *self.folder.parents) if path.exists())
         free = shutil.disk_usage(place).free
         LOGGER.info("checkpoints and model need up to %s of disk; %s are free", _size(needed), _size(free))

@@ -37,6 +37,7 @@ class Outcome:
         padding: share of the tokens computed that was padding or filler.
         parameters: of the model.
         processes: that trained it.
+        gpus: that they trained it on.
         zero_stage: of DeepSpeed.
     """
 
@@ -50,6 +51,7 @@ class Outcome:
     padding: float
     parameters: int
     processes: int
+    gpus: int
     zero_stage: int
 
 
@@ -71,6 +73,7 @@ def manifest(job: Job, outcome: Outcome) -> dict[str, Any]:
         "versions": versions(_PACKAGES) | {"python": platform.python_version()},
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu",
         "processes": outcome.processes,
+        "gpus": outcome.gpus,
         "zero_stage": outcome.zero_stage,
         "parameters": outcome.parameters,
         "examples": len(outcome.lengths.tokens),

@@ -2,8 +2,6 @@
 
 Every random choice of a step is a function of the seed and the step, so a run that goes on from a checkpoint does
 what it would have done without the interruption.
-
-Shapes: B examples of a micro-batch, L tokens of the longest of them, K of these whose logits are needed, V words.
 """
 
 from __future__ import annotations
@@ -22,7 +20,6 @@ import deepspeed
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.nn import functional
 
 from s2h.errors import TrainingError
 from s2h.files import whole_folder
@@ -30,15 +27,17 @@ from s2h.logs import LOGGER, Progress
 from s2h.models.loading import load_processor
 from s2h.seeding import generator
 from s2h.training.checkpoints import Checkpoints
-from s2h.training.collate import IGNORED, Collator
+from s2h.training.collate import Collator
 from s2h.training.data import Mixture
 from s2h.training.engine import build_engine, memory_advice, read_config, whole_model, zero_stage
 from s2h.training.inspection import inspect
 from s2h.training.job import Job
 from s2h.training.loader import MicroBatches, Plan, load_ahead
+from s2h.training.losses import response_logits, summed_loss
 from s2h.training.manifest import Outcome, manifest, training_key
 from s2h.training.metrics import MetricsWriter, as_lines
 from s2h.training.schedule import rate
+from s2h.training.snapshots import Snapshots
 
 _SHARE_LOSSES_EVERY = 10  # steps
 
@@ -89,8 +88,15 @@ class Trainer:
         parameters = self.engine.module.parameters()
         self.parameters = sum(getattr(p, "ds_numel", p.numel()) for p in parameters)
         self.checkpoints = Checkpoints(job.checkpoints, self.engine)
-        self.checkpoints.check_disk(self.parameters)
+        self.checkpoints.check_disk(self.parameters, snapshots=self.settings.snapshots)
         self.checkpoints.claim(training_key(job, self.ranks) if self.rank == 0 else "")
+        self.snapshots = Snapshots(
+            job.checkpoints / "snapshots",
+            self.engine,
+            self.processor,
+            steps=self.plan.steps,
+            number=self.settings.snapshots,
+        )
         self.steps = self.checkpoints.resume()
         if job.optimizer_from and not self.steps:
             self.checkpoints.adopt(job.optimizer_from)
@@ -124,6 +130,7 @@ class Trainer:
             if writer:
                 writer.write(self.steps[-shared:])
                 progress(done, f"loss {self.steps[-1]['loss']:.3f}")
+        self.snapshots.save(done)
         if checkpoint:
             self.checkpoints.save(self.steps)
 
@@ -182,18 +189,7 @@ class Trainer:
 
     def _loss(self, batch: dict[str, Tensor]) -> Tensor:
         """Cross entropy summed over the target tokens of a micro-batch."""
-        inputs = {name: value.to(self.device, non_blocking=True) for name, value in batch.items()}
-        labels_BL = inputs.pop("labels")
-        # Logits are computed from the token before the first response on: prompts need none.
-        kept = labels_BL.shape[1] - max(int((labels_BL != IGNORED).any(dim=0).int().argmax()) - 1, 0)
-        logits_BKV = self.engine(**inputs, use_cache=False, logits_to_keep=kept).logits
-        loss: Tensor = functional.cross_entropy(
-            logits_BKV[:, :-1].flatten(0, 1).float(),
-            labels_BL[:, -kept:][:, 1:].flatten(),
-            ignore_index=IGNORED,
-            reduction="sum",
-        )
-        return loss
+        return summed_loss(*response_logits(self.engine, batch, self.device))
 
     def _save(self, started: datetime, *, seconds: float, resumed_at: int) -> None:
         """Write weights, processor, metrics and manifest; then the checkpoints are no longer needed."""
@@ -212,11 +208,13 @@ class Trainer:
                 padding=self.padding,
                 parameters=self.parameters,
                 processes=self.ranks,
+                gpus=self.ranks if self.device.type == "cuda" else 0,
                 zero_stage=self.stage,
             )
             with whole_folder(self.job.output) as folder:
                 model.save_pretrained(folder, state_dict=state)
                 self.processor.save_pretrained(folder)
+                self.snapshots.add_to(folder)
                 (folder / "metrics.jsonl").write_text("".join(as_lines(self.steps)))
                 (folder / "manifest.json").write_text(json.dumps(manifest(self.job, outcome), indent=2) + "\n")
             if not self.job.leave_optimizer:

@@ -1,0 +1,124 @@
+"""Snapshots: the model along its training, with what its optimizer knows, to be measured afterwards."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch.distributed as dist
+from deepspeed.utils import safe_get_full_optimizer_state
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from s2h.errors import DataError
+from s2h.files import whole_folder
+from s2h.training.engine import whole_model
+
+FOLDER = "snapshots"
+"""Where they lie in the folder of a trained model, in order of their names."""
+
+
+class Snapshots:
+    """The snapshots of one phase.
+
+    Args:
+        folder: where they are written while the phase goes on.
+        engine: DeepSpeed's engine; all processes must make the same calls.
+        processor: of the model.
+        steps: optimizer steps of the phase.
+        number: how many snapshots, at even distances; the last is at the end.
+    """
+
+    def __init__(self, folder: Path, engine: Any, processor: Any, *, steps: int, number: int) -> None:
+        self.folder, self.engine, self.processor, self.steps = folder, engine, processor, steps
+        self.due = {math.ceil(steps * place / number) for place in range(1, number + 1)} if number else set()
+
+    def save(self, done: int) -> None:
+        """Write the model as it is after ``done`` steps, if a snapshot is due then."""
+        if done not in self.due:
+            return
+        model, state = whole_model(self.engine)
+        moments, updates = _second_moments(self.engine)
+        if dist.get_rank() == 0:
+            with whole_folder(self.folder / f"step-{done:07d}") as folder:
+                model.save_pretrained(folder, state_dict=state)
+                self.processor.save_pretrained(folder)
+                beta2 = self.engine.optimizer.param_groups[0]["betas"][1]
+                told = {"step": done, "steps": self.steps, "updates": updates, "beta2": beta2}
+                save_file(moments, folder / "second_moments.safetensors")
+                (folder / "snapshot.json").write_text(json.dumps(told) + "\n")
+        dist.barrier()
+
+    def add_to(self, model: Path) -> None:
+        """Put them into the folder of the trained model."""
+        if self.folder.exists():
+            shutil.copytree(self.folder, model / FOLDER, copy_function=_link)
+
+
+def _link(file: str, place: str) -> None:
+    """Give a file a second name, so that it takes no more room; copy it where the disk cannot."""
+    try:
+        os.link(file, place)
+    except OSError:
+        shutil.copy2(file, place)
+
+
+def _second_moments(engine: Any) -> tuple[dict[str, Tensor], int]:
+    """AdamW's second moments by parameter, on the CPU, and how many updates they are of; all processes must call it."""
+    moments = {}
+    for name, parameter in engine.module.named_parameters():
+        if parameter.requires_grad:
+            whole = safe_get_full_optimizer_state(parameter, "exp_avg_sq")
+            if dist.get_rank() == 0:
+                moments[name] = whole.detach().cpu().reshape(getattr(parameter, "ds_shape", parameter.shape)).clone()
+    states = engine.optimizer.optimizer.state.values()
+    return moments, int(next(state["step"] for state in states if "step" in state))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A model on its way through a phase.
+
+    Attributes:
+        folder: model folder.
+        step: optimizer steps that it has behind it.
+        steps: of the phase.
+        updates: updates that the second moments are of, for their bias correction; 0 where there are none.
+        beta2: how slowly they change.
+    """
+
+    folder: Path
+    step: int
+    steps: int
+    updates: int
+    beta2: float
+
+    def second_moments(self) -> dict[str, Tensor]:
+        """AdamW's second moments without their bias, ``float[...]`` as the parameters that learned, by their names."""
+        correction = 1 - self.beta2**self.updates
+        found = load_file(self.folder / "second_moments.safetensors")
+        return {name: moment / correction for name, moment in found.items()}
+
+
+def read_snapshots(model: str | Path) -> list[Snapshot]:
+    """The snapshots of a trained model in order; where none was kept, the model itself, without moments.
+
+    Raises:
+        DataError: the folder does not hold what a training leaves.
+    """
+    folder = Path(model)
+    try:
+        kept = sorted((folder / FOLDER).glob("step-*"))
+        if kept:
+            return [Snapshot(place, **json.loads((place / "snapshot.json").read_text())) for place in kept]
+        steps = json.loads((folder / "manifest.json").read_text())["steps"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(
+            f"{folder} is not what a training leaves ({type(error).__name__}: {error}): delete it and run again."
+        ) from None
+    return [Snapshot(folder, steps, steps, 0, 0.0)]
