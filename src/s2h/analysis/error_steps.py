@@ -62,8 +62,8 @@ def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
 _NOTE = (
     "Wrong replies in per cent of all replies of a set, of all seeds, by the step of the chain of thought that is "
     "first wrong. Before: in what comes before the steps, as a transcription of the image. No step: the answer is "
-    "wrong or missing, and no step is to blame. <1: some, but less than half a per cent. Sets without a wrong reply are "
-    "left out. The CSV file tells each step and kind of error."
+    "wrong or missing, and no step is to blame. <1: some, but less than half a per cent. Sets without a wrong reply "
+    "are left out. The CSV file tells each step and kind of error."
 )
 _SINGLE = range(1, 9)  # steps that have a column of their own
 
