@@ -45,7 +45,7 @@ def test_every_wrong_reply_is_counted_once(score_files):
 def test_the_page_has_a_column_for_each_step_that_occurs(tmp_path):
     frame(REPLIES).write_parquet(tmp_path / "a.parquet")
     _, page = written("error_steps", [tmp_path / "a.parquet"], tmp_path)
-    assert "| Recipe | Set | replies | wrong | before | 2 | 9 or later | no step |\n" in page
+    assert "| Recipe | Set | replies | wrong | before | step 2 | step 9 or later | no step |\n" in page
     assert "| Mix | SIMPLE image | 2 | 50 | 0 | 0 | 50 | 0 |\n" in page
     assert "| Mix | HARD image | 10 | 80 | 10 | 60 | 0 | 10 |\n" in page
 

@@ -36,6 +36,7 @@ _MEASURES = {"cosine": "cosine", "preconditioned_cosine": "preconditioned\ncosin
 _RUN = ["task", "trained_on", "recipe", "budget", "model", "seed"]
 _FEWEST = 5  # runs of which a correlation is given
 _HEIGHT, _PAGE_HEIGHT = 1.4, 9.0  # of a panel and of all, at most, in inches
+_ABOVE = 14  # points from a panel to its task's title; the pair's stands between them
 _SIZES = (2.6, 5.2)  # of the marks of the smallest and the largest budget
 
 
@@ -134,14 +135,17 @@ def _draw_along(
 
 def _label_pairs(block: NDArray[np.object_], pairs: Sequence[_Pair], setting: str) -> None:
     several = len({pair[2:] for pair in pairs}) > 1
-    block[0, 0].set_title(f"{setting}\n", loc="left", va="bottom", weight="bold")  # titles do not widen a column
+    block[0, 0].set_title("\n" * (1 + setting.count("\n")), loc="left", weight="bold")  # keeps the height free
+    above = {"xytext": (0, _ABOVE), "textcoords": "offset points"}
+    name = block[0, 0].annotate(setting, (0, 1), xycoords="axes fraction", weight="bold", **above)
+    name.set_in_layout(False)  # a long one would widen the first column
     for place, pair in enumerate(pairs):
         block[0, place].set_title(pair.title(with_target=several), size=SMALL)
         block[1, place].set_xlabel("training done, %")
         block[0, place].tick_params(labelbottom=False, labelleft=place == 0)
         block[1, place].tick_params(labelleft=place == 0)
-    for axes, name in zip(block[:, 0], _MEASURES.values(), strict=True):
-        axes.set_ylabel(name)
+    for axes, measure in zip(block[:, 0], _MEASURES.values(), strict=True):
+        axes.set_ylabel(measure)
 
 
 def _draw_exactness(axes: Axes, shown: pl.DataFrame, styles: Mapping[str, RecipeStyle]) -> None:
