@@ -23,7 +23,7 @@ rule measure_alignment:
         gres=gres(aligning),
     params:
         shards=probe_shards,
-        puzzles=CONFIG.alignment.puzzles,
+        puzzles=probe_puzzles,
         settings=training_settings,
         frozen=lambda wildcards: list(mixture_phase(wildcards).frozen),
         code=stage_code("measure_alignment", "s2h.training.alignment"),

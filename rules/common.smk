@@ -534,11 +534,22 @@ def has_both_levels(task):
     )
 
 
+def probe_puzzles(wildcards):
+    """How many puzzles of a level alignment is measured on; no more than are evaluated of any."""
+    sizes = [
+        CONFIG.task(task).levels[level].eval
+        for task in members(wildcards)
+        for level in ("SIMPLE", "HARD")
+    ]
+    return min(CONFIG.alignment.puzzles, min(sizes) * len(members(wildcards)))
+
+
 def probe_shards(wildcards):
     """Evaluation shards on which alignment is measured, by task and level."""
+    puzzles = probe_puzzles(wildcards) // len(members(wildcards)) or 1
     return {
         task: {
-            level: shard_paths(task, level, "eval", CONFIG.alignment.puzzles)
+            level: shard_paths(task, level, "eval", puzzles)
             for level in ("SIMPLE", "HARD")
         }
         for task in members(wildcards)
