@@ -18,15 +18,16 @@ rule make_table:
         published=table_published,
         validated=study_reports(),
     output:
-        csv=report(
-            f"{RESULTS}/tables/{{table}}.csv",
+        csv=f"{RESULTS}/tables/{{table}}.csv",
+        parquet=f"{RESULTS}/tables/{{table}}.parquet",
+        markdown=f"{RESULTS}/tables/{{table}}.md",
+        latex=f"{RESULTS}/tables/{{table}}.tex",
+        html=report(
+            f"{RESULTS}/tables/{{table}}.html",
             category="2 Tables",
             labels={"table": "{table}"},
             caption="../workflow/report/table.rst",
         ),
-        parquet=f"{RESULTS}/tables/{{table}}.parquet",
-        markdown=f"{RESULTS}/tables/{{table}}.md",
-        latex=f"{RESULTS}/tables/{{table}}.tex",
     log:
         f"{RESULTS}/logs/make_table/{{table}}.log",
     conda:
@@ -106,6 +107,7 @@ rule tabulate_recipes:
         parquet=f"{RESULTS}/tables/recipes.parquet",
         markdown=f"{RESULTS}/tables/recipes.md",
         latex=f"{RESULTS}/tables/recipes.tex",
+        html=f"{RESULTS}/tables/recipes.html",
     log:
         f"{RESULTS}/logs/tabulate_recipes.log",
     conda:

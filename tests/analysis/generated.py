@@ -192,9 +192,9 @@ def written(name: str, made_from: Study | Sequence[Path], folder: Path) -> tuple
         files = [str(file) for file in made_from]
         made_from = Study(files, recipe_titles=RECIPE_TITLES, task_titles=TASK_TITLES)
     paths = {kind: folder / f"{name}.{end}" for kind, end in ENDINGS.items()}
-    write_table(name, made_from, **paths)  # type: ignore[arg-type]
+    write_table(name, made_from, paths)
     return list(csv.DictReader(paths["csv"].open())), paths["markdown"].read_text(encoding="utf-8")
 
 
-ENDINGS = {"csv": "csv", "parquet": "parquet", "markdown": "md", "latex": "tex"}
+ENDINGS = {"csv": "csv", "parquet": "parquet", "markdown": "md", "latex": "tex", "html": "html"}
 """Of the files of a table."""

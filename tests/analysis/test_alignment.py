@@ -6,6 +6,7 @@ import pytest
 from s2h.analysis.alignment import SCHEMA, read_alignments
 from s2h.analysis.study import Study
 from s2h.errors import DataError
+from s2h.training.alignment import SCHEMA as MEASURED
 from tests.analysis.generated import RECIPE_TITLES, TASK_TITLES, aligned, study, written
 
 RUN = "table_readout/mix/30000/tiny/0"
@@ -15,6 +16,10 @@ def _written(folder, *files: str) -> tuple[list[dict[str, str]], str]:
     scores = study(folder, puzzles=2, task=["table_readout"], recipe=["mix"], seed=[0])
     made_from = Study([str(file) for file in scores], alignments=files, recipe_titles=RECIPE_TITLES)
     return written("alignment", made_from, folder)
+
+
+def test_the_columns_are_those_that_are_measured():
+    assert list(SCHEMA.items()) == list(MEASURED.items())
 
 
 def test_all_phases_stand_in_one_table_whatever_the_order_of_files(tmp_path):

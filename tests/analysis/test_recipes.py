@@ -74,7 +74,7 @@ def test_tokens_are_those_of_the_mixture(
 def _write(studies: list[RecipeStudy], folder: Path, titles: dict[str, str]) -> tuple[pl.DataFrame, str]:
     paths = {kind: str(folder / f"recipes.{end}") for kind, end in ENDINGS.items()}
     task_titles = {"consecutive_table_readout": "Consecutive Table Readout"}
-    write_recipe_tables(studies, [120_000], recipe_titles=titles, task_titles=task_titles, **paths)
+    write_recipe_tables(studies, [120_000], paths, recipe_titles=titles, task_titles=task_titles)
     assert pl.read_parquet_schema(paths["parquet"]) == SCHEMA
     assert r"\label{tab:recipes-1}" in Path(paths["latex"]).read_text() or not studies
     return pl.read_csv(paths["csv"]), Path(paths["markdown"]).read_text()

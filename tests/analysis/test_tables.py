@@ -32,7 +32,7 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Study]:
 
 def _write(name: str, study: Study, folder: Path) -> dict[str, Path]:
     paths = {kind: folder / f"{name}.{end}" for kind, end in ENDINGS.items()}
-    write_table(name, study, **paths)  # type: ignore[arg-type]
+    write_table(name, study, paths)
     return paths
 
 
@@ -46,7 +46,7 @@ def documented(name: str) -> list[str]:
 
 @pytest.mark.parametrize("made_from", STUDIES)
 @pytest.mark.parametrize("name", list(TABLES))
-def test_a_table_is_written_in_its_four_files(name, made_from, studies, tmp_path):
+def test_a_table_is_written_in_its_files(name, made_from, studies, tmp_path):
     paths = _write(name, studies[made_from], tmp_path)
     frame = pl.read_parquet(paths["parquet"])
     assert frame.columns == documented(name)
@@ -59,6 +59,9 @@ def test_a_table_is_written_in_its_four_files(name, made_from, studies, tmp_path
     for section in sections:
         assert len(set(rows_of(section))) == 1
         assert len(rows_of(section)) > 1
+    html = paths["html"].read_text()
+    assert html.count("<table>") == len(sections)
+    assert html.count("<tr>") == sum(len(rows_of(section)) for section in sections)
 
 
 @pytest.mark.parametrize("name", list(TABLES))

@@ -50,8 +50,8 @@ def told(readout_shards: dict[str, list[str]], tmp_path: Path) -> dict[str, Any]
     study = Study(score_files=scores, models=models, **TITLES)
     tables = {}
     for name in ("accuracy", "failures", "costs"):
-        files = {kind: tmp_path / f"{name}.{kind}" for kind in ("csv", "parquet", "markdown", "latex")}
-        write_table(name, study, **files)
+        files = {kind: tmp_path / f"{name}.{kind}" for kind in ("csv", "parquet", "markdown", "latex", "html")}
+        write_table(name, study, files)
         tables[name] = files["parquet"]
     figure = tmp_path / "figure.svg"
     figure.write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")

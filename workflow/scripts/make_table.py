@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Unpack the rule and write all four files."""
-    params, output = snakemake.params, snakemake.output
+    """Unpack the rule and write its files."""
+    params = snakemake.params
     study = Study(
         score_files=list(snakemake.input.scores),
         models=params.models,
@@ -22,14 +22,7 @@ def main() -> None:
         recipe_titles=params.recipe_titles,
         task_titles=params.task_titles,
     )
-    write_table(
-        snakemake.wildcards.table,
-        study,
-        csv=output.csv,
-        parquet=output.parquet,
-        markdown=output.markdown,
-        latex=output.latex,
-    )
+    write_table(snakemake.wildcards.table, study, dict(snakemake.output.items()))
 
 
 if __name__ == "__main__":

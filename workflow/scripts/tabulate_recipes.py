@@ -10,15 +10,12 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Unpack the rule and write all four files."""
-    params, output = snakemake.params, snakemake.output
+    """Unpack the rule and write its files."""
+    params = snakemake.params
     write_recipe_tables(
         [RecipeStudy.of(**values) for values in params.studies],
         params.budgets,
-        csv=output.csv,
-        parquet=output.parquet,
-        markdown=output.markdown,
-        latex=output.latex,
+        dict(snakemake.output.items()),
         recipe_titles=params.recipe_titles,
         task_titles=params.task_titles,
     )

@@ -60,7 +60,8 @@ _NOTE = (
     "How far a step on the source's examples would lower the loss on the target's: cosine of the two gradients, and "
     "the same with the optimizer's preconditioning. Mean: over all snapshots of a phase and all seeds; last: of the "
     "last snapshot, mean over the seeds, as are losses and target exact, the share of the target's examples whose "
-    f"whole response is the most likely one word for word. {ABSENT}: the optimizer's moments are not known."
+    f"whole response is the most likely one word for word. {ABSENT}: the optimizer's moments are not known, or a "
+    "gradient is zero."
 )
 _EMPTY = (
     "No alignment was measured: with training.snapshots of a model above 0 its gradients are compared along the "

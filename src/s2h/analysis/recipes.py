@@ -8,8 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from s2h.analysis.pages import Grid, Page, Section, count, parts, render_latex, render_markdown
-from s2h.analysis.writing import write_csv, write_parquet, write_text
+from s2h.analysis.pages import Grid, Page, Section, count, parts
+from s2h.analysis.writing import Files, write_files
 from s2h.errors import ModelError
 from s2h.logs import LOGGER
 from s2h.models.loading import load_processor
@@ -130,11 +130,8 @@ def _mean_tokens(phase: Phase, puzzles: Mapping[Source, pl.DataFrame], processor
 def write_recipe_tables(
     studies: Sequence[RecipeStudy],
     budgets: Sequence[int],
+    files: Files,
     *,
-    csv: str,
-    parquet: str,
-    markdown: str,
-    latex: str,
     recipe_titles: Mapping[str, str],
     task_titles: Mapping[str, str],
 ) -> None:
@@ -143,19 +140,13 @@ def write_recipe_tables(
     Args:
         studies: tasks and models.
         budgets: of the runs.
-        csv: rows of ``SCHEMA``.
-        parquet: the same.
-        markdown: a table for each task, model and budget, with a row for each recipe.
-        latex: the same.
+        files: where to; those for machines hold rows of ``SCHEMA``, the others a table for each task, model and budget.
         recipe_titles: the paper's names; their order is that of the rows.
         task_titles: the paper's names.
     """
     frame = pl.concat([pl.DataFrame(schema=SCHEMA), *(recipe_rows(study, budgets) for study in studies)])
     page = lay_out(frame, recipe_titles)
-    write_csv(frame, csv, significant={"epochs": 6})
-    write_parquet(frame, parquet)
-    write_text(render_markdown(page, task_titles), markdown)
-    write_text(render_latex(page, task_titles, name="recipes"), latex)
+    write_files("recipes", frame, page, files, task_titles=task_titles, significant={"epochs": 6})
 
 
 def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:

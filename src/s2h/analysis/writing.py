@@ -1,4 +1,4 @@
-"""A table in its four files: CSV and Parquet for machines, Markdown and LaTeX for people."""
+"""A table in its five files: CSV and Parquet for machines; Markdown, LaTeX and HTML for people."""
 
 from __future__ import annotations
 
@@ -6,53 +6,83 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from s2h.analysis.pages import render_latex, render_markdown
+from s2h.analysis.pages import Page, render_latex, render_markdown
 from s2h.analysis.registry import TABLES
 from s2h.analysis.study import Study
 from s2h.files import whole_file
 
+TEMPLATE = Path(__file__).with_name("page.html")
+
+Files = Mapping[str, str | Path]
+"""Where a table goes: csv (four decimals), parquet (unrounded), markdown, latex and html (the page)."""
+
 _DECIMALS = 4
 
 
-def write_table(
-    name: str, study: Study, *, csv: str | Path, parquet: str | Path, markdown: str | Path, latex: str | Path
-) -> None:
+def write_table(name: str, study: Study, files: Files) -> None:
     """Make a registered table and write it.
 
     Args:
         name: of the table.
         study: what it is made from.
-        csv: file with four decimals, or the significant digits that the table asks for.
-        parquet: file with the same columns, unrounded.
-        markdown: the page.
-        latex: the same.
+        files: where to.
     """
     table = TABLES[name]
     frame, page = table.make(study)
-    write_csv(frame, csv, significant=table.significant)
-    write_parquet(frame, parquet)
-    write_text(render_markdown(page, study.task_titles), markdown)
-    write_text(render_latex(page, study.task_titles, name=name), latex)
+    write_files(name, frame, page, files, task_titles=study.task_titles, significant=table.significant)
 
 
-def write_csv(frame: pl.DataFrame, path: str | Path, *, significant: Mapping[str, int] | None = None) -> None:
-    """Write a table with four decimals; of some columns with so many significant digits."""
+def write_files(
+    name: str,
+    frame: pl.DataFrame,
+    page: Page,
+    files: Files,
+    *,
+    task_titles: Mapping[str, str],
+    significant: Mapping[str, int],
+) -> None:
+    """Write a table and its page.
+
+    Args:
+        name: of the table.
+        frame: for machines.
+        page: for people.
+        files: where to.
+        task_titles: the paper's names.
+        significant: columns that the CSV file holds with so many significant digits, not with four decimals.
+    """
+    with whole_file(files["csv"]) as temporary:
+        _shortened(frame, significant).write_csv(temporary, float_precision=_DECIMALS)
+    with whole_file(files["parquet"]) as temporary:
+        frame.write_parquet(temporary, compression="zstd")
+    texts = {
+        "markdown": render_markdown(page, task_titles),
+        "latex": render_latex(page, task_titles, name=name),
+        "html": render_html(page, task_titles),
+    }
+    for kind, text in texts.items():
+        with whole_file(files[kind]) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+
+
+def _shortened(frame: pl.DataFrame, significant: Mapping[str, int]) -> pl.DataFrame:
     short = [
         pl.Series(name, [None if value is None else f"{value:.{digits}g}" for value in frame[name]], dtype=pl.String)
-        for name, digits in (significant or {}).items()
+        for name, digits in significant.items()
     ]
-    with whole_file(path) as temporary:
-        frame.with_columns(short).write_csv(temporary, float_precision=_DECIMALS)
+    return frame.with_columns(short)
 
 
-def write_parquet(frame: pl.DataFrame, path: str | Path) -> None:
-    """Write a table as it is."""
-    with whole_file(path) as temporary:
-        frame.write_parquet(temporary, compression="zstd")
-
-
-def write_text(text: str, path: str | Path) -> None:
-    """Write a page."""
-    with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+def render_html(page: Page, task_titles: Mapping[str, str]) -> str:
+    """The page as a file of HTML that needs nothing beside it."""
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATE.parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    return environment.get_template(TEMPLATE.name).render(page=page, task_titles=task_titles)
