@@ -19,7 +19,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch, PathPatch, Rectangle
 from matplotlib.path import Path as Line
-from scipy.optimize import isotonic_regression
+from scipy.optimize import linprog
 
 from s2h.figures.style import INK, LARGE, NORMAL, PALE, look
 
@@ -99,8 +99,9 @@ def routed(graph: nx.DiGraph, depth: dict[str, int]) -> tuple[nx.DiGraph, dict[t
         nx.add_path(bent, ways[start, end])
     for start, end in bent.edges:
         bent.edges[start, end]["weight"] = _STRAIGHT ** sum(" " in node for node in (start, end))
-    for spine in itertools.pairwise(nx.dag_longest_path(bent, weight=None)):
-        bent.edges[spine]["weight"] = _STRAIGHT**3
+    for line in itertools.pairwise(nx.dag_longest_path(graph)):
+        for piece in itertools.pairwise(ways[line]):
+            bent.edges[piece]["weight"] = _STRAIGHT**3
     return bent, ways
 
 
@@ -133,25 +134,27 @@ def ordered(bent: nx.DiGraph) -> list[list[str]]:
     return best
 
 
-def wished(bent: nx.DiGraph, node: str, x: dict[str, float]) -> float:
-    """Where a node would lie if it were alone in its layer."""
-    weights = {**bent.pred[node], **bent.succ[node]}
-    return float(np.average([x[other] for other in weights], weights=[each["weight"] for each in weights.values()]))
-
-
 def places(bent: nx.DiGraph, rows: list[list[str]]) -> dict[str, float]:
-    """Where each node lies from left to right, in inches: near its neighbours, and apart from those beside it."""
-    width = {node: _WIDTH + _GAP if " " not in node else _BETWEEN for node in bent}
-    apart = [np.cumsum([0] + [(width[a] + width[b]) / 2 for a, b in itertools.pairwise(row)]) for row in rows]
-    x: dict[str, float] = {}
-    for row, each in zip(rows, apart, strict=True):
-        x |= dict(zip(row, each - each[-1] / 2, strict=True))
-    for sweep in range(20 * _SWEEPS):
-        for row, each in list(zip(rows, apart, strict=True))[:: 1 if sweep % 2 else -1]:
-            wanted = [wished(bent, node, x) for node in row]
-            # least squares with a distance between neighbours is a monotone fit of what is left without it
-            x |= dict(zip(row, isotonic_regression(np.array(wanted) - each).x + each, strict=True))
-    return x
+    """Where each node lies from left to right, in inches: lines as upright as can be, nodes of a layer apart.
+
+    A linear program (Gansner, Koutsofios, North and Vo, 1993) whose unknowns are the nodes and the leans of the lines.
+    """
+    nodes, lines = list(bent), list(bent.edges(data="weight"))
+    number = {node: index for index, node in enumerate(nodes)}
+    rules: list[tuple[dict[int, float], float]] = []  # of each: factors of unknowns, whose sum is at most a number
+    for index, (start, end, _) in enumerate(lines, start=len(nodes)):
+        for side in (1.0, -1.0):
+            rules.append(({number[start]: side, number[end]: -side, index: -1.0}, 0.0))
+    width = {node: _WIDTH + _GAP if " " not in node else _BETWEEN for node in nodes}
+    for left, right in itertools.chain.from_iterable(map(itertools.pairwise, rows)):
+        rules.append(({number[left]: 1.0, number[right]: -1.0}, -(width[left] + width[right]) / 2))
+    factors = np.zeros((len(rules), len(nodes) + len(lines)))
+    for row, (rule, _) in zip(factors, rules, strict=True):
+        row[list(rule)] = list(rule.values())
+    costs = [0.0] * len(nodes) + [weight for *_, weight in lines]
+    bounds = [(None, None)] * len(costs)
+    solved = linprog(costs, A_ub=factors, b_ub=[most for _, most in rules], bounds=bounds)
+    return dict(zip(nodes, solved.x[: len(nodes)].tolist(), strict=True))
 
 
 def curve(points: list[tuple[float, float]]) -> Line:
@@ -169,7 +172,8 @@ def draw_box(axes: Axes, rule: str, at: tuple[float, float], *, colour: str, ask
     corner = (at[0] - _WIDTH / 2, at[1] - _HEIGHT / 2)
     box = FancyBboxPatch(
         corner, _WIDTH, _HEIGHT, boxstyle="round,pad=0,rounding_size=0.08", facecolor=colour, edgecolor=INK,
-        linewidth=0.8, linestyle=(0, (3, 2)) if asked else "solid", zorder=3, gid=f"rule {rule}",
+        linewidth=0.8, linestyle=(0, (3, 2)) if asked else "solid", zorder=3,
+        gid=f"{'asked' if asked else 'rule'}-{rule}",
     )  # fmt: skip
     axes.add_patch(box)
     axes.text(*at, rule, ha="center", va="center", fontsize=LARGE, zorder=4)
@@ -179,7 +183,7 @@ def draw_line(axes: Axes, name: str, points: list[tuple[float, float]]) -> None:
     """What goes from one rule to another, with a head at its end."""
     (x, y), half = points[-1], 0.035
     axes.add_patch(
-        PathPatch(curve([*points[:-1], (x, y + 0.08)]), facecolor="none", edgecolor=PALE, gid=f"line {name}")
+        PathPatch(curve([*points[:-1], (x, y + 0.08)]), facecolor="none", edgecolor=PALE, gid=f"line-{name}")
     )
     axes.fill([x - half, x + half, x], [y + 0.09, y + 0.09, y + 0.01], color=PALE, linewidth=0)
 
@@ -218,9 +222,11 @@ def figure(graph: nx.DiGraph) -> Figure:
     axes.axis("off")
     used = dict.fromkeys(file for rule, file in files.items() if rule in graph)
     colours = dict(zip(used, _COLOURS, strict=False))
-    draw_legend(axes, colours, (left - _WIDTH / 2, bottom + len(colours) * 0.2))
+    lowest = [x[rule] for rule, layer in depth.items() if -layer * _STEP < bottom + 0.2 * len(colours) + _STEP]
+    free = left - _WIDTH / 2 if min(lowest) - left > right - max(lowest) else right - _WIDTH / 2
+    draw_legend(axes, colours, (free, bottom + 0.2 * len(colours)))
     for (start, end), way in ways.items():
-        draw_line(axes, f"{start} {end}", list(ends(way, x, depth)))
+        draw_line(axes, f"{start}-{end}", list(ends(way, x, depth)))
     for rule, asked in graph.nodes(data="asked"):
         at = (x[rule], -depth[rule] * _STEP)
         draw_box(axes, rule, at, colour=colours[files[rule]], asked=asked)
