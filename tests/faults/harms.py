@@ -27,7 +27,7 @@ TORN = {
 """A file of each kind that later stages read."""
 
 
-_SECONDS = {"train_phase": 6.0, "decode_replies": 2.0, "score_model": 1.5}
+_SECONDS = {"train_phase": 6.0, "decode_replies": 2.0, "score_model": 1.5, "make_table": 0.2}
 """How long jobs of a stage run at least; of all other stages half a second."""
 
 
