@@ -27,8 +27,8 @@ TORN = {
 """A file of each kind that later stages read."""
 
 
-_SECONDS = {"train_phase": 6.0, "decode_replies": 2.0, "score_model": 1.5, "make_table": 0.2}
-"""How long jobs of a stage run at least; of all other stages half a second."""
+_SECONDS = {"train_phase": 6.0, "decode_replies": 2.0, "score_model": 1.5}
+"""How long jobs of a stage run at least; of all other stages the time that their imports take."""
 
 
 def strike(study: Study, stage: str, victim: str, seed: int) -> None:
@@ -43,7 +43,7 @@ def strike(study: Study, stage: str, victim: str, seed: int) -> None:
     """
     workflow = study.start()
     wait_until(lambda: study.job_of(stage), workflow)
-    time.sleep(random.Random(f"{stage}/{victim}/{seed}").random() * _SECONDS.get(stage, 0.5))
+    time.sleep(random.Random(f"{stage}/{victim}/{seed}").random() * _SECONDS.get(stage, 0.15))
     wait_until(lambda: study.job_of(stage), workflow)  # the stage is hit, or this fails
     if victim == "interrupt":
         os.killpg(workflow.pid, signal.SIGINT)
