@@ -8,6 +8,7 @@ import pytest
 
 from s2h.puzzles.consecutive_table_readout import ConsecutiveTableReadout, ConsecutiveTableReadoutSettings
 from s2h.puzzles.shards import PuzzleSet, write_shard
+from tests.workflow.study import configure, copy_project, snakemake
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +47,14 @@ def tiny_model(readout: ConsecutiveTableReadout, tmp_path_factory: pytest.TempPa
     settings = TinySettings(vision_width=32, text_width=32, text_layers=1, feed_forward=64)
     build(settings, words=readout.words() | WORDS, image_size=readout.image_size[0], seed=0, folder=folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project with a small study that has run to its end; who changes anything in it puts it back."""
+    study = tmp_path_factory.mktemp("study")
+    copy_project(study)
+    configure(study, {})
+    run = snakemake(study, "results/tables/summary.csv")
+    assert run.returncode == 0, run.stderr[-4000:]
+    return study

@@ -1,7 +1,8 @@
 """Every command of the documentation, and how it is proved: python -m tests.docs.commands.
 
-Snakemake's commands are planned (a dry run of a copy of the project), short ones are run, some are run by another test,
-and what needs a network, root or much time is done by hand, with the reason. A new command must find its place here.
+A command is run as it is, or on a small study in a copy of the project; Snakemake's other commands are planned (a dry
+run with the config that they name); some are run by another test; and what needs a network, root or much time is done
+by hand, with the reason. A new command must find its place here.
 """
 
 from __future__ import annotations
@@ -16,6 +17,23 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*
 _PROGRAMS = ("snakemake", "python", "make", "torchrun", "docker", "apptainer", "git", "source", "pre-commit")
 _BLOCK = re.compile(r"^```(sh|)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+
+IN_A_STUDY = [
+    "snakemake -n",
+    "snakemake results/tables/summary.csv",
+    "snakemake puzzles",
+    "snakemake results/gallery.html",
+    "snakemake results/tables/accuracy.csv",
+    "snakemake results/tables/alignment.csv",
+    "snakemake tables",
+    "snakemake figures",
+    "snakemake failures",
+    "snakemake",
+    "snakemake --report report.html",
+    "snakemake verify",
+    "python -m s2h.provenance results/tables/summary.csv",
+]
+"""Commands for the default config that are run with a small study's, in this order."""
 
 RUN = ["torchrun --standalone --nproc_per_node=2 -m s2h.training --help"]
 """Commands that are run as they are."""
@@ -33,9 +51,6 @@ ELSEWHERE = {
     "snakemake results/validation/dot_counting.json": (
         "tests/workflow/test_new_task.py::test_it_is_made_checked_and_shown"
     ),
-    "python -m s2h.provenance results/tables/summary.csv": (
-        "tests/provenance/test_records.py::test_the_command_prints_the_lineage_and_verifies"
-    ),
     "python -m s2h.scoring --data table_readout-HARD-image --model results/models/…/phase-1": (
         "tests/scoring/test_tsv.py::test_vlmevalkit_s_command_line_runs_our_sets"
     ),
@@ -50,7 +65,6 @@ BY_HAND = {
     "source .venv/bin/activate": "it changes the reader's shell alone",
     "pre-commit install": "pre-commit is not among the packages; its hooks are those of make lint",
     "make bench": "it takes long; docs/benchmarks.md holds what it printed",
-    "snakemake --report report.html": "it needs a whole finished study",
     "docker build -t s2h -f containers/Dockerfile .": "it needs Docker and a network",
     "apptainer build s2h.sif containers/s2h.def && apptainer exec --nv s2h.sif snakemake": (
         "it needs Apptainer and a network"
@@ -80,6 +94,8 @@ class Command:
             return f"by hand: {BY_HAND[self.words]}"
         if self.words in RUN:
             return "run"
+        if self.words in IN_A_STUDY:
+            return "run on a small study"
         return "planned" if self.words.startswith("snakemake") else ""
 
 
@@ -107,12 +123,11 @@ def all_commands() -> list[Command]:
 
 
 def own_config(page: str) -> str | None:
-    """The file config/mine.yaml that a page has its reader write; None where it has none."""
+    """The file config/mine.yaml that a page has its reader write, its first YAML; None where it has none."""
     text = (ROOT / page).read_text()
     if "config/mine.yaml" not in text:
         return None
-    (block,) = re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return str(block)
+    return str(re.findall(r"^```yaml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)[0])
 
 
 def write_own_config(project: Path, page: str) -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,9 +15,9 @@ from s2h.models.parts import PARTS
 from s2h.supervision.formats import WORDS
 from tests.models import internvl, qwen
 from tests.shipped import ROOT, default_config
+from tests.workflow.study import copy_project, run
 
 PAGE = (ROOT / "docs/add-a-model.md").read_text()
-COPIED = ("Snakefile", "rules", "workflow", "config", "profiles", "envs", "src", "pyproject.toml")
 SEEN = {"from", "a", "to", "b", "7"}
 
 
@@ -46,18 +43,13 @@ def test_the_check_of_a_family_tells_what_the_page_says(
 
 
 def test_its_config_takes_a_new_family_from_puzzles_to_a_table(tmp_path: Path) -> None:
-    for name in COPIED:
-        source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy2)(source, tmp_path / name)
+    copy_project(tmp_path)
     task: Any = default_config().task_object("table_readout")
     internvl.build(tmp_path / "model", task.words() | WORDS)
     config = block("yaml").replace("organisation/model", "./model")
     (tmp_path / "config/mine.yaml").write_text(config)
     command = next(line for line in block("sh").splitlines() if "summary.csv" in line).replace("failures", "summary")
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "src"), "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(
-        command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
-    )
+    done = run(tmp_path, command)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     table = pl.read_csv(tmp_path / "results/mine/tables/summary.csv")
     assert set(table["recipe"]) == {"untrained", "mix"}

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.docs.commands import BY_HAND, ELSEWHERE, RUN, all_commands, commands_of, write_own_config
+from s2h.analysis.registry import TABLES
+from s2h.figures.registry import FIGURES
+from tests.docs.commands import BY_HAND, ELSEWHERE, IN_A_STUDY, RUN, all_commands, commands_of, write_own_config
 from tests.shipped import ROOT
+from tests.workflow.study import copy_project, run
 
-COPIED = ("Snakefile", "rules", "workflow", "config", "profiles", "slurm", "envs", "src", "pyproject.toml")
 COMMANDS = all_commands()
 PLANNED = {command.words.removesuffix(" -n"): command for command in COMMANDS if command.proof == "planned"}
 """What is planned, once for the same command with and without ``-n``."""
@@ -22,22 +22,19 @@ PLANNED = {command.words.removesuffix(" -n"): command for command in COMMANDS if
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project in which nothing was made yet."""
     project = tmp_path_factory.mktemp("project")
-    for name in COPIED:
-        source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy2)(source, project / name)
+    copy_project(project)
     return project
 
 
-def run(project: Path, words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(project / "src"), "CUDA_VISIBLE_DEVICES": ""}
-    done = subprocess.run(words, shell=True, cwd=project, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    return done
+def succeed(project: Path, words: str) -> str:
+    """What a command prints."""
+    done = run(project, words)
+    assert done.returncode == 0, f"{words}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
+    return done.stdout
 
 
 def test_commands_are_found_in_blocks() -> None:
-    marked = "```sh\na b \\\n  c  # why\n# only words\n\n```\n"
-    page = f"{marked}\n```\nsnakemake x\nsome output\n```\n\n```python\nmake y\n```\n"
+    page = "```sh\na b \\\n  c  # why\n# words\n\n```\n\n```\nsnakemake x\nsome output\n```\n\n```python\nmake y\n```\n"
     assert commands_of(page) == ["a b c", "snakemake x"]
     assert len(COMMANDS) > 40
 
@@ -47,7 +44,7 @@ def test_every_command_is_proved() -> None:
 
 
 def test_every_command_of_the_lists_is_in_a_page() -> None:
-    assert {*RUN, *ELSEWHERE, *BY_HAND} <= {command.words for command in COMMANDS}
+    assert {*RUN, *IN_A_STUDY, *ELSEWHERE, *BY_HAND} <= {command.words for command in COMMANDS}
 
 
 @pytest.mark.parametrize("proof", sorted(set(ELSEWHERE.values())))
@@ -62,10 +59,20 @@ def test_snakemake_s_commands_have_a_plan(project: Path, words: str) -> None:
     command = PLANNED[words]
     write_own_config(project, command.page)
     target, _, options = words.partition(" --")
-    plan = f"{target} -n --quiet all --nolock" + (f" --{options}" if options else "")
-    run(project, plan)
+    succeed(project, f"{target} -n --quiet all --nolock" + (f" --{options}" if options else ""))
 
 
 @pytest.mark.parametrize("words", RUN)
 def test_short_commands_run(project: Path, words: str) -> None:
-    assert run(project, words).stdout
+    assert succeed(project, words)
+
+
+def test_a_reader_s_commands_run_on_a_small_study(finished: Path, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    shutil.copytree(finished, study, symlinks=True)
+    for words in IN_A_STUDY:
+        succeed(study, f"{words} --configfile config/small.yaml" if words.startswith("snakemake") else words)
+    report = (study / "report.html").read_text()
+    assert all(f'"{shown}"' in report for shown in [*(f"{t}.html" for t in TABLES), *(f"{f}.svg" for f in FIGURES)])
+    made = {path.relative_to(study / "results").parts[0] for path in (study / "results").glob("*/*")}
+    assert made >= {"puzzles", "tsv", "tables", "figures", "failures", "alignment", "report"}

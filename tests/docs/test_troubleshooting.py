@@ -21,9 +21,9 @@ from s2h.puzzles.shards import read_shards
 from s2h.supervision.mixture import read_mixture
 from s2h.training.engine import read_config
 from tests.shipped import ROOT, config_values, default_config, merge
+from tests.workflow.study import copy_project
 
 PAGE = (ROOT / "docs/troubleshooting.md").read_text()
-COPIED = ("Snakefile", "rules", "workflow", "config", "profiles", "envs", "src", "pyproject.toml")
 TINY_RUN = {"tasks": ["table_readout"], "recipes": ["mix"], "budgets": [60], "models": ["tiny"], "seeds": [0]}
 SERVED = {"source": {"kind": "endpoint", "url": "http://localhost:8000/v1", "name": "m"}, "scoring": {}}
 
@@ -58,9 +58,7 @@ def phase(*parts: dict[str, Any]) -> dict[str, Any]:
 
 def told(folder: Path, *command: str, **environment: str) -> str:
     """What a command says that fails in a copy of the project."""
-    for name in COPIED:
-        source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy2)(source, folder / name)
+    copy_project(folder)
     variables = {**os.environ, "PYTHONPATH": str(folder / "src"), **environment}
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
     assert done.returncode != 0

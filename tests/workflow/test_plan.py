@@ -22,12 +22,8 @@ import yaml
 
 from s2h.analysis.registry import TABLES
 from s2h.puzzles.record import SCHEMA
-from tests.shipped import ROOT, config_values, merge
-
-TASKS = ("consecutive_table_readout", "grid_navigation")
-COPIED = ("Snakefile", "rules", "workflow", "config", "profiles", "envs", "src", "pyproject.toml")
-RUNS = [{"tasks": list(TASKS), "recipes": ["align_mix_plus"], "budgets": [48], "models": ["tiny"], "seeds": [0]}]
-
+from tests.shipped import ROOT, config_values
+from tests.workflow.study import RUNS, TASKS, configure, snakemake
 
 PROVED: list[str] = []
 """Rows of the table in docs/architecture.md that a test here proves."""
@@ -36,12 +32,6 @@ PROVED: list[str] = []
 def proves(row: str) -> Callable[[Any], Any]:
     PROVED.append(row)
     return lambda test: test
-
-
-def snakemake(study: Path, *words: str, config: str = "small") -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(study / "src"), "CUDA_VISIBLE_DEVICES": ""}
-    command = ["snakemake", *words, "--configfile", f"config/{config}.yaml"]
-    return subprocess.run(command, cwd=study, env=environment, capture_output=True, text=True, check=False)
 
 
 def plan(study: Path, *words: str) -> Counter[str]:
@@ -55,24 +45,6 @@ def plan(study: Path, *words: str) -> Counter[str]:
         task = next((t for t in TASKS if t in line), "")
         found[f"{rule} {task}".strip()] += 1
     return found
-
-
-def configure(study: Path, change: dict[str, object]) -> None:
-    values = merge(merge(config_values("smoke"), {"runs": RUNS}), change)
-    (study / "config/small.yaml").write_text(yaml.safe_dump(values))
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project with a small study that has run to its end."""
-    study = tmp_path_factory.mktemp("study")
-    for name in COPIED:
-        source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy2)(source, study / name)
-    configure(study, {})
-    run = snakemake(study, "results/tables/summary.csv")
-    assert run.returncode == 0, run.stderr[-4000:]
-    return study
 
 
 @pytest.fixture

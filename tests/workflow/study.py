@@ -1,0 +1,43 @@
+"""Copies of the project, and a small study in one, for the tests that run Snakemake."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import yaml
+
+from tests.shipped import ROOT, config_values, merge
+
+TASKS = ("consecutive_table_readout", "grid_navigation")
+RUNS = [{"tasks": list(TASKS), "recipes": ["align_mix_plus"], "budgets": [48], "models": ["tiny"], "seeds": [0]}]
+_COPIED = ("Snakefile", "rules", "workflow", "config", "profiles", "slurm", "envs", "src", "pyproject.toml")
+
+
+def copy_project(folder: Path) -> None:
+    """Put what Snakemake needs of the project into a folder."""
+    for name in _COPIED:
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy2)(source, folder / name)
+
+
+def configure(study: Path, change: dict[str, object]) -> None:
+    """Write the study's config, ``config/small.yaml``, with a change."""
+    values = merge(merge(config_values("smoke"), {"runs": RUNS}), change)
+    (study / "config/small.yaml").write_text(yaml.safe_dump(values))
+
+
+def snakemake(study: Path, *words: str, config: str = "small") -> subprocess.CompletedProcess[str]:
+    """Run Snakemake with one of the study's configs."""
+    return run(study, ["snakemake", *words, "--configfile", f"config/{config}.yaml"])
+
+
+def run(study: Path, command: str | list[str]) -> subprocess.CompletedProcess[str]:
+    """Run a command, or a line of the shell, with the study's own code."""
+    environment = {**os.environ, "PYTHONPATH": str(study / "src"), "CUDA_VISIBLE_DEVICES": ""}
+    in_shell = isinstance(command, str)
+    return subprocess.run(
+        command, shell=in_shell, cwd=study, env=environment, capture_output=True, text=True, check=False
+    )
