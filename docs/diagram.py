@@ -54,7 +54,9 @@ def rule_graph() -> nx.DiGraph:
         sys.exit(done.stderr)
     names = dict(re.findall(r"^\s*(id\d+)\[(\w+)\]$", done.stdout, re.MULTILINE))
     lines = re.findall(r"^\s*(id\d+) --> (id\d+)$", done.stdout, re.MULTILINE)
-    graph = nx.DiGraph([(names[a], names[b]) for a, b in lines if a != b])
+    graph = nx.DiGraph()
+    graph.add_nodes_from(sorted(names.values()))  # Snakemake's order differs from call to call
+    graph.add_edges_from(sorted((names[a], names[b]) for a, b in lines if a != b))
     made = nx.ancestors(graph, "all")
     graph.remove_nodes_from(_TARGETS)
     for rule in graph:
@@ -64,8 +66,9 @@ def rule_graph() -> nx.DiGraph:
 
 def shown(graph: nx.DiGraph) -> nx.DiGraph:
     """The graph without the lines that a longer way implies."""
-    reduced = nx.transitive_reduction(graph)
+    reduced = nx.DiGraph()
     reduced.add_nodes_from(graph.nodes(data=True))
+    reduced.add_edges_from(sorted(nx.transitive_reduction(graph).edges))
     return reduced
 
 
