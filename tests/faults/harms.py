@@ -63,8 +63,9 @@ def strike_every_stage(study: Study, victim: str) -> Iterator[str]:
     """Strike once at each stage of a study that goes on after every strike; gives the stage that was hit."""
     for seed, stage in enumerate(STAGES):
         study.unlock()
-        if stage == "build_base_model":  # it waits for nothing, so it was made beside the stages before
-            shutil.rmtree(study.results / "base_models", ignore_errors=True)
+        if stage == "build_base_model":  # it waits for nothing, so it was made, or even trained, beside those before
+            for made in ("base_models", "models"):
+                shutil.rmtree(study.results / made, ignore_errors=True)
         strike(study, stage, victim, seed)
         yield stage
 
