@@ -8,7 +8,8 @@ import pytest
 
 from s2h.puzzles.consecutive_table_readout import ConsecutiveTableReadout, ConsecutiveTableReadoutSettings
 from s2h.puzzles.shards import PuzzleSet, write_shard
-from tests.workflow.study import configure, copy_project, snakemake
+from tests.shipped import copy_project
+from tests.workflow.study import configure, snakemake
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """The configs that are shipped, read as Snakemake reads them."""
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,19 @@ import yaml
 from s2h.config import Config, load_config
 
 ROOT = Path(__file__).parents[1]
+
+
+_NEEDED = ("Snakefile", "rules", "workflow", "config", "profiles", "slurm", "envs", "src", "pyproject.toml")
+
+
+def copy_project(folder: Path, *more: str) -> None:
+    """Put what Snakemake needs of the project into a folder, as a clone has it, and more by name."""
+    for name in (*_NEEDED, *more):
+        source = ROOT / name
+        if source.is_dir() and not source.is_symlink():
+            shutil.copytree(source, folder / name)
+        else:
+            shutil.copy2(source, folder / name, follow_symlinks=False)
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -24,10 +24,9 @@ import yaml
 from safetensors.torch import load_file
 
 from tests.cluster.local_slurm import GPUS, NODES, describe_job, kill_node, local_slurm, missing, start_node
-from tests.shipped import ROOT, config_values, merge
+from tests.shipped import config_values, copy_project, merge
 
 pytestmark = [pytest.mark.cluster, pytest.mark.skipif(bool(missing()), reason=missing())]
-COPIED = ("Snakefile", "rules", "workflow", "config", "profiles", "slurm", "envs", "src", "pyproject.toml")
 PROFILE = ["--profile", "slurm", "--latency-wait", "5"]
 WITHOUT_ACCOUNTING = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "6"]
 SETS = [f"results/puzzles/visual_analogy/{level}/eval/shard-00000.parquet" for level in ("SIMPLE", "HARD")]
@@ -44,12 +43,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """The project as a clone has it."""
-    for name in COPIED:
-        source = ROOT / name
-        if source.is_dir() and not source.is_symlink():
-            shutil.copytree(source, tmp_path / name)
-        else:
-            shutil.copy2(source, tmp_path / name, follow_symlinks=False)
+    copy_project(tmp_path)
     return tmp_path
 
 

@@ -14,8 +14,8 @@ from s2h.models.loading import load_processor
 from s2h.models.parts import PARTS
 from s2h.supervision.formats import WORDS
 from tests.models import internvl, qwen
-from tests.shipped import ROOT, default_config
-from tests.workflow.study import copy_project, run
+from tests.shipped import ROOT, copy_project, default_config
+from tests.workflow.study import run
 
 PAGE = (ROOT / "docs/add-a-model.md").read_text()
 SEEN = {"from", "a", "to", "b", "7"}

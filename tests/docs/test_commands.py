@@ -10,8 +10,8 @@ import pytest
 from s2h.analysis.registry import TABLES
 from s2h.figures.registry import FIGURES
 from tests.docs.commands import BY_HAND, ELSEWHERE, IN_A_STUDY, RUN, all_commands, commands_of, write_own_config
-from tests.shipped import ROOT
-from tests.workflow.study import copy_project, run
+from tests.shipped import ROOT, copy_project
+from tests.workflow.study import run
 
 COMMANDS = all_commands()
 PLANNED = {command.words.removesuffix(" -n"): command for command in COMMANDS if command.proof == "planned"}

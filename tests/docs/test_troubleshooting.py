@@ -20,8 +20,7 @@ from s2h.models.loading import load_processor
 from s2h.puzzles.shards import read_shards
 from s2h.supervision.mixture import read_mixture
 from s2h.training.engine import read_config
-from tests.shipped import ROOT, config_values, default_config, merge
-from tests.workflow.study import copy_project
+from tests.shipped import ROOT, config_values, copy_project, default_config, merge
 
 PAGE = (ROOT / "docs/troubleshooting.md").read_text()
 TINY_RUN = {"tasks": ["table_readout"], "recipes": ["mix"], "budgets": [60], "models": ["tiny"], "seeds": [0]}

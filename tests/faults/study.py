@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import signal
 import subprocess
 import time
@@ -16,9 +15,8 @@ import psutil
 import yaml
 
 from s2h.provenance.fingerprints import contents_digest, take_fingerprint
-from tests.shipped import ROOT, config_values, merge
+from tests.shipped import config_values, copy_project, merge
 
-COPIED = ("Snakefile", "rules", "workflow", "config", "profiles", "envs", "src", "pyproject.toml")
 STAGES = (
     *("make_puzzles", "check_puzzles", "validate_puzzles", "make_mixture", "build_base_model"),
     *("train_phase", "decode_replies", "score_model", "make_table"),
@@ -38,9 +36,7 @@ class Study:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name in COPIED:
-            source = ROOT / name
-            (shutil.copytree if source.is_dir() else shutil.copy2)(source, folder / name)
+        copy_project(folder)
         values = merge(config_values("smoke"), {"runs": [GRID]})
         (folder / "config/small.yaml").write_text(yaml.safe_dump(values))
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     GotOcr2ImageProcessor,
     InternVLConfig,
@@ -16,6 +15,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+from tests.models.words import word_tokenizer
+
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>", "<img>", "</img>", "<IMG_CONTEXT>", "<video>", "<unk>")
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|> {{ message.role }} {% for part in message.content %}"
@@ -24,10 +25,17 @@ CHAT_TEMPLATE = (
 )
 _SIDE, _TOKENS = 96, 9
 
+_NAMED = {
+    "start_image_token": "<img>",
+    "end_image_token": "</img>",
+    "context_image_token": "<IMG_CONTEXT>",
+    "video_token": "<video>",
+}
+
 
 def build(folder: Path, words: Iterable[str]) -> None:
     """Write the model and its processor; an image becomes 3 x 3 tokens."""
-    tokenizer = _tokenizer({*words, "user", "assistant"})
+    tokenizer = word_tokenizer(SPECIAL, {*words, "user", "assistant"}, named=_NAMED)
     size = {"height": _SIDE, "width": _SIDE}
     processor = InternVLProcessor(
         image_processor=GotOcr2ImageProcessor(size=size, crop_to_patches=False),
@@ -41,26 +49,6 @@ def build(folder: Path, words: Iterable[str]) -> None:
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
-
-
-def _tokenizer(words: set[str]) -> PreTrainedTokenizerFast:
-    vocabulary = [*SPECIAL, *sorted(words - {*SPECIAL})]
-    backend = Tokenizer(models.WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token="<unk>"))
-    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    return PreTrainedTokenizerFast(
-        tokenizer_object=backend,
-        pad_token="<|endoftext|>",
-        eos_token="<|im_end|>",
-        unk_token="<unk>",
-        padding_side="left",
-        additional_special_tokens=list(SPECIAL[1:7]),
-        extra_special_tokens={
-            "start_image_token": "<img>",
-            "end_image_token": "</img>",
-            "context_image_token": "<IMG_CONTEXT>",
-            "video_token": "<video>",
-        },
-    )
 
 
 def _config(tokenizer: PreTrainedTokenizerFast) -> InternVLConfig:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     PreTrainedTokenizerFast,
     Qwen2_5_VLConfig,
@@ -15,6 +14,8 @@ from transformers import (
     Qwen2VLImageProcessor,
     Qwen2VLVideoProcessor,
 )
+
+from tests.models.words import word_tokenizer
 
 SPECIAL = (
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>",
@@ -29,10 +30,14 @@ CHAT_TEMPLATE = (
 )
 """The shape of Qwen's own: a system turn that is always there, turns between markers, an image between two more."""
 
+_NAMED = {"image_token": "<|image_pad|>", "video_token": "<|video_pad|>"}
+
 
 def build(folder: Path, words: Iterable[str]) -> None:
     """Write the model and its processor; images of 96 x 96 pixels become 3 x 3 tokens."""
-    tokenizer = _tokenizer({*words, "system", "user", "assistant", *["You", "are", "a", "helpful", "assistant."]})
+    tokenizer = word_tokenizer(
+        SPECIAL, {*words, "system", "user", "assistant", *["You", "are", "a", "helpful", "assistant."]}, named=_NAMED
+    )
     size = {"shortest_edge": 28 * 28, "longest_edge": 112 * 112}
     processor = Qwen2_5_VLProcessor(
         image_processor=Qwen2VLImageProcessor(size=size),
@@ -45,22 +50,6 @@ def build(folder: Path, words: Iterable[str]) -> None:
     model.generation_config.eos_token_id = tokenizer.eos_token_id
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
-
-
-def _tokenizer(words: set[str]) -> PreTrainedTokenizerFast:
-    vocabulary = [*SPECIAL, *sorted(words - {*SPECIAL})]
-    backend = Tokenizer(models.WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token="<unk>"))
-    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=backend,
-        pad_token="<|endoftext|>",
-        eos_token="<|im_end|>",
-        unk_token="<unk>",
-        padding_side="left",
-        additional_special_tokens=list(SPECIAL[1:7]),
-        extra_special_tokens={"image_token": "<|image_pad|>", "video_token": "<|video_pad|>"},
-    )
-    return tokenizer
 
 
 def _config(tokenizer: PreTrainedTokenizerFast) -> Qwen2_5_VLConfig:

@@ -22,10 +22,11 @@ from s2h.analysis.failures import ERRORS
 from s2h.analysis.failures import OUTCOMES as OF_TABLES
 from s2h.errors import DataError
 from s2h.publishing import failures
-from s2h.publishing.failures import OUTCOMES, TEMPLATE, excerpt, first_difference, visible, write_failures
+from s2h.publishing.failures import OUTCOMES, TEMPLATE, excerpt, first_difference, write_failures
 from s2h.puzzles.consecutive_table_readout import ConsecutiveTableReadout
 from s2h.puzzles.shards import PuzzleSet, read_shards, write_shard
 from s2h.supervision.formats import CONVERSION
+from s2h.templates import visible
 from tests.contracts.settings import shipped_task
 from tests.shipped import ROOT, job
 

@@ -14,7 +14,7 @@ from s2h.models.loading import load_model
 from s2h.training.alignment import measure_alignment
 from s2h.training.snapshots import Snapshot, read_snapshots
 from tests.training.test_alignment import question
-from tests.training.test_trainer import ZERO3, trained_in, weights, write
+from tests.training.test_trainer import ZERO3, killed, trained_in, weights, write
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +44,18 @@ def test_they_change_no_weight(kept: Path, tmp_path: Path, tiny_model: Path, mix
     without = trained_in(tmp_path, tiny_model, mixture)
     assert all(value.equal(without[name]) for name, value in weights(kept).items())
     assert [each.updates for each in read_snapshots(tmp_path / "model")] == [0]
+
+
+def test_a_training_that_was_killed_has_the_same_snapshots(
+    kept: Path, tmp_path: Path, tiny_model: Path, mixture: Path
+) -> None:
+    killed(tmp_path, tiny_model, mixture, tmp_path / "checkpoints/last", snapshots=3)
+    trained_in(tmp_path, tiny_model, mixture, snapshots=3)
+    for one, other in zip(read_snapshots(kept / "model"), read_snapshots(tmp_path / "model"), strict=True):
+        assert (one.step, one.updates) == (other.step, other.updates)
+        for name in ("model.safetensors", "second_moments.safetensors"):
+            first, second = load_file(one.folder / name), load_file(other.folder / name)
+            assert all(value.equal(second[key]) for key, value in first.items())
 
 
 def test_moments_are_those_of_the_model_s_parameters_under_zero_2_and_zero_3(

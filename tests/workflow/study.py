@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 from pathlib import Path
 
 import yaml
 
-from tests.shipped import ROOT, config_values, merge
+from tests.shipped import config_values, merge
 
 TASKS = ("consecutive_table_readout", "grid_navigation")
 RUNS = [{"tasks": list(TASKS), "recipes": ["align_mix_plus"], "budgets": [48], "models": ["tiny"], "seeds": [0]}]
-_COPIED = ("Snakefile", "rules", "workflow", "config", "profiles", "slurm", "envs", "src", "pyproject.toml")
-
-
-def copy_project(folder: Path) -> None:
-    """Put what Snakemake needs of the project into a folder."""
-    for name in _COPIED:
-        source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy2)(source, folder / name)
 
 
 def configure(study: Path, change: dict[str, object]) -> None:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.shipped import ROOT
+from tests.shipped import ROOT, copy_project
 
 GUIDE = (ROOT / "docs/add-a-task.md").read_text()
-COPIED = ("Snakefile", "rules", "workflow", "config", "profiles", "envs", "src", "tests", "docs", "pyproject.toml")
 
 
 def block(kind: str, number: int = 0) -> str:
@@ -26,9 +24,7 @@ def block(kind: str, number: int = 0) -> str:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the project to which the guide's task was added."""
     project = tmp_path_factory.mktemp("project")
-    for name in COPIED:
-        source = ROOT / name
-        (shutil.copytree if source.is_dir() else shutil.copy2)(source, project / name)
+    copy_project(project, "tests", "docs")
     (project / "src/s2h/puzzles/dot_counting.py").write_text(block("python"))
     registry = project / "src/s2h/puzzles/registry.py"
     lines = registry.read_text().split("\n")

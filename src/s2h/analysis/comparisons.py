@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from s2h.analysis.pages import ABSENT, Grid, Page, Section, percent, percent_interval, recipe_order
+from s2h.analysis.pages import ABSENT, Grid, Page, Section, order_of, percent, percent_interval
 from s2h.analysis.scores import RUN, pair_scores, read_scores, with_interval
 from s2h.analysis.statistics import bootstrap_interval, mcnemar
 from s2h.analysis.study import Study, Table
@@ -67,7 +67,7 @@ def compare_runs(scores: pl.DataFrame, recipes: Sequence[str] = ()) -> pl.DataFr
 
 def _pairs(runs: Mapping[Run, Any], recipes: Sequence[str]) -> list[tuple[Run, Run, str]]:
     """(first, second, what differs), by task, then by what differs."""
-    order = recipe_order(recipes)
+    order = order_of(recipes)
 
     def place(run: Run) -> tuple[Any, ...]:
         task, trained_on, recipe, budget, model, seed = run

@@ -207,16 +207,16 @@ def by_recipe(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Iterator[
     Where several tasks were trained together, their name stands behind the recipe.
     """
     runs = part.partition_by("recipe", "trained_on", "task", as_dict=True, maintain_order=True)
-    order = recipe_order(recipe_titles)
+    order = order_of(recipe_titles)
     for key in sorted(runs, key=lambda key: (order(str(key[0])), key)):
         recipe, trained_on, task = map(str, key)
         yield recipe_titles.get(recipe, recipe) + ("" if trained_on == task else f" ({trained_on})"), runs[key]
 
 
-def recipe_order(recipes: Iterable[str]) -> Callable[[str], tuple[int, str]]:
-    """A sorting key: the given recipes in their order, then others by name."""
-    places = {recipe: place for place, recipe in enumerate(recipes)}
-    return lambda recipe: (places.get(recipe, len(places)), recipe)
+def order_of(names: Iterable[str]) -> Callable[[str], tuple[int, str]]:
+    """A sorting key: the given names in their order, then others by name."""
+    places = {name: place for place, name in enumerate(names)}
+    return lambda name: (places.get(name, len(places)), name)
 
 
 def percent(share: float | None) -> str:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import polars as pl
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from s2h.analysis.pages import Page, render_latex, render_markdown
 from s2h.analysis.registry import TABLES
 from s2h.analysis.study import Study
 from s2h.files import whole_file
+from s2h.templates import open_template
 
 TEMPLATE = Path(__file__).with_name("page.html")
 
@@ -77,12 +77,4 @@ def _shortened(frame: pl.DataFrame, significant: Mapping[str, int]) -> pl.DataFr
 
 def render_html(page: Page, task_titles: Mapping[str, str]) -> str:
     """The page as a file of HTML that needs nothing beside it."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATE.parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    return environment.get_template(TEMPLATE.name).render(page=page, task_titles=task_titles)
+    return open_template(TEMPLATE).render(page=page, task_titles=task_titles)

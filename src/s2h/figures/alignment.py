@@ -14,13 +14,13 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from s2h.analysis.pages import order_of
 from s2h.figures.kinds import FigureKind, Tables, Titles
 from s2h.figures.page import finish_page, message_page, open_panels, share_axis
 from s2h.figures.selection import (
     at_largest_budget,
     budgets_note,
     limits,
-    order_of,
     recipes_of,
     setting_title,
     settings_of,

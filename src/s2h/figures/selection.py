@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import polars as pl
 
+from s2h.analysis.pages import order_of
 from s2h.figures.kinds import Titles
 
 _SETTING = ("task", "trained_on", "model")
@@ -18,12 +19,6 @@ class Setting(NamedTuple):
     task: str
     trained_on: str
     model: str
-
-
-def order_of(names: Iterable[str]) -> Callable[[str], tuple[int, str]]:
-    """A sorting key: the given names in their order, then others by name."""
-    places = {name: place for place, name in enumerate(names)}
-    return lambda name: (places.get(name, len(places)), name)
 
 
 def at_largest_budget(frame: pl.DataFrame) -> pl.DataFrame:

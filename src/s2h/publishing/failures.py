@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 from PIL import Image
 
 from s2h.analysis.failures import with_outcome
@@ -26,6 +24,7 @@ from s2h.errors import DataError
 from s2h.files import whole_file
 from s2h.puzzles.record import LEVELS, MODALITIES
 from s2h.supervision.formats import CONVERT_TOKEN, FULL, Format, response
+from s2h.templates import open_template
 
 TEMPLATE = Path(__file__).with_name("failures.html")
 
@@ -154,13 +153,6 @@ def write_failures(
     }
     with whole_file(output) as temporary:
         temporary.write_text(_render(values, per_kind), encoding="utf-8")
-
-
-def visible(text: str) -> str:
-    """The text with characters that are not seen, or change how others are seen, replaced by their numbers."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() or c in "\n\t" else f"⟨U+{ord(c):04X}⟩" for c in text)
 
 
 def first_difference(reply: str, right: str) -> tuple[Span, Span] | None:
@@ -371,22 +363,9 @@ def _picture(png: bytes, modality: str) -> dict[str, Any]:
 
 def _render(values: dict[str, Any], per_kind: int) -> str:
     """The page with as many examples of each outcome as it can hold."""
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATE.parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=_finalized,
-    )
-    template = environment.get_template(TEMPLATE.name)
+    template = open_template(TEMPLATE)
     for shown in range(per_kind, -1, -1):
         page = template.render(**values, shown=shown)
         if len(page.encode()) <= _LARGEST:
             break
     return page
-
-
-def _finalized(value: Any) -> Any:
-    """What stands in place of each value of the template, before it is escaped."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
 from s2h.files import whole_file
 from s2h.puzzles.shards import read_shards
 from s2h.supervision.formats import CONVERSION
+from s2h.templates import open_template
 
 TEMPLATE = Path(__file__).with_name("gallery.html")
 _SHOWN = 3  # puzzles of each level
@@ -40,10 +40,7 @@ def write_gallery(path: str | Path, shards: Mapping[str, Mapping[str, str]], *, 
         }
         for task, levels in shards.items()
     ]
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATE.parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    page = environment.get_template(TEMPLATE.name).render(tasks=tasks, conversion=CONVERSION)
+    page = open_template(TEMPLATE).render(tasks=tasks, conversion=CONVERSION)
     with whole_file(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 

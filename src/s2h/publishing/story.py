@@ -9,16 +9,15 @@ from typing import Any
 
 import polars as pl
 import yaml
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from s2h.analysis.failures import ERRORS
-from s2h.analysis.pages import ABSENT, percent, percent_interval, recipe_order, sets_of
+from s2h.analysis.pages import ABSENT, order_of, percent, percent_interval, sets_of
 from s2h.diagnosis.diagnosis import laid_out, lines
 from s2h.errors import DataError
 from s2h.files import whole_file
 from s2h.provenance.job import commit, versions
-from s2h.publishing.failures import Shards, visible
+from s2h.publishing.failures import Shards
+from s2h.templates import open_template
 
 TEMPLATE = Path(__file__).with_name("story.html")
 
@@ -81,16 +80,8 @@ def write_story(
         "commit": commit(),
         "versions": versions(_PACKAGES),
     }
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATE.parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        finalize=lambda value: visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value,
-    )
     with whole_file(output) as temporary:
-        temporary.write_text(environment.get_template(TEMPLATE.name).render(values), encoding="utf-8")
+        temporary.write_text(open_template(TEMPLATE).render(values), encoding="utf-8")
 
 
 def _read(path: str | Path) -> pl.DataFrame:
@@ -108,7 +99,7 @@ def _largest_budgets(accuracy: pl.DataFrame) -> Iterator[tuple[tuple[Any, ...], 
 
 def _findings(part: pl.DataFrame, failures: pl.DataFrame, recipe_titles: Mapping[str, str]) -> dict[str, Any]:
     """The table of a task and model, and what is to be said of it."""
-    order = recipe_order(recipe_titles)
+    order = order_of(recipe_titles)
     sets = sets_of(part)
     rows = {
         recipe: {(row["level"], row["modality"]): row for row in part.filter(recipe=recipe).iter_rows(named=True)}

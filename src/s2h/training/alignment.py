@@ -198,10 +198,8 @@ def measure_alignment(question: Question, title: str) -> pl.DataFrame:
     for done, snapshot in enumerate(snapshots, 1):
         rows += _measure(snapshot, batches, question)
         progress(done)
-    sizes = {kind: len(mixture) for kind, mixture in examples.items()}
-    LOGGER.info("measured %d snapshots on %s", len(snapshots), sizes)
-    columns = {name: kind for name, kind in SCHEMA.items() if name in rows[0] or name == "puzzles"}
-    return pl.DataFrame([row | {"puzzles": sizes[TARGET]} for row in rows], schema=columns)
+    LOGGER.info("measured %d snapshots on %d examples of each kind", len(snapshots), len(examples[TARGET]))
+    return pl.DataFrame(rows, schema={name: SCHEMA[name] for name in rows[0]})
 
 
 def _measure(
@@ -226,6 +224,7 @@ def _measure(
         yield {
             "step": snapshot.step,
             "steps": snapshot.steps,
+            "puzzles": sum(len(batch["labels"]) for batch in batches[TARGET]),
             **dict(zip(("source_level", "source_format"), kind, strict=True)),
             **dict(zip(("target_level", "target_format"), TARGET, strict=True)),
             "source_loss": source.loss,
