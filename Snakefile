@@ -10,8 +10,15 @@ configfile: "config/recipes.yaml"
 configfile: "config/config.yaml"
 
 
-include: "rules/common.smk"
-include: "rules/resources.smk"
+include: "rules/common/config.smk"
+include: "rules/common/runs.smk"
+include: "rules/common/puzzles.smk"
+include: "rules/common/mixtures.smk"
+include: "rules/common/training.smk"
+include: "rules/common/scoring.smk"
+include: "rules/common/alignment.smk"
+include: "rules/common/report.smk"
+include: "rules/common/resources.smk"
 include: "rules/puzzles.smk"
 include: "rules/mixtures.smk"
 include: "rules/training.smk"
@@ -20,6 +27,7 @@ include: "rules/alignment.smk"
 include: "rules/report.smk"
 include: "rules/figures.smk"
 include: "rules/story.smk"
+include: "rules/so_far.smk"
 
 
 rule all:
@@ -30,3 +38,4 @@ rule all:
         [f"{RESULTS}/figures/{figure}.svg" for figure in FIGURES],
         [f"{RESULTS}/failures/{name}.html" for name in RUN_NAMES],
         f"{RESULTS}/report/story.html",
+        [marker(name) for name in RUN_NAMES],

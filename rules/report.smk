@@ -1,13 +1,6 @@
 # Tables of what was found.
 
 
-RUN_NAMES = [run_name(run) for run in RUNS]
-SCORES = [f"{RESULTS}/scores/{name}.parquet" for name in RUN_NAMES]
-RECIPE_TITLES = {name: recipe.title for name, recipe in CONFIG.recipes.items()}
-TASK_TITLES = {name: TASKS[name].title for name in TASKS}
-TABLE_NAMES = [*TABLES, *["recipes"] * bool(TRAINED_RUNS)]
-
-
 rule make_table:
     # snakemake results/tables/{table}.csv, or all of them: snakemake tables
     input:

@@ -4,15 +4,6 @@
 report: "../workflow/report/workflow.rst"
 
 
-STORY_FIGURES = {
-    "budgets": "HARD against the training budget",
-    "modalities": "Text against image",
-    "difficulty": "Where it breaks down",
-    "alignment": "Does training point towards HARD images?",
-}
-STORY_TABLES = ["accuracy", "failures", "costs"]
-
-
 rule tell_story:
     input:
         **{name: f"{RESULTS}/tables/{name}.parquet" for name in STORY_TABLES},
@@ -33,7 +24,7 @@ rule tell_story:
         tables=STORY_TABLES,
         figures=STORY_FIGURES,
         shards=study_shards(),
-        config=CONFIG.model_dump(mode="json", exclude={"recipes", "cache"}),
+        config=shown_config(),
         recipe_titles=RECIPE_TITLES,
         task_titles=TASK_TITLES,
         code=stage_code("tell_story", "s2h.publishing.story"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
@@ -12,9 +11,10 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from s2h.errors import DataError
+from s2h.exclusive import exclusive
 from s2h.files import remove_parts
 from s2h.logs import LOGGER, job_log
 from s2h.provenance.cache import Cache
@@ -123,7 +123,7 @@ class _Job:
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
         """Wait until no other process makes these outputs, and keep others away."""
-        with _locked(self._record_path(self.outputs[0])):
+        with exclusive(self._record_path(self.outputs[0]), _wait_for_other):
             try:
                 yield
             except BaseException:
@@ -183,29 +183,9 @@ class _Job:
             os.fsync(file.fileno())
 
 
-@contextlib.contextmanager
-def _locked(place: Path) -> Iterator[None]:
-    """Hold the lock of a file, which is made where it is missing."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    while True:
-        with place.open("a") as file:
-            _lock(file)
-            if place.exists() and os.path.samestat(os.fstat(file.fileno()), place.stat()):
-                yield
-                return
-        # The process that held it has failed and removed the file: lock the one that takes its place.
-
-
-def _lock(file: IO[str]) -> None:
-    """Lock a file until it is closed; on file systems without locks nobody waits for anybody."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        LOGGER.warning("another process is making this result; waiting for it")
-        print("[s2h] another process is making this result; waiting for it", file=sys.stderr, flush=True)
-        fcntl.flock(file, fcntl.LOCK_EX)
-    except OSError:
-        return
+def _wait_for_other() -> None:
+    LOGGER.warning("another process is making this result; waiting for it")
+    print("[s2h] another process is making this result; waiting for it", file=sys.stderr, flush=True)
 
 
 def _listed(value: Any) -> list[Any]:

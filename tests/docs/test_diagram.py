@@ -39,12 +39,12 @@ def test_what_the_workflow_makes_unasked_is_told_from_the_rest(graph: nx.DiGraph
     assert asked == {"describe_puzzles", "draw_gallery", "export_evaluation", "export_mixture"}
 
 
-def test_no_line_crosses_another_or_a_box(graph: nx.DiGraph) -> None:
+def test_lines_cross_each_other_only_where_they_must_and_never_a_box(graph: nx.DiGraph) -> None:
     reduced = shown(graph)
     depth = layers(reduced)
     assert all(depth[start] < depth[end] for start, end in reduced.edges)
     bent, _ = routed(reduced, depth)
     rows = ordered(bent)
-    assert crossings(bent, rows) == 0
+    assert crossings(bent, rows) == 1  # scores and alignment both go to make_table and to show_so_far
     x = places(bent, rows)
     assert all(x[a] < x[b] for row in rows for a, b in itertools.pairwise(row))

@@ -13,31 +13,10 @@ from s2h.analysis.study import Study
 from s2h.analysis.writing import write_table
 from s2h.errors import DataError
 from s2h.publishing.story import write_story
-from s2h.scoring.scores import SCHEMA
+from tests.publishing.generated import TASK, score_file
 from tests.shipped import ROOT, job
 
-TASK = "consecutive_table_readout"
 TITLES = {"recipe_titles": {"image": "Image", "mix": "Mix"}, "task_titles": {TASK: "Consecutive Table Readout"}}
-
-
-def score_file(path: Path, puzzles: list[dict[str, Any]], recipe: str, right: int) -> str:
-    """Scores of a run that answers so many of the images rightly, and everything else."""
-    rows = []
-    for modality in ("text", "image"):
-        for number, puzzle in enumerate(puzzles):
-            correct = modality == "text" or number < right
-            rows.append(
-                {
-                    **{name: puzzle[name] for name in ("puzzle_id", "task", "level")},
-                    **{"set_name": "x", "outside": False, "trained_on": TASK, "recipe": recipe, "budget": 100},
-                    **{"model": "tiny", "seed": 0, "modality": modality, "question": puzzle["image_question"]},
-                    **{"prediction": "<script>alert(1)</script>", "gold": puzzle["answer"], "answer": "7"},
-                    **{"parsed": True, "correct": correct, "chain_correct": correct, "seconds": 0.1, "tokens": 3},
-                    **{"error": None if correct else "perception", "wrong_step": None if correct else 1},
-                }
-            )
-    pl.DataFrame([dict.fromkeys(SCHEMA) | row for row in rows], schema=SCHEMA).write_parquet(path)
-    return str(path)
 
 
 @pytest.fixture

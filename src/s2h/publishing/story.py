@@ -35,8 +35,18 @@ _WORDS = {
 }
 
 
-def write_story(
-    output: str | Path,
+def write_story(output: str | Path, **told: Any) -> None:
+    """Write the page of ``tell_story``; the arguments are those of it.
+
+    Args:
+        output: the file, a fragment of HTML.
+        **told: what it is told from.
+    """
+    with whole_file(output) as temporary:
+        temporary.write_text(tell_story(**told), encoding="utf-8")
+
+
+def tell_story(
     *,
     tables: Mapping[str, str | Path],
     figures: Mapping[str, str | Path],
@@ -45,11 +55,10 @@ def write_story(
     config: Mapping[str, Any],
     recipe_titles: Mapping[str, str],
     task_titles: Mapping[str, str],
-) -> None:
-    """Write the page as a fragment of HTML that holds all it shows, images included.
+) -> str:
+    """The page as a fragment of HTML that holds all it shows, images included.
 
     Args:
-        output: the fragment.
         tables: Parquet files of the tables accuracy, failures and costs, by name.
         figures: SVG files by the title that stands above each, in order.
         score_files: Parquet files of the scores.
@@ -80,8 +89,7 @@ def write_story(
         "commit": commit(),
         "versions": versions(_PACKAGES),
     }
-    with whole_file(output) as temporary:
-        temporary.write_text(open_template(TEMPLATE).render(values), encoding="utf-8")
+    return open_template(TEMPLATE).render(values)
 
 
 def _read(path: str | Path) -> pl.DataFrame:

@@ -1,0 +1,95 @@
+# What the rules of training are given: models, their settings and where they come from.
+
+
+def source(model):
+    """Where a model comes from."""
+    return CONFIG.models[model].source
+
+
+def is_here(model):
+    """Whether a model answers the same whenever it is asked: those behind an address may change."""
+    return source(model).kind in ("tiny", "pretrained")
+
+
+def base_model_code(wildcards):
+    """Digest of the code that makes the tiny model, and of the tasks whose words it knows."""
+    tasks = [TASKS.module(task) for task in members(wildcards)]
+    return stage_code(
+        "build_base_model", "s2h.models.tiny", "s2h.supervision.formats", *tasks
+    )
+
+
+def base_folder(wildcards):
+    """The model folder, or hub name, from which a phase starts."""
+    if int(wildcards.phase) > 1:
+        return f"{RESULTS}/models/{RUN}/phase-{int(wildcards.phase) - 1}".format(
+            **wildcards
+        )
+    if source(wildcards.model).kind == "tiny":
+        return made_base(wildcards)
+    return outside_model(wildcards.model)
+
+
+def outside_model(model):
+    """The folder of a model from outside: its own, or the one into which it is fetched from the hub."""
+    found = source(model)
+    if found.is_local:
+        return str(Path(found.name).expanduser())
+    return f"{RESULTS}/hub/{model}"
+
+
+def comes_from_hub(model):
+    """Whether a model has to be fetched first."""
+    return source(model).kind == "pretrained" and not source(model).is_local
+
+
+def made_base(wildcards):
+    """The folder of a base model that the workflow makes."""
+    return f"{RESULTS}/base_models/{{task}}/{{model}}/{{seed}}".format(**wildcards)
+
+
+def base_input(wildcards):
+    """The same where it is made or fetched by the workflow; a folder of the user's is no input of a rule."""
+    model = wildcards.model
+    made = (
+        int(wildcards.phase) > 1
+        or source(model).kind == "tiny"
+        or comes_from_hub(model)
+    )
+    return base_folder(wildcards) if made else []
+
+
+def processor_options(wildcards):
+    """What the processor of a model from outside is told in the first phase; later phases find it saved."""
+    outside = source(wildcards.model).kind == "pretrained" and int(wildcards.phase) == 1
+    return json.dumps(source(wildcards.model).processor_options if outside else {})
+
+
+def training_settings(wildcards):
+    """How the phase is trained, as JSON."""
+    phase = int(wildcards.phase) - 1
+    return CONFIG.training(run_of(wildcards), phase).model_dump_json()
+
+
+def phase_options(wildcards):
+    """What stops learning in the phase, and what becomes of its optimizer, as words of the command line."""
+    recipe, number = CONFIG.recipes[wildcards.recipe], int(wildcards.phase)
+    phase = recipe.phases[number - 1]
+    options = []
+    if phase.frozen:
+        options += ["--frozen", *phase.frozen]
+    if phase.optimizer == "kept":
+        before = f"{RESULTS}/checkpoints/{RUN}/phase-{number - 1}"
+        options += ["--optimizer-from", before.format(**wildcards)]
+    return options + (["--leave-optimizer"] if leaves_optimizer(wildcards) else [])
+
+
+def leaves_optimizer(wildcards):
+    """Whether the phase that follows goes on with the optimizer of this one."""
+    following = CONFIG.recipes[wildcards.recipe].phases[int(wildcards.phase) :]
+    return bool(following) and following[0].optimizer == "kept"
+
+
+def phases(wildcards):
+    """How many phases the recipe has."""
+    return len(CONFIG.recipes[wildcards.recipe].phases)
