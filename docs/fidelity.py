@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.puzzles import settings
+from docs.blocks import fill_block
 from s2h.puzzles import grid_navigation as grids
 from s2h.puzzles.analogy_panels import PAIRS, Analogy, read
 from s2h.puzzles.grid_navigation import Grid, GridNavigation
@@ -29,7 +30,6 @@ from s2h.supervision.formats import CONVERSION
 from s2h.validation.grids import fewest_moves, read_text
 
 PAGE = Path(__file__).with_name("fidelity.md")
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 Rows = list[tuple[str, ...]]
 
 
@@ -336,9 +336,7 @@ def measured(number: int) -> str:
 
 def main() -> None:
     """Write the tables into the page."""
-    before, _, rest = PAGE.read_text().partition(BEGIN)
-    after = rest.partition(END)[2]
-    PAGE.write_text(f"{before}{BEGIN}\n\n{measured(2000)}\n\n{END}{after}")
+    PAGE.write_text(fill_block(PAGE.read_text(), "measured", measured(2000)))
 
 
 if __name__ == "__main__":

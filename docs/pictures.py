@@ -7,13 +7,13 @@ config, into docs/images/, and writes their texts and the settings of the levels
 from __future__ import annotations
 
 import io
-import re
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 from PIL import Image
 
+from docs.blocks import block_names, fill_block
 from s2h.config import Config
 from s2h.puzzles.record import LEVELS
 from s2h.puzzles.shards import PuzzleSet, make_record
@@ -33,9 +33,9 @@ _SIZES = {"image_side", "levels", "style", "train", "eval"}
 """Settings that say nothing about how hard a puzzle is."""
 
 
-def record(config: Config, name: str, level: Level) -> dict[str, Any]:
-    """The first evaluation puzzle of a level as it is stored in a shard."""
-    found = make_record(config.task_object(name), PuzzleSet(config.seed, level, "eval"), 0)
+def record(config: Config, name: str, level: Level, index: int = 0) -> dict[str, Any]:
+    """An evaluation puzzle of a level as it is stored in a shard."""
+    found = make_record(config.task_object(name), PuzzleSet(config.seed, level, "eval"), index)
     return {column: getattr(found, column) for column in found.__slots__}
 
 
@@ -117,12 +117,10 @@ def drawn(page: str) -> tuple[str, dict[str, bytes]]:
     """The page with the sections as they are now, and all its pictures by their file names."""
     configs = {title: default_config(*overlays) for title, overlays in CONFIGS.items()}
     pictures: dict[str, bytes] = {}
-    for name in re.findall(r"<!-- (\w+): begin -->", page):
+    for name in block_names(page):
         written, found = section(name, configs)
         pictures |= found
-        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-        before, after = page.split(begin)[0], page.split(end)[1]
-        page = f"{before}{begin}\n\n{written}\n\n{end}{after}"
+        page = fill_block(page, name, written)
     return page, pictures
 
 

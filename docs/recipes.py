@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from docs.blocks import fill_block
 from docs.pictures import record
 from s2h.supervision.formats import FORMATS, FULL, prompt, response, shows_image
 from s2h.supervision.recipes import Part, Phase, Recipe, count, examples_seen
@@ -84,9 +85,7 @@ SECTIONS = {"formats": formats, "compute": compute, "recipes": all_recipes}
 def written(page: str) -> str:
     """The page with its sections as they are now."""
     for name, make in SECTIONS.items():
-        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-        before, after = page.split(begin)[0], page.split(end)[1]
-        page = f"{before}{begin}\n\n{make()}\n\n{end}{after}"
+        page = fill_block(page, name, make())
     return page
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from docs.fidelity import BEGIN, END, PAGE, measured
+from docs.blocks import read_block
+from docs.fidelity import PAGE, measured
 from tests.shipped import ROOT
 
 PAGE_TEXT = PAGE.read_text()
@@ -23,5 +24,5 @@ def test_every_test_that_the_page_names_exists() -> None:
 
 
 def test_the_tables_are_those_of_the_command() -> None:
-    tables = PAGE_TEXT.partition(BEGIN)[2].partition(END)[0]
+    tables = read_block(PAGE_TEXT, "measured")
     assert shape(tables) == shape(measured(30))

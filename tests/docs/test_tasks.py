@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
+from docs.blocks import block_names
 from docs.pictures import IMAGES, PAGE, drawn
 from s2h.puzzles.registry import TASKS
 
 
 def test_every_task_has_its_section() -> None:
-    assert sorted(re.findall(r"<!-- (\w+): begin -->", PAGE.read_text())) == list(TASKS)
+    assert sorted(block_names(PAGE.read_text())) == list(TASKS)
 
 
 def test_texts_and_pictures_are_those_of_the_command() -> None:

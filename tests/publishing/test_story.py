@@ -47,7 +47,7 @@ def told(readout_shards: dict[str, list[str]], tmp_path: Path) -> dict[str, Any]
 def test_the_page_says_what_the_tables_say(told: dict[str, Any], tmp_path: Path) -> None:
     write_story(tmp_path / "story.html", **told, **TITLES)
     page = (tmp_path / "story.html").read_text()
-    assert "Mix answers most HARD images: 40 % (Image 0 %)." in page
+    assert "Mix does best on HARD images: 40 % right (Image 0 %)." in page
     assert "100 % of the same puzzles given as text and 100 % of SIMPLE images" in page
     assert "60 % first go wrong in what they see" in page
     assert "<h3>A figure</h3>" in page

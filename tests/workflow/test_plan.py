@@ -36,7 +36,7 @@ def proves(row: str) -> Callable[[Any], Any]:
 
 def plan(study: Path, *words: str) -> Counter[str]:
     """Jobs of a dry run for the summary, or for what is named, by rule and, where it has one, task."""
-    targets = [word for word in words if "/tables/" in word or "/tsv/" in word] or ["results/tables/summary.csv"]
+    targets = [word for word in words if re.search("/(tables|figures|tsv)/", word)] or ["results/tables/summary.csv"]
     run = snakemake(study, "-n", "--nolock", *targets, *(word for word in words if word not in targets))
     assert run.returncode == 0, run.stdout + run.stderr
     found: Counter[str] = Counter()
@@ -176,6 +176,15 @@ def test_a_comment_remakes_nothing(study: Path) -> None:
     for script in study.glob("workflow/scripts/*.py"):
         script.write_text(script.read_text().replace('"""', '"""Otherwise: ', 1) + "\n# a comment\n")
     assert not plan(study)
+
+
+@proves("a figure's code")
+def test_a_change_in_a_figures_code_draws_that_figure_alone(study: Path) -> None:
+    figures = [f"results/figures/{name}.svg" for name in ("budgets", "modalities")]
+    assert snakemake(study, *figures).returncode == 0
+    module = study / "src/s2h/figures/budgets.py"
+    module.write_text(module.read_text() + "\n\nCHANGED = True\n")
+    assert plan(study, *figures) == {"draw results/figures/budgets": 1}
 
 
 @proves("a table's code")

@@ -149,8 +149,11 @@ def _sentences(
     others = [
         f"{recipe_titles.get(name, name)} {percent(row['accuracy'])} %" for name, row in hard.items() if name != best
     ]
-    beside = f" ({', '.join(others)})" if others else ""
-    yield f"{title} answers most HARD images: {percent(hard[best]['accuracy'])} %{beside}."
+    found = f"{percent(hard[best]['accuracy'])} %"
+    if others:
+        yield f"{title} does best on HARD images: {found} right ({', '.join(others)})."
+    else:
+        yield f"{title} answers {found} of HARD images rightly."
     beside_them = {("HARD", "text"): "the same puzzles given as text", ("SIMPLE", "image"): "SIMPLE images"}
     same = [f"{percent(cells[cell]['accuracy'])} % of {words}" for cell, words in beside_them.items() if cell in cells]
     if same:
