@@ -73,13 +73,16 @@ def test_the_page_has_a_row_for_each_set_and_recipe_and_a_column_for_each_budget
     frame([*rows, *answers(run_of(seed=1), {HARD: [True] * 4})]).write_parquet(tmp_path / "a.parquet")
     table, page = written("accuracy", [tmp_path / "a.parquet"], tmp_path)
     assert len(table) == 10
-    assert "## Table Readout\n\n### tiny\n\n| Recipe → set | 100 | 30,000 | paper | 45,000 | paper |\n" in page
-    assert "| Text → SIMPLE text | – | 100 [51, 100] | – | – | – |\n" in page
     assert (
-        "| Mix → HARD image | 25 [5, 70] | 62 [22, 91] ± 53.0 | 0 (+62) | 25 [5, 70] | 11 at 60,000 (+14) |\n" in page
+        "## Table Readout\n\n### tiny\n\n| Level | Given as | Recipe | 100 | 30,000 | paper | 45,000 | paper |\n"
+        in page
     )
-    assert "| Mix (both) → HARD image | – | 25 [5, 70] | – | – | – |\n" in page
-    assert page.index("Text → SIMPLE text") < page.index("Mix → SIMPLE text") < page.index("Text → HARD image")
+    assert "| SIMPLE | text | Text | – | 100 [51, 100] | – | – | – |\n" in page
+    assert (
+        "| HARD | image | Text | – | 25 [5, 70] | – | – | – |\n"
+        "|  |  | Mix (both) | – | 25 [5, 70] | – | – | – |\n"
+        "|  |  | Mix | 25 [5, 70] | 62 [22, 91] ± 53.0 | 0 (+62) | 25 [5, 70] | 11 at 60,000 (+14) |\n"
+    ) in page
     assert "\nn = 4 puzzles for each set; 1 to 2 seeds.\n" in page
 
 

@@ -33,7 +33,7 @@ def test_all_phases_stand_in_one_table_whatever_the_order_of_files(tmp_path):
 def test_the_page_sums_up_a_phase_and_the_csv_keeps_small_numbers(tmp_path):
     table, page = _written(tmp_path, aligned(tmp_path / "a", RUN), aligned(tmp_path / "b", RUN.replace("/0", "/1")))
     assert table[0]["inner_product"] == "1e-06"
-    line = "| Mix | SIMPLE text | HARD image | 1 | 2 | 0.175 | 0.25 | 0.2 | 0.2 | 0.1 | 0.008 | 0.25 |"
+    line = "| SIMPLE text | HARD image | 1 | 2 | 0.175 | 0.25 | 0.2 | 0.2 | 0.1 | 0.008 | 0.25 |"
     assert line in page
     assert TASK_TITLES["table_readout"] not in page
 

@@ -47,7 +47,7 @@ def test_the_page_has_a_column_for_each_step_that_occurs(tmp_path):
     _, page = written("error_steps", [tmp_path / "a.parquet"], tmp_path)
     assert "| Recipe | Set | replies | wrong | before | step 2 | step 9 or later | no step |\n" in page
     assert "| Mix | SIMPLE image | 2 | 50 | 0 | 0 | 50 | 0 |\n" in page
-    assert "| Mix | HARD image | 10 | 80 | 10 | 60 | 0 | 10 |\n" in page
+    assert "| HARD image | 10 | 80 | 10 | 60 | 0 | 10 |\n" in page
 
 
 def test_a_study_without_a_wrong_reply_says_so(tmp_path):

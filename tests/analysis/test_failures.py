@@ -91,4 +91,4 @@ def test_table_and_page_are_written(tmp_path):
     ]  # fmt: skip
     assert "## Table Readout\n\n### tiny, budget 30,000, seed 0\n" in page
     assert "| Mix | HARD text | 8 | 12 | 12 | 12 | 12 | 38 | 0 | 0 | 12 | 2.2 | perception: value (2), " in page
-    assert "| Mix | HARD image | 1 | 100 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | – | – |" in page
+    assert "| HARD image | 1 | 100 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | – | – |" in page

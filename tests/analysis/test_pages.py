@@ -53,6 +53,13 @@ def test_a_page_as_markdown():
     )
 
 
+def test_rows_that_begin_alike_say_it_once_and_stand_together():
+    rows = (("a", "x", "1"), ("a", "y", "2"), ("b", "x", "3"))
+    page = Page("Results", (Section("table_readout", "tiny", Grid(("A", "B"), ("n",), rows, grouped=1)),))
+    assert "| a | x | 1 |\n|  | y | 2 |\n| b | x | 3 |\n" in render_markdown(page, TITLES)
+    assert "a & x & 1 \\\\\n & y & 2 \\\\\n\\addlinespace\nb & x & 3 \\\\\n" in render_latex(page, TITLES, name="a")
+
+
 def test_a_page_as_latex():
     latex = render_latex(PAGE, TITLES, name="results")
     assert latex.startswith("% Paste into a document with \\usepackage{booktabs}")

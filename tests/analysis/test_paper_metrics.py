@@ -84,7 +84,7 @@ def test_sets_from_outside_stand_beside_the_studys_own(tmp_path):
     table, page = written("metrics", [tmp_path / "a.parquet"], tmp_path)
     found = [(row["outside_set"], row["value"], row["n"]) for row in table if row["metric"] == "exact_match"]
     assert found == [("", "1.0000", "2"), ("theirs", "1.0000", "2")]
-    assert page.index("| Mix | HARD text | 1.000 |") < page.index("| Mix | HARD text (theirs) | 1.000 |")
+    assert page.index("| HARD text | 1.000 |") < page.index("| HARD text (theirs) | 1.000 |")
 
 
 def test_table_and_page_are_written(tmp_path):

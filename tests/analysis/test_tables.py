@@ -61,7 +61,7 @@ def test_a_table_is_written_in_its_files(name, made_from, studies, tmp_path):
         assert len(rows_of(section)) > 1
     html = paths["html"].read_text()
     assert html.count("<table>") == len(sections)
-    assert html.count("<tr>") == sum(len(rows_of(section)) for section in sections)
+    assert html.count("<tr") == sum(len(rows_of(section)) for section in sections)
 
 
 @pytest.mark.parametrize("name", list(TABLES))

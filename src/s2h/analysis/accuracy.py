@@ -97,11 +97,11 @@ def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
     budgets = {budget: _is_published(rows) for (budget,), rows in parts(part, ["budget"])}
     heads = [head for budget, published in budgets.items() for head in _heads(budget, published)]
     rows = tuple(
-        (f"{title} → {' '.join(cell)}", *_cells(run, budgets))
+        (*cell, title, *_cells(run, budgets))
         for cell in sets_of(part)
         for title, run in by_recipe(_of(part, *cell), recipe_titles)
     )
-    return Grid(("Recipe → set",), tuple(heads), rows, caption=_caption(part))
+    return Grid(("Level", "Given as", "Recipe"), tuple(heads), rows, caption=_caption(part), grouped=2)
 
 
 def _is_published(rows: pl.DataFrame) -> bool:

@@ -79,7 +79,7 @@ def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
         for title, run in by_recipe(part, recipe_titles)
         for key, rows in run.partition_by("phase", *_SOURCE, as_dict=True, maintain_order=True).items()
     )
-    return Grid(("Recipe", "Source", "Target"), _HEADS, rows)
+    return Grid(("Recipe", "Source", "Target"), _HEADS, rows, grouped=1)
 
 
 def _cells(rows: pl.DataFrame) -> tuple[str, ...]:

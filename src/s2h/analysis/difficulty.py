@@ -140,7 +140,7 @@ def _grid(part: pl.DataFrame, measure: str, recipe_titles: Mapping[str, str]) ->
         )
         for level, modality, low, high, n in _bins(part)
     )
-    return Grid(("Set", measure), ("n", *(title for title, _ in runs)), rows)
+    return Grid(("Set", measure), ("n", *(title for title, _ in runs)), rows, grouped=1)
 
 
 def _bins(part: pl.DataFrame) -> Iterator[tuple[Any, ...]]:

@@ -87,7 +87,7 @@ def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
             shares = (_share(cell.filter(block)) for block in blocks.values())
             shown = count(cell["replies"][0]), _share(cell)
             rows.append((title, f"{level} {modality}", *shown, *shares))
-    return Grid(("Recipe", "Set"), ("replies", "wrong", *blocks), tuple(rows))
+    return Grid(("Recipe", "Set"), ("replies", "wrong", *blocks), tuple(rows), grouped=1)
 
 
 def _share(rows: pl.DataFrame) -> str:

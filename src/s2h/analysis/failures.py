@@ -123,7 +123,9 @@ def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
         for title, run in by_recipe(part, recipe_titles)
         for row in run.iter_rows(named=True)
     ]
-    return Grid(("Recipe", "Set"), ("n", *_HEADS, "first wrong step"), tuple(lines), notes=("most frequent",))
+    return Grid(
+        ("Recipe", "Set"), ("n", *_HEADS, "first wrong step"), tuple(lines), notes=("most frequent",), grouped=1
+    )
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

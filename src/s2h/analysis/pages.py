@@ -30,6 +30,7 @@ class Grid:
         rows: the cells of each row, one for each head.
         notes: heads of the last columns, which hold words again.
         caption: what is said below the rows.
+        grouped: rows that have the same words in so many of the first columns stand together, and say them once.
     """
 
     words: tuple[str, ...]
@@ -37,6 +38,7 @@ class Grid:
     rows: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...] = ()
     caption: str = ""
+    grouped: int = 0
 
     def __post_init__(self) -> None:
         wrong = [row for row in self.rows if len(row) != len(self.heads)]
@@ -47,6 +49,15 @@ class Grid:
     def heads(self) -> tuple[str, ...]:
         """The heads of all columns."""
         return (*self.words, *self.numbers, *self.notes)
+
+    def shown(self) -> Iterator[tuple[bool, tuple[str, ...]]]:
+        """Each row as it is shown, and whether another group than that above begins with it."""
+        above: tuple[str, ...] = ()
+        for row in self.rows:
+            group = row[: self.grouped]
+            same = bool(above) and group == above
+            yield bool(above) and not same, (*("" if same else word for word in group), *row[self.grouped :])
+            above = group
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -101,7 +112,7 @@ def _markdown_lines(grid: Grid) -> Iterator[str]:
     marks = ["---"] * len(grid.words) + ["--:"] * len(grid.numbers) + ["---"] * len(grid.notes)
     yield _markdown_line(grid.heads)
     yield _markdown_line(marks)
-    yield from map(_markdown_line, grid.rows)
+    yield from (_markdown_line(row) for _, row in grid.shown())
     if grid.caption:
         yield ""
         yield grid.caption
@@ -148,7 +159,7 @@ def _latex_table(grid: Grid, caption: str, label: str) -> str:
         r"\toprule",
         _latex_line(grid.heads),
         r"\midrule",
-        *map(_latex_line, grid.rows),
+        *(r"\addlinespace" * begins + "\n" * begins + _latex_line(row) for begins, row in grid.shown()),
         r"\bottomrule",
         r"\end{tabular}",
     ]

@@ -112,7 +112,7 @@ def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
             values = dict(rows.select("metric", "value").iter_rows())
             shown = f"{level} {modality}" + ("" if outside is None else f" ({outside})")
             lines.append((title, shown, *(_number(values.get(name)) for name in names)))
-    return Grid(("Recipe", "Set"), tuple(names), tuple(lines))
+    return Grid(("Recipe", "Set"), tuple(names), tuple(lines), grouped=1)
 
 
 def _number(value: float | None) -> str:
