@@ -14,7 +14,7 @@ from s2h.figures.style import look
 from s2h.files import whole_file
 
 FORMATS = ("svg", "pdf", "png")
-"""Kinds of files that are written of each figure."""
+"""Kinds of files that a figure can be written as."""
 
 _METADATA: dict[str, dict[str, str | None]] = {
     "svg": {"Date": None},
@@ -32,7 +32,7 @@ def write_figure(
         kind: which figure.
         tables: Parquet files of the tables that it reads, by name.
         titles: the paper's names.
-        outputs: where the file of each of ``FORMATS`` goes.
+        outputs: the files by their kinds, some of ``FORMATS``.
 
     Raises:
         DataError: a table cannot be read, or lacks a column.
@@ -44,8 +44,8 @@ def write_figure(
         except pl.exceptions.ColumnNotFoundError as error:
             read = " or ".join(str(tables[table]) for table in kind.tables)
             raise DataError(f"{read} lacks what the figure shows ({error}); delete it and run again.") from None
-        for file_format in FORMATS:
-            _write(figure, outputs[file_format], file_format, title=kind.title)
+        for file_format, path in outputs.items():
+            _write(figure, path, file_format, title=kind.title)
 
 
 def _read(path: str | Path) -> pl.DataFrame:

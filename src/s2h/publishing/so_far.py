@@ -14,7 +14,7 @@ from s2h.analysis.registry import TABLES
 from s2h.analysis.study import Study
 from s2h.analysis.writing import ENDINGS, write_table
 from s2h.exclusive import exclusive
-from s2h.figures.files import FORMATS, write_figure
+from s2h.figures.files import write_figure
 from s2h.figures.kinds import Titles
 from s2h.figures.registry import FIGURES
 from s2h.files import whole_file
@@ -119,10 +119,10 @@ def _write_table(folder: Path, name: str, study: Study) -> Path:
 
 
 def _write_figure(folder: Path, name: str, tables: Mapping[str, Path], study: Study) -> Path:
-    """A figure in all its files; gives that for the page."""
-    files = {kind: folder / "figures" / f"{name}.{kind}" for kind in FORMATS}
-    write_figure(FIGURES[name], tables, Titles(study.recipe_titles, study.task_titles), outputs=files)
-    return files["svg"]
+    """A figure as the page shows it."""
+    file = folder / "figures" / f"{name}.svg"
+    write_figure(FIGURES[name], tables, Titles(study.recipe_titles, study.task_titles), outputs={"svg": file})
+    return file
 
 
 def _page(
