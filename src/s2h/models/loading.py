@@ -9,6 +9,7 @@ import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import is_flash_attn_2_available
 
+import s2h.models.eagle  # noqa: F401 - makes the Auto classes know Eagle-X2, which is not of transformers
 from s2h.errors import ModelError
 
 
