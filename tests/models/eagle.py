@@ -20,9 +20,11 @@ SPECIAL = (
 IMAGE_SIZE, IMAGE_TOKENS = 128, 16
 
 
-def llama_tokenizer(words: Iterable[str], *, adds_bos: bool) -> PreTrainedTokenizerFast:
+def llama_tokenizer(
+    words: Iterable[str], *, adds_bos: bool, special: tuple[str, ...] = SPECIAL
+) -> PreTrainedTokenizerFast:
     """A tokenizer of whole words with Llama-3's special tokens; some of Llama-3's add a BOS, some do not."""
-    vocabulary = [*SPECIAL, *sorted({*words, *SYSTEM.split(), "system", "user", "assistant", "<unk>"})]
+    vocabulary = [*special, *sorted({*words, *SYSTEM.split(), "system", "user", "assistant", "<unk>"})]
     backend = Tokenizer(models.WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token="<unk>"))
     backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(
@@ -30,7 +32,7 @@ def llama_tokenizer(words: Iterable[str], *, adds_bos: bool) -> PreTrainedTokeni
         bos_token="<|begin_of_text|>",
         eos_token="<|end_of_text|>",
         unk_token="<unk>",
-        additional_special_tokens=list(SPECIAL[2:]),
+        additional_special_tokens=list(special[2:]),
     )
     if adds_bos:
         bos = ("<|begin_of_text|>", 0)
@@ -74,12 +76,14 @@ def small_config(tokenizer: PreTrainedTokenizerFast) -> EagleX2Config:
 
 
 def small_model(tokenizer: PreTrainedTokenizerFast) -> EagleX2ForConditionalGeneration:
-    """Random weights, those of ConvNeXt's layer scale large enough to be seen."""
+    """Random weights, large enough for replies to depend on prompts and pictures."""
     torch.manual_seed(0)
     model = EagleX2ForConditionalGeneration(small_config(tokenizer))
     for name, parameter in model.named_parameters():
         if name.endswith("gamma"):
             torch.nn.init.uniform_(parameter, 0.5, 1.0)
+        elif parameter.ndim == 2:
+            torch.nn.init.normal_(parameter, std=0.2)
     ends = model.config.text_config.eos_token_id
     model.generation_config = GenerationConfig(
         bos_token_id=0, eos_token_id=ends, pad_token_id=tokenizer.convert_tokens_to_ids(SPECIAL[2])

@@ -51,8 +51,9 @@ class EagleX2VisionConfig(PreTrainedConfig):  # type: ignore[misc, unused-ignore
         clip_config: of the CLIP tower; its ``image_size`` is what the picture is made smaller to, in pixels.
         convnext_depths: blocks of the four stages (ConvNeXt-XXL: 3, 4, 30, 3).
         convnext_widths: channels of the four stages (ConvNeXt-XXL: 384, 768, 1536, 3072).
-        convnext_head: outputs of ConvNeXt's own head. It is never run, but lies in the released weights: 1024, the
-            width of the joint space of the CLIP of which this ConvNeXt was a half. 0 leaves it out.
+        convnext_head: outputs of ConvNeXt's own head, which is never run but lies in the released weights; 0 leaves it
+            out. It has ImageNet's 1000: though the release names the weights ``clip_laion2b_soup``, its call reaches
+            timm without that tag, and timm's default for this size is ``clip_laion2b_soup_ft_in1k``.
         convnext_eps: epsilon of ConvNeXt's norms; 1e-5 in the XXL size, 1e-6 in all others.
         image_size: side of the square pictures, pixels; ConvNeXt sees them so.
     """
@@ -66,7 +67,7 @@ class EagleX2VisionConfig(PreTrainedConfig):  # type: ignore[misc, unused-ignore
     clip_config: dict | PreTrainedConfig | None = None  # type: ignore[type-arg]
     convnext_depths: list[int] | tuple[int, ...] = (3, 4, 30, 3)
     convnext_widths: list[int] | tuple[int, ...] = (384, 768, 1536, 3072)
-    convnext_head: int = 1024
+    convnext_head: int = 1000
     convnext_eps: float = 1e-5
     image_size: int = 1024
     initializer_range: float = 0.02
@@ -102,7 +103,9 @@ class EagleX2Config(LlavaConfig):  # type: ignore[misc, unused-ignore]
         text_config: of the language model.
         image_token_index: the token that holds the place of an image; 128003, ``<|reserved_special_token_1|>``. The
             release has no such token: it splices features in at an index of its own (-200) that is no word.
-        image_seq_length: tokens of an image.
+        image_seq_length: tokens of an image; it follows from ``vision_config``.
+
+    What LLaVA's config has beside these, on which layer of the tower is taken and how, is without effect.
     """
 
     model_type = "eagle_x2"

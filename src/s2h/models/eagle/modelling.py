@@ -54,7 +54,7 @@ class EagleX2VisionModel(PreTrainedModel):  # type: ignore[misc, unused-ignore]
     def __init__(self, config: EagleX2VisionConfig) -> None:
         super().__init__(config)
         self.clip = CLIPVisionModel(config.clip_config)
-        self.convnext = make_convnext(config)
+        self.convnext: Any = make_convnext(config)  # Any: stages and blocks are modules' attributes
         self.gradient_checkpointing = False
         self.post_init()
 
@@ -116,9 +116,10 @@ def _resize(maps: Tensor, side: int) -> Tensor:
 class EagleX2Model(LlavaModel):  # type: ignore[misc, unused-ignore]
     """LLaVA's model with both towers: projected features take the places of the image tokens.
 
-    QUIRK: where a batch has no image, the release runs the towers on black pictures all the same, one for each
-    example. Here one does it, and only where it is needed: in training, so that every process has gradients of the same
-    parameters, and under ZeRO-3, where each process holds a piece of every weight and all must ask for it together.
+    QUIRK: in training the release shows the towers a picture of CLIP's mean colour (zeros, normalised) for each example
+    that has none, and takes nothing of it. Here one such picture does it, where a batch has no other, and only where it
+    is needed: in training, so that every process has gradients of the same parameters, and under ZeRO-3, where each
+    process holds a piece of every weight and all must ask for it together.
     """
 
     config_class = EagleX2Config
@@ -135,7 +136,7 @@ class EagleX2Model(LlavaModel):  # type: ignore[misc, unused-ignore]
         """
         outputs = self.vision_tower(pixel_values)
         outputs.pooler_output = list(self.multi_modal_projector(outputs.last_hidden_state))
-        return outputs  # type: ignore[no-any-return]
+        return outputs
 
     def forward(self, input_ids: Tensor | None = None, pixel_values: Tensor | None = None, **kwargs: Any) -> Any:
         """LLaVA's forward pass; without an image the towers may be run for the sake of other processes."""
@@ -157,9 +158,10 @@ class EagleX2Model(LlavaModel):  # type: ignore[misc, unused-ignore]
     def _nothing_seen(self) -> Tensor:
         """Zero, reckoned from all weights of towers and projector: their gradients are there, and zero."""
         side = self.config.vision_config.image_size
-        black = torch.zeros(1, 3, side, side, device=self.device, dtype=self.dtype)
-        (features,) = self.get_image_features(black).pooler_output
-        return features.float().mean() * 0
+        blank = torch.zeros(1, 3, side, side, device=self.device, dtype=self.dtype)
+        (features,) = self.get_image_features(blank).pooler_output
+        nothing: Tensor = features.float().mean() * 0
+        return nothing
 
 
 class EagleX2ForConditionalGeneration(LlavaForConditionalGeneration):  # type: ignore[misc, unused-ignore]

@@ -90,6 +90,14 @@ class EagleX2Processor(ProcessorMixin):  # type: ignore[misc, unused-ignore]
         return self.image_token * self.image_seq_length
 
 
+def check_words(tokenizer: Any) -> None:
+    """Raise ModelError where a tokenizer lacks special tokens of Llama-3."""
+    needed = (BOS, TURN_END, TEXT_END, PAD, IMAGE, "<|start_header_id|>", "<|end_header_id|>")
+    lacks = [word for word in needed if tokenizer.convert_tokens_to_ids(word) in (None, tokenizer.unk_token_id)]
+    if lacks:
+        raise ModelError(f"the tokenizer is not that of Llama-3: it has no {', '.join(lacks)}.")
+
+
 def make_processor(tokenizer: Any, image_size: int, image_seq_length: int) -> EagleX2Processor:
     """The processor around a Llama-3 tokenizer, which is told that ``<|eot_id|>`` ends a turn.
 
@@ -101,10 +109,7 @@ def make_processor(tokenizer: Any, image_size: int, image_seq_length: int) -> Ea
     Raises:
         ModelError: it is another kind of tokenizer.
     """
-    needed = (BOS, TURN_END, TEXT_END, PAD, IMAGE, "<|start_header_id|>", "<|end_header_id|>")
-    lacks = [word for word in needed if tokenizer.convert_tokens_to_ids(word) in (None, tokenizer.unk_token_id)]
-    if lacks:
-        raise ModelError(f"the tokenizer is not that of Llama-3: it has no {', '.join(lacks)}.")
+    check_words(tokenizer)
     tokenizer.bos_token, tokenizer.eos_token, tokenizer.pad_token = BOS, TURN_END, PAD
     tokenizer.padding_side = "left"
     images = EagleX2ImageProcessor(
