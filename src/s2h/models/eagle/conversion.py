@@ -189,10 +189,10 @@ def _generation(source: Path, ids: Mapping[str, Any]) -> GenerationConfig:
 
 
 def _save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
-    """Write a tokenizer under the class name that the released code's version of transformers knows (4.37)."""
+    """Write a tokenizer under a class name that the released code's transformers 4.37 knows; today's has another."""
     tokenizer.save_pretrained(folder)
     settings = read_json(folder / "tokenizer_config.json")
-    _write_json(folder / "tokenizer_config.json", settings | {"tokenizer_class": PreTrainedTokenizerFast.__name__})
+    _write_json(folder / "tokenizer_config.json", settings | {"tokenizer_class": "PreTrainedTokenizerFast"})
 
 
 def _write_json(file: Path, content: Mapping[str, Any]) -> None:
