@@ -323,7 +323,7 @@ def test_low_rank_adapters_are_trained_and_merged(model_folder: Path) -> None:
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-        losses.append(float(loss))
+        losses.append(loss.item())
     assert losses[-1] < losses[0]
     expected = adapted.eval()(**batch).logits
     merged = adapted.merge_and_unload()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import runpy
 import shutil
-import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -27,7 +27,6 @@ from s2h.scoring.decoding import Prompt, load_decoder
 from s2h.training.collate import Collator
 from s2h.training.data import Example
 from tests.models import eagle
-from tests.shipped import ROOT
 
 WORDS = {"from", "a", "to", "b", "7"}
 INDEX = "model.safetensors.index.json"
@@ -43,7 +42,7 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def converted(released: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("converted") / "model"
-    convert(released, folder, largest=60_000)
+    convert(released, folder, largest=80_000)
     return folder
 
 
@@ -117,7 +116,7 @@ def test_weights_come_in_shards_with_an_index(released: Path, converted: Path) -
     index = json.loads((converted / INDEX).read_text())
     sizes = {file.name: file.stat().st_size for file in converted.glob("*.safetensors")}
     assert len(sizes) > 3
-    assert max(sizes.values()) < 60_000 + 15_000  # the header comes on top
+    assert max(sizes.values()) < 80_000 + 15_000  # the header comes on top
     assert set(index["weight_map"].values()) == set(sizes)
     found = {}
     for name in sizes:
@@ -266,13 +265,12 @@ def test_only_models_of_ours_are_released(released: Path, tmp_path: Path) -> Non
         release(released, tmp_path / "out")
 
 
-def test_the_command_line_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "s2h.models.eagle", "convert", str(tmp_path / "nowhere"), str(tmp_path / "out")]
-    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    last = [line for line in done.stderr.splitlines() if line.strip()][-1]
-    assert last == f"s2h: {tmp_path / 'nowhere'} is not a folder: name the one that holds config.json and the weights."
-    assert "Traceback" not in done.stderr
+def test_the_command_line_says_in_one_line_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["eagle", "convert", str(tmp_path / "nowhere"), str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("s2h.models.eagle", run_name="__main__")
+    said = f"{tmp_path / 'nowhere'} is not a folder: name the one that holds config.json and the weights."
+    assert ended.value.code == f"s2h: {said}"
 
 
 @pytest.mark.parametrize("words", [[], ["convert"], ["turn", "a", "b"], ["convert", "a", "b", "--largest", "0"]])
