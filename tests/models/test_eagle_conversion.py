@@ -7,6 +7,7 @@ import runpy
 import shutil
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from s2h.errors import DataError, ModelError, S2HError
 from s2h.models.eagle import EagleX2Config, EagleX2ForConditionalGeneration
 from s2h.models.eagle.__main__ import main
 from s2h.models.eagle.conversion import convert, release
-from s2h.models.loading import load_model, load_processor
+from s2h.models.loading import load_model, load_processor, parameter_count
 from s2h.models.settings import ScoringSettings
 from s2h.scoring.decoding import Prompt, load_decoder
 from s2h.training.collate import Collator
@@ -271,6 +272,12 @@ def test_the_command_line_says_in_one_line_what_is_wrong(tmp_path: Path, monkeyp
         runpy.run_module("s2h.models.eagle", run_name="__main__")
     said = f"{tmp_path / 'nowhere'} is not a folder: name the one that holds config.json and the weights."
     assert ended.value.code == f"s2h: {said}"
+
+
+def test_who_loads_a_released_checkpoint_is_told_to_convert_it(released: Path) -> None:
+    for load in (load_processor, parameter_count, partial(load_model, dtype=torch.float32, attention="eager")):
+        with pytest.raises(ModelError, match=f"python -m s2h.models.eagle convert {released} TARGET"):
+            load(released)
 
 
 @pytest.mark.parametrize("words", [[], ["convert"], ["turn", "a", "b"], ["convert", "a", "b", "--largest", "0"]])

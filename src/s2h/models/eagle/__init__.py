@@ -2,11 +2,12 @@
 
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageTextToText, AutoProcessor
 
-from s2h.models.eagle.configuration import EagleX2Config, EagleX2VisionConfig
+from s2h.models.eagle.configuration import RELEASED_TYPES, EagleX2Config, EagleX2VisionConfig
 from s2h.models.eagle.modelling import EagleX2ForConditionalGeneration, EagleX2Model, EagleX2VisionModel
 from s2h.models.eagle.processing import EagleX2ImageProcessor, EagleX2Processor
 
 __all__ = [
+    "RELEASED_TYPES",
     "EagleX2Config",
     "EagleX2ForConditionalGeneration",
     "EagleX2ImageProcessor",

@@ -14,6 +14,9 @@ from transformers.configuration_utils import SubConfigSpec
 STRIDE = 32
 """Pixels of a side of what becomes one place of ConvNeXt's last stage: 4 of the stem, halved by three stages."""
 
+RELEASED_TYPES = ("eagle_llama", "llava_llama")
+"""``model_type`` of released checkpoints: what the released code writes, and what older ones of its kind say."""
+
 CLIP_SIZES: dict[str, Any] = {
     "hidden_size": 1024,
     "intermediate_size": 4096,

@@ -10,7 +10,7 @@ from typing import Any
 from huggingface_hub.errors import StrictDataclassError
 
 from s2h.errors import ModelError
-from s2h.models.eagle.configuration import EagleX2Config, EagleX2VisionConfig
+from s2h.models.eagle.configuration import RELEASED_TYPES, EagleX2Config, EagleX2VisionConfig
 from s2h.models.eagle.names import CLIP, CONVNEXT
 
 _TOWERS = re.compile(r"clip-448;convnext-(\d+)")
@@ -38,7 +38,6 @@ _SIZES = (
     "max_position_embeddings",
     "rms_norm_eps",
 )
-_TYPES = ("eagle_llama", "llava_llama")
 _CLIP_HEAD = 64  # width of an attention head in every CLIP (Radford et al., 2021, table 20)
 
 
@@ -84,7 +83,7 @@ def to_released(config: EagleX2Config) -> dict[str, Any]:
     dtype = str(config.dtype or "bfloat16").removeprefix("torch.")
     return {
         "architectures": ["EagleLlamaForCausalLM"],
-        "model_type": _TYPES[0],
+        "model_type": RELEASED_TYPES[0],
         **{name: getattr(text, name) for name in _SIZES},
         "hidden_act": "silu",
         "attention_bias": False,
@@ -109,8 +108,10 @@ def _check_kind(found: Mapping[str, Any]) -> None:
     kind = found.get("model_type")
     if kind == EagleX2Config.model_type:
         raise ModelError("config.json is of a model of ours already (eagle_x2): there is nothing to convert.")
-    if kind not in _TYPES:
-        raise ModelError(f"config.json is of a model of type {kind}; a released Eagle-X2 is of {' or '.join(_TYPES)}.")
+    if kind not in RELEASED_TYPES:
+        raise ModelError(
+            f"config.json is of a model of type {kind}; a released Eagle-X2 is of {' or '.join(RELEASED_TYPES)}."
+        )
     for name, value in _FIXED.items():
         if found.get(name, None if name in _REQUIRED else value) != value:
             raise ModelError(
