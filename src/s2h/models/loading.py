@@ -27,8 +27,9 @@ def load_processor(folder: str | Path, **options: Any) -> Any:
         raise ModelError(f"no processor can be loaded from {folder}: {_advice(folder)}{error}") from None
     if not hasattr(processor, "tokenizer") or not hasattr(processor, "image_processor"):
         raise ModelError(
-            f"{_advice(folder)}{folder} holds a {type(processor).__name__}, which handles text or images alone: a processor with a "
-            "tokenizer and an image processor is needed; save it next to the model with save_pretrained."
+            f"{_advice(folder)}{folder} holds a {type(processor).__name__}, which handles text or images alone: a "
+            "processor with a tokenizer and an image processor is needed; save it next to the model with "
+            "save_pretrained."
         )
     return processor
 
