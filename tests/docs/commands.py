@@ -57,10 +57,17 @@ ELSEWHERE = {
     "python -m s2h.scoring --data my.tsv --task table_readout --model my/folder GPT4o --mode all": (
         "tests/scoring/test_tsv.py::test_vlmevalkit_s_command_line_runs_our_sets"
     ),
+    "python -m s2h.models.eagle convert released/Eagle-X2-Llama3-8B models/Eagle-X2-Llama3-8B": (
+        "tests/models/test_eagle_conversion.py::test_the_command_line_accounts_for_every_key"
+    ),
+    "python -m s2h.models.eagle release results/models/…/phase-1 released/mine": (
+        "tests/models/test_eagle_conversion.py::test_the_command_line_accounts_for_every_key"
+    ),
 }
 """Commands that another test, or the commands of CI, runs, in small where they would take long."""
 
 BY_HAND = {
+    "hf download PrincetonPLI/Eagle-X2-Llama3-8B --local-dir released/Eagle-X2-Llama3-8B": "it needs a network",
     "git clone <this repository> && cd s2h": "the address is the reader's",
     "source .venv/bin/activate": "it changes the reader's shell alone",
     "pre-commit install": "pre-commit is not among the packages; its hooks are those of make lint",

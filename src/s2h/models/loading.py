@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import is_flash_attn_2_available
 
 from s2h.errors import ModelError
+from s2h.models.eagle import RELEASED_TYPES  # and the Auto classes know Eagle-X2, which is not of transformers
 
 
 def load_processor(folder: str | Path, **options: Any) -> Any:
@@ -22,11 +24,12 @@ def load_processor(folder: str | Path, **options: Any) -> Any:
     try:
         processor = AutoProcessor.from_pretrained(folder, **options)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise ModelError(f"no processor can be loaded from {folder}: {error}") from None
+        raise ModelError(f"no processor can be loaded from {folder}: {_advice(folder)}{error}") from None
     if not hasattr(processor, "tokenizer") or not hasattr(processor, "image_processor"):
         raise ModelError(
-            f"{folder} holds a {type(processor).__name__}, which handles text or images alone: a processor with a "
-            "tokenizer and an image processor is needed; save it next to the model with save_pretrained."
+            f"{_advice(folder)}{folder} holds a {type(processor).__name__}, which handles text or images alone: a "
+            "processor with a tokenizer and an image processor is needed; save it next to the model with "
+            "save_pretrained."
         )
     return processor
 
@@ -42,7 +45,7 @@ def load_model(folder: str | Path, *, dtype: torch.dtype, attention: str) -> Any
     try:
         return AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, attn_implementation=attention)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise ModelError(f"no image-text-to-text model can be loaded from {folder}: {error}") from None
+        raise ModelError(f"no image-text-to-text model can be loaded from {folder}: {_advice(folder)}{error}") from None
 
 
 def parameter_count(folder: str | Path) -> int:
@@ -52,8 +55,21 @@ def parameter_count(folder: str | Path) -> int:
         with torch.device("meta"):
             model = AutoModelForImageTextToText.from_config(config)
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"no image-text-to-text model can be loaded from {folder}: {error}") from None
+        raise ModelError(f"no image-text-to-text model can be loaded from {folder}: {_advice(folder)}{error}") from None
     return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _advice(folder: str | Path) -> str:
+    """What to do first about a folder that transformers cannot read but that can be converted; else nothing."""
+    try:
+        found = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8")).get("model_type")
+    except (OSError, ValueError, AttributeError):
+        return ""
+    if found not in RELEASED_TYPES:
+        return ""
+    return (
+        f"this is a released Eagle-X2, which is converted first (python -m s2h.models.eagle convert {folder} TARGET): "
+    )
 
 
 def fastest_attention(device: str) -> str:
