@@ -135,8 +135,7 @@ def recipe_studies():
 def counting_processor(task, model):
     """Where the processor is that counts a model's tokens: any seed's base model has the same."""
     seed = min(run.seed for run in TRAINED_RUNS)
-    made = f"{RESULTS}/base_models/{task}/{model}/{seed}"
-    return made if source(model).kind == "tiny" else outside_model(model)
+    return first_folder(SimpleNamespace(task=task, model=model, seed=seed))
 
 
 def recipe_inputs():
@@ -149,7 +148,9 @@ def recipe_inputs():
         for paths in levels.values()
         for path in paths
     ]
-    made = [s["processor"] for s in studies if source(s["model"]).kind == "tiny"]
+    made = [
+        s["processor"] for s in studies if source(s["model"]).kind in ("tiny", "made")
+    ]
     return sorted({*shards, *made})
 
 

@@ -12,6 +12,16 @@ def training(wildcards, attempt):
     )
 
 
+def staging(wildcards, attempt):
+    """What a stage of a model that is made from corpora asks for."""
+    stage = stage_of(wildcards)
+    return training_needs(
+        CONFIG.models[wildcards.model],
+        examples=CONFIG.corpora[stage.corpus].entries * stage.epochs,
+        attempt=attempt,
+    )
+
+
 def decoding(wildcards, attempt):
     """What the decoding of a run's replies asks for; each puzzle is given as text and as an image."""
     puzzles = sum(

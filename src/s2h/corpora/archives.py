@@ -76,7 +76,7 @@ class Member:
 
 
 def group_parts(paths: Sequence[str]) -> list[Archive]:
-    """The archives of a corpus: parts of one file (``x.tar.part_aa``, ``x.tar.001``) together, in order of their names."""
+    """The archives of a corpus; parts of one (``x.tar.part_aa``, ``x.tar.001``) together, in order of their names."""
     groups: dict[str, list[str]] = {}
     for path in paths:
         part = _PART.fullmatch(path)
@@ -133,23 +133,27 @@ def pack_members(archive: Archive, wanted: Callable[[str], bool], pack: BinaryIO
     Raises:
         DataError: it is torn or foreign.
     """
-    with _reading(archive), open_parts(archive) as file:
-        # Not tarfile's "r|*": that stops without a word where a compressed stream is cut off.
-        with _decompressed(file) as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
-            links: list[tuple[str, str]] = []
-            packed: dict[str, Member] = {}
-            for member in _each(tar):
-                if member.islnk() and wanted(member.name):
-                    links.append((member.name, member.linkname))
-                elif member.isreg() and wanted(member.name):
-                    place, content = pack.tell(), tar.extractfile(member)
-                    assert content is not None
-                    pack.write(content.read())
-                    packed[member.name] = Member(member.name, place, member.size, member.size)
-                    yield packed[member.name]
-            while plain.read(1 << 20):  # to the end, so that its checksum is looked at
-                pass
-            yield from _linked(links, packed)
+    # Not tarfile's own "r|*": it looks at no checksum, and takes a stream that is cut off between members for whole.
+    with (
+        _reading(archive),
+        open_parts(archive) as file,
+        _decompressed(file) as plain,
+        tarfile.open(fileobj=plain, mode="r|") as tar,
+    ):
+        links: list[tuple[str, str]] = []
+        packed: dict[str, Member] = {}
+        for member in _each(tar):
+            if member.isreg() and wanted(member.name):
+                place, content = pack.tell(), tar.extractfile(member)
+                assert content is not None
+                pack.write(content.read())
+                packed[member.name] = Member(member.name, place, member.size, member.size)
+                yield packed[member.name]
+            elif member.islnk() and wanted(member.name):
+                links.append((member.name, member.linkname))
+        while plain.read(1 << 20):  # to the end, so that its checksum is looked at
+            pass
+        yield from _linked(links, packed)
 
 
 class ImageReader:
@@ -202,7 +206,7 @@ class _Parts(io.RawIOBase):
     """Several files read as one."""
 
     def __init__(self, paths: Sequence[str]) -> None:
-        self._files = [open(path, "rb", buffering=0) for path in paths]
+        self._files = [open(path, "rb", buffering=0) for path in paths]  # noqa: SIM115 - closed by close
         sizes = [os.fstat(file.fileno()).st_size for file in self._files]
         self._starts = [sum(sizes[:place]) for place in range(len(sizes) + 1)]
         self._at = 0

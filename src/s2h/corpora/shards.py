@@ -80,6 +80,12 @@ def entry_range(shard: int, shards: int, entries: int) -> tuple[int, int]:
     return entries * shard // shards, entries * (shard + 1) // shards
 
 
+def shard_entries(index: str | Path, shard: int, shards: int) -> int:
+    """How many entries a shard looks at; raises DataError where the index cannot be read."""
+    first, end = entry_range(shard, shards, read_index(index).rows.height)
+    return end - first
+
+
 def write_shard(
     path: str | Path,
     *,
