@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import shutil
 import tarfile
@@ -31,6 +32,12 @@ def shard_files(made: Made, folder: Path, number: int) -> list[Path]:
     for shard, file in enumerate(files):
         write_shard(file, index=index, pack=pack, shard=shard, shards=number, progress=lambda done: None)
     return files
+
+
+def write_entries(path: Path, images: list[str]) -> None:
+    """Annotations with one short conversation about each image."""
+    turns = [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]
+    path.write_text(json.dumps([{"image": image, "conversations": turns} for image in images]))
 
 
 def rows_of(files: list[Path]) -> list[dict[str, object]]:
@@ -99,10 +106,7 @@ def test_an_image_is_read_by_its_place(tmp_path: Path) -> None:
 def test_large_images_that_fill_pages_of_their_own_have_places_too(tmp_path: Path) -> None:
     rng = random.Random(0)
     big = {f"{n}.bmp": picture(rng, "BMP", side=900) for n in range(6)}
-    (tmp_path / "chat.json").write_text(
-        str([{"image": name, "conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]}
-             for name in big]).replace("'", '"')
-    )  # fmt: skip
+    write_entries(tmp_path / "chat.json", list(big))
     images = write_images(tmp_path, big, "zip")
     made = Made(tmp_path / "chat.json", [str(path) for path in images], [], {}, {}, Counter())
     (file,) = shard_files(made, tmp_path, 1)
@@ -132,10 +136,10 @@ def test_names_below_a_first_folder_are_found_but_not_where_two_could_be_meant(t
     rng = random.Random(1)
     archive = {name: picture(rng) for name in ("top/a/1.jpg", "top/2.jpg", "other/2.jpg", "3.jpg")}
     names = ["a/1.jpg", "2.jpg", "./3.jpg", "../3.jpg", "top/2.jpg"]
-    turns = '"conversations": [{"from": "human", "value": "a"}, {"from": "gpt", "value": "b"}]'
-    (tmp_path / "chat.json").write_text(f"[{', '.join(f'{{"image": "{n}", {turns}}}' for n in names)}]")
-    for layout in ("zip", "parts"):
-        images = write_images(tmp_path / layout, archive, layout) if (tmp_path / layout).mkdir() is None else []
+    write_entries(tmp_path / "chat.json", names)
+    for layout in LAYOUTS[0], LAYOUTS[3]:
+        (tmp_path / layout).mkdir()
+        images = write_images(tmp_path / layout, archive, layout)
         paths = CorpusSettings(annotations="x", images=tuple(map(str, images))).image_paths()
         make_index(str(tmp_path / "chat.json"), paths, tmp_path / "index", tmp_path / "pack")
         found = read_index(tmp_path / "index").rows["member"].to_list()

@@ -164,7 +164,7 @@ def _located(entries: pl.DataFrame, members: pl.DataFrame, archives: Sequence[Ar
     )
     exact = members.unique("plain", keep="first", maintain_order=True)
     # Two images that differ in that folder alone are told apart by nothing, so neither is taken.
-    below = members.with_columns(pl.col("plain").str.splitn("/", 2).struct[1]).drop_nulls("plain")
+    below = members.with_columns(pl.col("plain").str.splitn("/", 2).struct[1].alias("plain")).drop_nulls("plain")
     below = below.unique("plain", keep="none")
     loose = _in_folders(names, archives)
     table = pl.concat([exact, below, loose]).unique("plain", keep="first", maintain_order=True)
