@@ -14,6 +14,7 @@ from s2h.errors import DataError
 _CHUNK = 1 << 20  # bytes read at once
 _LONGEST = 64 << 20  # characters of an entry: a longer one is no entry but a file that is broken
 _SPACE = re.compile(r"[ \t\r\n]*")
+_ENDS = frozenset(",] \t\r\n")
 _MARK = codecs.BOM_UTF8
 
 
@@ -107,7 +108,8 @@ class _Window:
                 if self._ended or len(self._text) - self._at > _LONGEST:
                     raise
             else:
-                if end < len(self._text) or self._ended:  # a number could go on in the next chunk
+                # A number is whole where something follows that ends it: 1 may be the beginning of 1.5.
+                if self._ended or self._text[end : end + 1] in _ENDS or end - self._at > _LONGEST:
                     break
             self._read()
         start, size = self.offset, len(self._text[self._at : end].encode("utf-8"))

@@ -118,7 +118,10 @@ def _without_mark(turns: list[str], has_image: bool) -> list[str]:
         raise Unusable("several image marks", f"{IMAGE_MARK} stands {sum(marks)} times in it")
     if sum(marks[1:]):
         raise Unusable("image mark in a later turn", f"{IMAGE_MARK} stands in turn {marks.index(1) + 1}")
-    return [turns[0].replace(IMAGE_MARK, "").strip(), *turns[1:]]
+    first = turns[0].replace(IMAGE_MARK, "").strip()
+    if IMAGE_MARK in first:  # its halves have met; a mark in a text would be taken for a second image
+        raise Unusable("several image marks", f"{IMAGE_MARK} stands inside another one")
+    return [first, *turns[1:]]
 
 
 def _check_unicode(texts: list[str]) -> None:

@@ -174,8 +174,8 @@ def _report_cut(lengths: Lengths, fits: NDArray[np.bool_], settings: TrainingSet
     full = int((lengths.tokens[fits] == settings.max_length).sum())
     if full or not fits.all():
         LOGGER.warning(
-            "%d of %d examples reach training.max_length = %d tokens and are cut there; %d more are left out, whose "
-            "responses begin behind it",
+            "%d of %d examples reach training.max_length = %d tokens, and what is behind is cut off; %d more are left "
+            "out, whose responses begin behind it",
             *(full, len(fits), settings.max_length, int((~fits).sum())),
         )
 
