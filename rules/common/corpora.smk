@@ -44,10 +44,7 @@ def stage_start(wildcards):
                 **wildcards
             )
         )
-    found, base = CONFIG.origin(wildcards.model), source(wildcards.model).base
-    if found.kind == "tiny":
-        return f"{RESULTS}/base_models/{wildcards.origin}/{base}/{wildcards.seed}"
-    return outside_model(base) if base in CONFIG.models else local_folder(found)
+    return made_from(SimpleNamespace(task=wildcards.origin, model=wildcards.model))
 
 
 def stage_input(wildcards):

@@ -43,6 +43,16 @@ def made_model(run):
     return f"{RESULTS}/base_models/{origin}/{run.model}/{made.seed}/stage-{len(made.stages)}"
 
 
+def made_from(run):
+    """The folder of the model from which the first stage of a made model starts."""
+    made, found = source(run.model), CONFIG.origin(run.model)
+    if found.kind == "tiny":
+        return f"{RESULTS}/base_models/{run.task}/{made.base}/{made.seed}"
+    return (
+        outside_model(made.base) if made.base in CONFIG.models else local_folder(found)
+    )
+
+
 def outside_model(model):
     """The folder of a model from outside: its own, or the one into which it is fetched from the hub."""
     found = source(model)
