@@ -36,7 +36,18 @@ _TARGETS = ("all", "puzzles")
 _EXPORT = f"{_NOWHERE}/exports/table_readout/mix_plus/600/0/phase-1"
 """A study that needs every rule, of which nothing is there."""
 
-_COLOURS = ("#cfe3f5", "#d5ecd4", "#fbe3c0", "#f6d1d1", "#e3d7f0", "#d3eeee", "#f3e6b3", "#e6e6e6", "#e2d6c8", "#dfe8bf")
+_COLOURS = (
+    "#cfe3f5",
+    "#d5ecd4",
+    "#fbe3c0",
+    "#f6d1d1",
+    "#e3d7f0",
+    "#d3eeee",
+    "#f3e6b3",
+    "#e6e6e6",
+    "#e2d6c8",
+    "#dfe8bf",
+)
 """Of the files below rules/, in the order in which the Snakefile includes them."""
 _WIDTH, _HEIGHT, _GAP, _STEP = 1.62, 0.34, 0.22, 0.68
 """Of a box, between two boxes and from layer to layer, in inches."""
