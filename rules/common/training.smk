@@ -36,6 +36,15 @@ def first_folder(run):
     return made_model(run) if kind == "made" else outside_model(run.model)
 
 
+def hub_models():
+    """The models of the hub that the runs need, the bases of models that are made here among them."""
+    found = [(run.model, source(run.model)) for run in RUNS]
+    names = {kind.base if kind.kind == "made" else name for name, kind in found}
+    return sorted(
+        name for name in names if name in CONFIG.models and comes_from_hub(name)
+    )
+
+
 def made_model(run):
     """What the last stage of a model left that is made here from corpora."""
     made = source(run.model)
