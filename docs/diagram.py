@@ -28,13 +28,26 @@ PICTURE = ROOT / "docs/images/dag.svg"
 
 _MODEL = "{source: {kind: pretrained, name: an/example}, training: {learning_rate: 1, batch_size: 1, \
 micro_batch_size: 1, max_length: 8}, scoring: {max_new_tokens: 1}}"
-_RUN = "{tasks: [table_readout], recipes: [mix_plus], budgets: [600], models: [tiny, hub], seeds: [0]}"
+_MADE = _MODEL.replace("kind: pretrained, name: an/example", "kind: made, base: hub, stages: [{corpus: any}]")
+_CORPUS = "{annotations: README.md, images: [docs]}"
+_RUN = "{tasks: [table_readout], recipes: [mix_plus], budgets: [600], models: [tiny, hub, made], seeds: [0]}"
 _NOWHERE = "results/none"
 _TARGETS = ("all", "puzzles")
 _EXPORT = f"{_NOWHERE}/exports/table_readout/mix_plus/600/0/phase-1"
 """A study that needs every rule, of which nothing is there."""
 
-_COLOURS = ("#cfe3f5", "#d5ecd4", "#fbe3c0", "#f6d1d1", "#e3d7f0", "#d3eeee", "#f3e6b3", "#e6e6e6", "#e2d6c8")
+_COLOURS = (
+    "#cfe3f5",
+    "#d5ecd4",
+    "#fbe3c0",
+    "#f6d1d1",
+    "#e3d7f0",
+    "#d3eeee",
+    "#f3e6b3",
+    "#e6e6e6",
+    "#e2d6c8",
+    "#dfe8bf",
+)
 """Of the files below rules/, in the order in which the Snakefile includes them."""
 _WIDTH, _HEIGHT, _GAP, _STEP = 1.62, 0.34, 0.22, 0.68
 """Of a box, between two boxes and from layer to layer, in inches."""
@@ -47,7 +60,8 @@ _SWEEPS = 24
 
 def rule_graph() -> nx.DiGraph:
     """Which rule of the workflow needs which; ``asked`` marks those that only a request of one's own makes."""
-    study = [f"runs=[{_RUN}]", f"models={{hub: {_MODEL}}}", f"results={_NOWHERE}"]
+    models, corpora = f"models={{hub: {_MODEL}, made: {_MADE}}}", f"corpora={{any: {_CORPUS}}}"
+    study = [f"runs=[{_RUN}]", models, corpora, f"results={_NOWHERE}"]
     command = ["snakemake", *_TARGETS, _EXPORT, "--rulegraph", "mermaid-js", "--nolock", "--config", *study]
     done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:

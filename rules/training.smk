@@ -24,11 +24,7 @@ rule fetch_model:
 # Every model of the runs that comes from the hub; before going where there is no network.
 rule models:
     input:
-        [
-            f"{RESULTS}/hub/{model}"
-            for model in sorted({run.model for run in RUNS})
-            if comes_from_hub(model)
-        ],
+        [f"{RESULTS}/hub/{model}" for model in hub_models()],
     localrule: True
 
 

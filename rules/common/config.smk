@@ -36,6 +36,10 @@ RUNS = CONFIG.all_runs()
 TRAINED_RUNS = [run for run in RUNS if CONFIG.recipes[run.recipe].phases]
 RUN = "{task}/{recipe}/{budget}/{model}/{seed}"
 """Where a run's files lie below models/ and scores/."""
+STAGED = "{origin}/{model}/{seed}"
+"""Where the stages of a model that is made here lie below base_models/ and mixtures/."""
+ANY = "any"
+"""The origin of a made model whose base is the same for every task; the tiny model is another one for each."""
 
 
 def stage_code(script, *modules):
@@ -56,6 +60,9 @@ wildcard_constraints:
     recipe=one_of(CONFIG.recipes),
     budget=r"\d+",
     model=one_of(CONFIG.models),
+    corpus=one_of(CONFIG.corpora),
+    origin=one_of([*TASKS, *CONFIG.joint_tasks, ANY]),
+    stage=r"\d+",
     seed=r"\d+",
     phase=r"\d+",
     modality=one_of(MODALITIES),

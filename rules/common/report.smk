@@ -115,7 +115,7 @@ def recipe_studies():
             "name": task,
             "model": model,
             "processor": counting_processor(task, model),
-            "processor_options": getattr(source(model), "processor_options", {}),
+            "processor_options": getattr(CONFIG.origin(model), "processor_options", {}),
             "shards": {
                 member: {
                     level: shard_paths(member, level, "train", 1)
@@ -133,10 +133,11 @@ def recipe_studies():
 
 
 def counting_processor(task, model):
-    """Where the processor is that counts a model's tokens: any seed's base model has the same."""
+    """Where the processor is that counts a model's tokens: any seed's base model, and any stage's, has the same."""
+    if source(model).kind == "made":
+        return made_from(SimpleNamespace(task=task, model=model))
     seed = min(run.seed for run in TRAINED_RUNS)
-    made = f"{RESULTS}/base_models/{task}/{model}/{seed}"
-    return made if source(model).kind == "tiny" else outside_model(model)
+    return first_folder(SimpleNamespace(task=task, model=model, seed=seed))
 
 
 def recipe_inputs():
@@ -149,7 +150,7 @@ def recipe_inputs():
         for paths in levels.values()
         for path in paths
     ]
-    made = [s["processor"] for s in studies if source(s["model"]).kind == "tiny"]
+    made = [s["processor"] for s in studies if CONFIG.origin(s["model"]).kind == "tiny"]
     return sorted({*shards, *made})
 
 

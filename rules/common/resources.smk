@@ -1,5 +1,10 @@
 # What the jobs of a model are given, from the config's models.*.resources, the number of examples and the attempt.
-from s2h.models.resources import alignment_needs, decoding_needs, training_needs
+from s2h.models.resources import (
+    alignment_needs,
+    decoding_needs,
+    staging_needs,
+    training_needs,
+)
 
 
 def training(wildcards, attempt):
@@ -8,6 +13,18 @@ def training(wildcards, attempt):
     return training_needs(
         CONFIG.models[wildcards.model],
         examples=examples_seen(phase, int(wildcards.budget), tasks),
+        attempt=attempt,
+    )
+
+
+def staging(wildcards, attempt):
+    """What a stage of a model that is made from corpora asks for."""
+    stage, number = stage_of(wildcards), int(wildcards.stage) - 1
+    return staging_needs(
+        CONFIG.models[wildcards.model],
+        entries=CONFIG.corpora[stage.corpus].entries,
+        epochs=stage.epochs,
+        loaders=CONFIG.stage_training(wildcards.model, number).loader_processes,
         attempt=attempt,
     )
 

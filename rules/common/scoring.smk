@@ -50,20 +50,14 @@ def final_model(wildcards):
     """What the last phase of the recipe left; the model as it came where there is none."""
     if is_trained(wildcards):
         return f"{RESULTS}/models/{RUN}/phase-{phases(wildcards)}".format(**wildcards)
-    found = source(wildcards.model)
-    if found.kind == "tiny":
-        return made_base(wildcards)
-    if found.kind == "pretrained":
-        return outside_model(wildcards.model)
-    return found.name
+    if is_here(wildcards.model):
+        return first_folder(wildcards)
+    return source(wildcards.model).name
 
 
 def final_input(wildcards):
     """The same where it is made or fetched by the workflow; a folder of the user's is no input of a rule."""
-    model = wildcards.model
-    made = (
-        is_trained(wildcards) or source(model).kind == "tiny" or comes_from_hub(model)
-    )
+    made = is_trained(wildcards) or is_made(wildcards.model)
     return final_model(wildcards) if made else []
 
 

@@ -8,7 +8,7 @@ def source(model):
 
 def is_here(model):
     """Whether a model answers the same whenever it is asked: those behind an address may change."""
-    return source(model).kind in ("tiny", "pretrained")
+    return source(model).kind in ("tiny", "pretrained", "made")
 
 
 def base_model_code(wildcards):
@@ -25,17 +25,52 @@ def base_folder(wildcards):
         return f"{RESULTS}/models/{RUN}/phase-{int(wildcards.phase) - 1}".format(
             **wildcards
         )
-    if source(wildcards.model).kind == "tiny":
-        return made_base(wildcards)
-    return outside_model(wildcards.model)
+    return first_folder(wildcards)
+
+
+def first_folder(run):
+    """The folder of the model from which a run (or the wildcards of one) starts."""
+    kind = source(run.model).kind
+    if kind == "tiny":
+        return f"{RESULTS}/base_models/{run.task}/{run.model}/{run.seed}"
+    return made_model(run) if kind == "made" else outside_model(run.model)
+
+
+def hub_models():
+    """The models of the hub that the runs need, the bases of models that are made here among them."""
+    found = [(run.model, source(run.model)) for run in RUNS]
+    names = {kind.base if kind.kind == "made" else name for name, kind in found}
+    return sorted(
+        name for name in names if name in CONFIG.models and comes_from_hub(name)
+    )
+
+
+def made_model(run):
+    """What the last stage of a model left that is made here from corpora."""
+    made = source(run.model)
+    origin = run.task if CONFIG.origin(run.model).kind == "tiny" else ANY
+    return f"{RESULTS}/base_models/{origin}/{run.model}/{made.seed}/stage-{len(made.stages)}"
+
+
+def made_from(run):
+    """The folder of the model from which the first stage of a made model starts."""
+    made, found = source(run.model), CONFIG.origin(run.model)
+    if found.kind == "tiny":
+        return f"{RESULTS}/base_models/{run.task}/{made.base}/{made.seed}"
+    return (
+        outside_model(made.base) if made.base in CONFIG.models else local_folder(found)
+    )
 
 
 def outside_model(model):
     """The folder of a model from outside: its own, or the one into which it is fetched from the hub."""
     found = source(model)
-    if found.is_local:
-        return str(Path(found.name).expanduser())
-    return f"{RESULTS}/hub/{model}"
+    return local_folder(found) if found.is_local else f"{RESULTS}/hub/{model}"
+
+
+def local_folder(found):
+    """The folder of a model that is somewhere on this machine."""
+    return str(Path(found.name).expanduser())
 
 
 def comes_from_hub(model):
@@ -43,19 +78,14 @@ def comes_from_hub(model):
     return source(model).kind == "pretrained" and not source(model).is_local
 
 
-def made_base(wildcards):
-    """The folder of a base model that the workflow makes."""
-    return f"{RESULTS}/base_models/{{task}}/{{model}}/{{seed}}".format(**wildcards)
+def is_made(model):
+    """Whether the workflow makes or fetches the model from which a run starts."""
+    return source(model).kind in ("tiny", "made") or comes_from_hub(model)
 
 
 def base_input(wildcards):
     """The same where it is made or fetched by the workflow; a folder of the user's is no input of a rule."""
-    model = wildcards.model
-    made = (
-        int(wildcards.phase) > 1
-        or source(model).kind == "tiny"
-        or comes_from_hub(model)
-    )
+    made = int(wildcards.phase) > 1 or is_made(wildcards.model)
     return base_folder(wildcards) if made else []
 
 

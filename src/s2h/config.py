@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, ValidationError, create_model, field_validator, model_validator
 
+from s2h.corpora.settings import CorpusSettings
 from s2h.errors import ConfigError
-from s2h.models.settings import ModelSettings, TrainingSettings
+from s2h.models.settings import ModelSettings, PretrainedSettings, Source, TrainingSettings
 from s2h.puzzles.registry import TASKS
 from s2h.puzzles.task import Level, Modality, Task, TaskSettings
 from s2h.registry import unknown
@@ -125,6 +126,7 @@ class Config(Settings):
         alignment: how the alignment of gradients is measured.
         tasks: settings of the tasks.
         joint_tasks: names for tasks that are trained together, in one mixture; runs take them like tasks.
+        corpora: conversations about images, by name, from which base models are made.
         models: models by name.
         recipes: recipes by name.
         runs: what is trained and scored.
@@ -139,12 +141,13 @@ class Config(Settings):
     alignment: AlignmentSettings = AlignmentSettings()
     tasks: TasksSettings
     joint_tasks: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    corpora: dict[str, CorpusSettings] = Field(default_factory=dict)
     models: dict[str, ModelSettings]
     recipes: dict[str, Recipe]
     runs: tuple[Grid, ...] = Field(min_length=1)
     outside_sets: dict[str, OutsideSet] = Field(default_factory=dict)
 
-    @field_validator("models", "recipes", "joint_tasks", "outside_sets")
+    @field_validator("models", "recipes", "joint_tasks", "outside_sets", "corpora")
     @classmethod
     def _plain_names(cls, named: dict[str, Any]) -> dict[str, Any]:
         for name in named:
@@ -163,6 +166,32 @@ class Config(Settings):
             if len(set(members)) < max(len(members), 2):
                 raise ValueError(f"joint_tasks.{name} is {list(members)}: name two different tasks or more")
         return joint
+
+    @model_validator(mode="after")
+    def _made_models_can_be_made(self) -> Config:
+        for name, model in self.models.items():
+            if model.source.kind == "made":
+                self._check_base(name, model.source.base)
+                for number, stage in enumerate(model.source.stages):
+                    if stage.corpus not in self.corpora:
+                        raise ValueError(str(unknown("corpus", stage.corpus, self.corpora)))
+                    self.stage_training(name, number)
+        return self
+
+    def _check_base(self, name: str, base: str) -> None:
+        """A base is a model that is there or built from nothing, and that can be trained."""
+        if base not in self.models and not PretrainedSettings.is_path(base):
+            folder = "or give the path of a model folder, which begins with /, ./ or ~"
+            raise ValueError(f"models.{name}.source.base: {unknown('model', base, self.models)} {folder}")
+        try:
+            kind = self.origin(name).kind
+        except ValidationError as error:
+            found = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise ValueError(f"models.{name}.source.base: {found}") from None
+        if kind not in ("tiny", "pretrained"):
+            raise ValueError(
+                f"models.{name}.source.base is {base}, of kind {kind}: name one of kind tiny or pretrained"
+            )
 
     @model_validator(mode="after")
     def _runs_exist(self) -> Config:
@@ -189,19 +218,27 @@ class Config(Settings):
             )
         for phase in range(len(recipe.phases)):
             self.training(run, phase)
+        self._check_corpora(run.model)
         needed = puzzles_needed(recipe.phases, run.budget, len(members))
         for name in members:
             self._check_task(run, name, needed)
         sides = {name: self.task_object(name).image_size for name in members}
-        if self.models[run.model].source.kind == "tiny" and len(set(sides.values())) > 1:
+        if self.origin(run.model).kind == "tiny" and len(set(sides.values())) > 1:
             raise ValueError(
                 f"the model {run.model} sees images of one size, but those of {run.task} have {sides}: set the same "
                 "tasks.*.image_side for all of them"
             )
 
+    def _check_corpora(self, model: str) -> None:
+        """The files of the corpora that a model is made from are looked for only where a run needs them."""
+        source = self.models[model].source
+        for stage in source.stages if source.kind == "made" else ():
+            for problem in self.corpora[stage.corpus].problems():
+                raise ValueError(f"corpora.{stage.corpus}, from which the model {model} is made: {problem}")
+
     def _check_task(self, run: Run, name: str, needed: dict[Any, int]) -> None:
         task, recipe = self.task(name), self.recipes[run.recipe]
-        if self.models[run.model].source.kind == "tiny" and task.style != "compact":
+        if self.origin(run.model).kind == "tiny" and task.style != "compact":
             raise ValueError(f"the model {run.model} reads the compact style only: set tasks.{name}.style to compact")
         known = (FULL, NONE, INTERNALISED, *self.task_object(name).alternative_chains)
         for part in itertools.chain(*(phase.parts for phase in recipe.phases)):
@@ -241,12 +278,31 @@ class Config(Settings):
     def training(self, run: Run, phase: int) -> TrainingSettings:
         """How a run's model is trained in a phase (counted from 0): the model's settings, changed by the phase's."""
         changes = self.recipes[run.recipe].phases[phase].training
-        base = self.models[run.model].training
+        return self._changed_training(run.model, changes, f"recipes.{run.recipe}: phase {phase + 1}")
+
+    def stage_training(self, model: str, stage: int) -> TrainingSettings:
+        """How a made model is trained in a stage (counted from 0): the model's settings, changed by the stage's."""
+        source = self.models[model].source
+        assert source.kind == "made"
+        changes = {"too_long": "cut", "snapshots": 0, "random_positions": 0} | source.stages[stage].training
+        return self._changed_training(model, changes, f"models.{model}.source: stage {stage + 1}")
+
+    def _changed_training(self, model: str, changes: dict[str, Any], place: str) -> TrainingSettings:
+        base = self.models[model].training
         try:
             return TrainingSettings.model_validate((base.model_dump() if base else {}) | changes)
         except ValidationError as error:
             found = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
-            raise ValueError(f"recipes.{run.recipe}: phase {phase + 1} changes the training: {found}") from None
+            raise ValueError(f"{place} changes the training: {found}") from None
+
+    def origin(self, model: str) -> Source:
+        """Where a model's first weights come from: its own source, or for one that is made here that of its base."""
+        source = self.models[model].source
+        if source.kind != "made":
+            return source
+        if source.base in self.models:
+            return self.models[source.base].source
+        return PretrainedSettings(name=source.base)
 
     def task_object(self, name: str) -> Task[Any]:
         """A task with its settings."""

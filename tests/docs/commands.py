@@ -51,6 +51,14 @@ ELSEWHERE = {
     "snakemake results/validation/dot_counting.json": (
         "tests/workflow/test_new_task.py::test_it_is_made_checked_and_shown"
     ),
+    **dict.fromkeys(
+        (
+            f"snakemake {words}"
+            for made in ["--configfile config/paper.yaml config/mine.yaml --config results=results/made"]
+            for words in (f"corpora {made}", f"made_base_models {made} --profile slurm", f"{made} --profile slurm")
+        ),
+        "tests/corpora/test_base_model.py::study",
+    ),
     "python -m s2h.scoring --data table_readout-HARD-image --model results/models/…/phase-1": (
         "tests/scoring/test_tsv.py::test_vlmevalkit_s_command_line_runs_our_sets"
     ),

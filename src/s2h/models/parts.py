@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from torch import nn
 
 from s2h.errors import ModelError
+from s2h.models.settings import ModelPart
 
-ModelPart = Literal["vision", "projector", "language"]
 PARTS: tuple[ModelPart, ...] = get_args(ModelPart)
 
 _PROJECTOR = re.compile(r"projector|merger|connector|aligner")

@@ -18,6 +18,7 @@ _TRAINING_SECONDS = 0.174
 # never measured on a GPU. The paper's evaluation takes 28 h one by one for about 4,000 examples with the same model.
 _DECODING_SECONDS = 0.5
 _FIXED_SECONDS = 0.02  # for each example, whatever the model: pictures, tokens; on two cores the whole tiny model
+_TEXT_MB = 0.002  # of a conversation and its places: Eagle-1.8M has 1.9 GB of JSON for 1.8 million
 _START_MINUTES = 15  # imports, loading weights, writing a model
 _SLACK = 1.5
 
@@ -58,6 +59,21 @@ def training_needs(model: ModelSettings, *, examples: int, attempt: int) -> Need
         mem_mb=_memory(needs.billions, processes=max(needs.gpus, 2)) * attempt,
         runtime=_minutes(seconds) * attempt,
     )
+
+
+def staging_needs(model: ModelSettings, *, entries: int, epochs: int, loaders: int, attempt: int) -> Needs:
+    """What a stage on a corpus asks for: a training whose every process holds the conversations in memory.
+
+    Args:
+        model: what is trained.
+        entries: of the corpus.
+        epochs: how often they are seen.
+        loaders: processes beside each training process that read examples ahead.
+        attempt: 1 for the first; a job that comes back gets as many times the time and memory.
+    """
+    needs = training_needs(model, examples=entries * epochs, attempt=attempt)
+    holders = max(needs.gpus, 2) * (1 + loaders)
+    return dataclasses.replace(needs, mem_mb=needs.mem_mb + math.ceil(entries * epochs * _TEXT_MB * holders) * attempt)
 
 
 def decoding_needs(model: ModelSettings, *, examples: int, attempt: int) -> Needs:

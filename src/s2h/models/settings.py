@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, model_validator
 
 from s2h.settings import Settings
+
+ModelPart = Literal["vision", "projector", "language"]
+"""The parts of a model that a phase or stage may freeze."""
 
 
 class TinySettings(Settings):
@@ -72,7 +75,12 @@ class PretrainedSettings(Settings):
     @property
     def is_local(self) -> bool:
         """Whether the name is a path."""
-        return self.name.startswith(("/", "./", "../", "~"))
+        return self.is_path(self.name)
+
+    @staticmethod
+    def is_path(name: str) -> bool:
+        """Whether a name is that of a folder rather than one of the hub."""
+        return name.startswith(("/", "./", "../", "~"))
 
     @model_validator(mode="after")
     def _is_a_model(self) -> PretrainedSettings:
@@ -115,7 +123,48 @@ class VlmevalSettings(Settings):
     name: str = Field(min_length=1)
 
 
-Source = Annotated[TinySettings | PretrainedSettings | EndpointSettings | VlmevalSettings, Field(discriminator="kind")]
+class Stage(Settings):
+    """A stretch of training on a corpus, on the way to a base model.
+
+    Attributes:
+        corpus: name of the corpus.
+        trained: parts of the model that learn.
+        epochs: how often the corpus is seen.
+        training: settings of the model's training that are different in this stage, e.g. ``{learning_rate: 1.0e-3}``.
+            Conversations that are too long are cut unless it says otherwise, and snapshots are none.
+    """
+
+    corpus: str
+    trained: tuple[ModelPart, ...] = Field(get_args(ModelPart), min_length=1)
+    epochs: int = Field(1, ge=1)
+    training: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def frozen(self) -> tuple[ModelPart, ...]:
+        """Parts that do not learn."""
+        parts: tuple[ModelPart, ...] = get_args(ModelPart)
+        return tuple(part for part in parts if part not in self.trained)
+
+
+class MadeSettings(Settings):
+    """A base model that is made here from another model, by training on corpora.
+
+    Attributes:
+        base: name of another entry of models, of kind tiny or pretrained; or a model folder, whose path begins with
+            ``/``, ``./`` or ``~``.
+        stages: trained one after the other; recipes start from the last.
+        seed: of the stages. All seeds of the runs start from the same base model, as in the paper.
+    """
+
+    kind: Literal["made"] = "made"
+    base: str = Field(min_length=1)
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    seed: int = Field(0, ge=0)
+
+
+Source = Annotated[
+    TinySettings | PretrainedSettings | EndpointSettings | VlmevalSettings | MadeSettings, Field(discriminator="kind")
+]
 
 
 class LoraSettings(Settings):
@@ -147,7 +196,9 @@ class TrainingSettings(Settings):
         max_grad_norm: gradients are clipped to this norm.
         max_length: most tokens of an example, image tokens included (the paper's script: 3072).
         too_long: what becomes of longer examples: ``refuse`` ends the training before it starts, ``drop`` leaves them
-            out. They are counted and reported, and never cut.
+            out, ``cut`` takes their first ``max_length`` tokens where a learned one is among them and leaves the others
+            out. They are counted and reported. Cut a corpus of conversations if you like, never puzzles: their answers
+            stand at the end.
         precision: arithmetic of the forward and backward pass.
         gradient_checkpointing: recompute activations in the backward pass.
         attention: ``auto`` takes the fastest that is there: FlashAttention 2 where it is installed, torch's own on any
@@ -177,7 +228,7 @@ class TrainingSettings(Settings):
     beta2: float = Field(0.999, gt=0, lt=1)
     max_grad_norm: float = Field(1.0, gt=0)
     max_length: int = Field(ge=8)
-    too_long: Literal["refuse", "drop"] = "refuse"
+    too_long: Literal["refuse", "drop", "cut"] = "refuse"
     precision: Literal["fp32", "bf16"] = "bf16"
     gradient_checkpointing: bool = False
     attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = "auto"

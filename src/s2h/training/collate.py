@@ -1,10 +1,11 @@
-"""From examples to tensors: the response alone is learned.
+"""From examples to tensors: responses alone are learned, all of a conversation.
 
 Shapes: B examples, L tokens of the longest of them. Padding is on the right.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,9 +16,23 @@ from torch import Tensor
 from s2h.models.loading import prompt_text
 from s2h.seeding import generator
 from s2h.training.data import Example
+from s2h.training.turns import Turns
 
 IGNORED = -100  # label of a token that is not learned, as torch's cross entropy reads it
 _SEQUENCE_KEYS = {"input_ids", "attention_mask", "mm_token_type_ids", "token_type_ids"}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Piece:
+    """Tokens behind a prompt.
+
+    Attributes:
+        ids: token ids.
+        learned: whether they are a response, with the token that ends it.
+    """
+
+    ids: list[int]
+    learned: bool
 
 
 class Collator:
@@ -29,10 +44,15 @@ class Collator:
             this many positions later than it follows the prompt; the range grows evenly from none at half of the phase.
         seed: seed of the run; the shift of an example depends on it and the example's position alone.
         examples: number of examples of the phase.
+        max_length: tokens after which examples are cut; None leaves them whole.
     """
 
-    def __init__(self, processor: Any, *, random_positions: int, seed: int, examples: int) -> None:
+    def __init__(
+        self, processor: Any, *, random_positions: int, seed: int, examples: int, max_length: int | None = None
+    ) -> None:
         self.processor = processor
+        self.max_length = max_length
+        self._turns = Turns(processor)
         self.examples = examples
         self.random_positions = random_positions
         self.seed = seed
@@ -44,14 +64,13 @@ class Collator:
         """
         encoded = self.encode_prompts(examples)
         prompts = [ids[mask.bool()] for ids, mask in zip(encoded["input_ids"], encoded["attention_mask"], strict=True)]
-        responses = [torch.tensor(ids) for ids in self.encode_responses([e.response for e in examples])]
         batch = {key: value for key, value in encoded.items() if key not in _SEQUENCE_KEYS}
-        batch |= self._sequences(prompts, responses)
+        batch |= self._sequences(prompts, self.encode_answers(examples))
         for key in ("mm_token_type_ids", "token_type_ids"):
             if key in encoded:  # zero is text: the response shows no image
                 batch[key] = torch.zeros_like(batch["input_ids"])
                 for row, (ids, mask) in enumerate(zip(encoded[key], encoded["attention_mask"], strict=True)):
-                    kept = ids[mask.bool()]
+                    kept = ids[mask.bool()][: self.max_length]
                     batch[key][row, : len(kept)] = kept
         if self.random_positions:
             batch["position_ids"] = self._positions(examples, [len(p) for p in prompts], batch["input_ids"].shape[1])
@@ -69,10 +88,35 @@ class Collator:
         encoded: list[list[int]] = tokenizer(responses, add_special_tokens=False)["input_ids"]
         return [[*ids, tokenizer.eos_token_id] for ids in encoded]
 
-    def _sequences(self, prompts: list[Tensor], responses: list[Tensor]) -> dict[str, Tensor]:
+    def encode_answers(self, examples: Sequence[Example]) -> list[list[Piece]]:
+        """What follows the prompt of each example: its response, and the later turns of a conversation."""
+        first = self.encode_responses([example.response for example in examples])
+        answers = [[Piece(ids, learned=True)] for ids in first]
+        for answer, example in zip(answers, examples, strict=True):
+            answer += self.encode_more(example.more)
+        return answers
+
+    def encode_more(self, more: Sequence[str]) -> list[Piece]:
+        """The later turns of a conversation, of user and model by turns."""
+        if not more:
+            return []
+        between = [self._turns.between(question) for question in more[::2]]
+        given: list[list[int]] = self.processor.tokenizer(between, add_special_tokens=False)["input_ids"]
+        responses = self.encode_responses(list(more[1::2]))
+        pairs = zip(given, responses, strict=True)
+        return [piece for q, r in pairs for piece in (Piece(q, learned=False), Piece(r, learned=True))]
+
+    def _sequences(self, prompts: list[Tensor], answers: list[list[Piece]]) -> dict[str, Tensor]:
         pad = torch.nn.utils.rnn.pad_sequence
-        whole = [torch.cat(pair) for pair in zip(prompts, responses, strict=True)]
-        labels = [torch.cat([torch.full_like(p, IGNORED), r]) for p, r in zip(prompts, responses, strict=True)]
+        whole, labels = [], []
+        for prompt, answer in zip(prompts, answers, strict=True):
+            pieces = [torch.tensor(piece.ids, dtype=prompt.dtype) for piece in answer]
+            known = [
+                ids if piece.learned else torch.full_like(ids, IGNORED)
+                for ids, piece in zip(pieces, answer, strict=True)
+            ]
+            whole.append(torch.cat([prompt, *pieces])[: self.max_length])
+            labels.append(torch.cat([torch.full_like(prompt, IGNORED), *known])[: self.max_length])
         return {
             "input_ids": pad(whole, batch_first=True, padding_value=self.processor.tokenizer.pad_token_id),
             "attention_mask": pad([torch.ones_like(ids) for ids in whole], batch_first=True),

@@ -20,10 +20,12 @@ class Example:
 
     Attributes:
         position: place in the mixture, from 0.
-        format: what the response does with the puzzle: "text", "image" or "image_via_text".
-        prompt: the user's turn, without the image.
-        response: the model's turn.
-        image: the picture (RGB), or None for a text example.
+        format: what the response does with the puzzle: "text", "image" or "image_via_text"; "conversation" for
+            those of a corpus.
+        prompt: the user's turn, without the image; the first of a conversation.
+        response: the model's turn; the first of a conversation.
+        image: the picture (RGB), or None for a text example. It stands before the prompt.
+        more: the turns of a conversation after those two, of user and model by turns.
     """
 
     position: int
@@ -31,10 +33,16 @@ class Example:
     prompt: str
     response: str
     image: Image.Image | None
+    more: tuple[str, ...] = ()
+
+    @property
+    def responses(self) -> tuple[str, ...]:
+        """The model's turns: what is learned."""
+        return (self.response, *self.more[1::2])
 
 
 class Images:
-    """Images by file and place: reads the bytes of one PNG file and no others.
+    """Images by file and place: reads the bytes of one image file and no others.
 
     Attributes:
         read: bytes read so far.
@@ -65,7 +73,7 @@ class Images:
             try:
                 self._files[shard] = os.open(shard, os.O_RDONLY)
             except OSError as error:
-                raise DataError(f"the puzzle shard {shard} cannot be read ({error}); run the workflow again.") from None
+                raise DataError(f"the shard {shard} cannot be read ({error}); run the workflow again.") from None
         return self._files[shard]
 
 
@@ -73,7 +81,7 @@ class Mixture:
     """The examples of a mixture, one by one.
 
     Args:
-        frame: rows of ``s2h.supervision.mixture.SCHEMA``.
+        frame: rows of ``s2h.supervision.mixture.SCHEMA`` or ``s2h.corpora.mixture.SCHEMA``.
     """
 
     def __init__(self, frame: pl.DataFrame) -> None:
@@ -95,4 +103,4 @@ class Mixture:
         row = self.frame.row(position, named=True)
         place = row["image_shard"], row["image_offset"], row["image_bytes"]
         image = self.images(*place) if row["image_shard"] else None
-        return Example(position, row["format"], row["prompt"], row["response"], image)
+        return Example(position, row["format"], row["prompt"], row["response"], image, tuple(row.get("more") or ()))

@@ -13,10 +13,12 @@ from s2h.errors import TrainingError
 from s2h.logs import LOGGER
 from s2h.models.loading import prompt_text
 from s2h.models.settings import TrainingSettings
-from s2h.training.collate import IGNORED, Collator
-from s2h.training.data import Mixture
+from s2h.training.collate import IGNORED, Collator, Piece
+from s2h.training.data import Example, Mixture
 
 _CHUNK = 2000  # examples tokenised at once
+_SIZE = ("image_width", "image_height")
+_MANY_SIZES = 64
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Lengths:
     """How long the examples of a mixture are.
 
     Attributes:
-        tokens: of every example, image tokens included, ``int64[examples]``.
+        tokens: of every example as it is trained on, image tokens included, ``int64[examples]``.
         targets: of these the ones that are learned, ``int64[examples]``.
     """
 
@@ -37,7 +39,7 @@ class Lengths:
 
 
 def measure(mixture: Mixture, collator: Collator) -> Lengths:
-    """Tokenise a whole mixture once.
+    """Tokenise a whole mixture once; lengths are those after the collator's cut, where it cuts.
 
     Raises:
         TrainingError: a word is not in the model's vocabulary.
@@ -48,59 +50,104 @@ def measure(mixture: Mixture, collator: Collator) -> Lengths:
     for start in range(0, len(mixture), _CHUNK):
         rows = mixture.frame.slice(start, _CHUNK)
         prompts = processor.tokenizer(rows["prompt"].to_list(), add_special_tokens=False)["input_ids"]
-        answers = collator.encode_responses(rows["response"].to_list())
+        answers = [[Piece(ids, learned=True)] for ids in collator.encode_responses(rows["response"].to_list())]
+        if "more" in rows.columns:
+            for answer, more in zip(answers, rows["more"], strict=True):
+                answer += collator.encode_more(more.to_list())
         _check_words(processor.tokenizer, rows, prompts, answers)
-        targets += [len(answer) for answer in answers]
-        extra = [added[task, bool(shard)] for task, shard in rows.select("task", "image_shard").iter_rows()]
-        tokens += [len(p) + len(a) + e for p, a, e in zip(prompts, answers, extra, strict=True)]
+        extra = [added[kind] for kind in _kinds(rows).iter_rows()]
+        for prompt, answer, more_tokens in zip(prompts, answers, extra, strict=True):
+            whole, learned = _counted(len(prompt) + more_tokens, answer, collator.max_length)
+            tokens.append(whole)
+            targets.append(learned)
     return Lengths(np.array(tokens, dtype=np.int64), np.array(targets, dtype=np.int64))
+
+
+def _counted(prompt: int, answer: list[Piece], most: int | None) -> tuple[int, int]:
+    """Tokens of an example and how many of them are learned, of the first ``most``."""
+    end, learned = prompt, 0
+    limit = most if most is not None else prompt + sum(len(piece.ids) for piece in answer)
+    for piece in answer:
+        learned += max(min(len(piece.ids), limit - end), 0) * piece.learned
+        end += len(piece.ids)
+    return min(end, limit), learned
 
 
 def inspect(mixture: Mixture, collator: Collator, settings: TrainingSettings) -> tuple[Mixture, Lengths, int]:
     """Measure a mixture and refuse what cannot be trained.
 
     Returns:
-        The mixture without examples that are too long, its lengths, and how many were dropped.
+        The mixture without examples that are too long, its lengths, and how many were dropped. Where they are cut
+        (``too_long: cut``), only those of which nothing learned would be left are too long.
 
     Raises:
         TrainingError: a word is not in the vocabulary, examples are too long, or labels are not the responses.
     """
     lengths = measure(mixture, collator)
-    fits = lengths.tokens <= settings.max_length
+    fits = (lengths.tokens <= settings.max_length) & (lengths.targets > 0)
     dropped = int((~fits).sum())
-    if dropped:
+    if settings.too_long == "cut":
+        _report_cut(lengths, fits, settings)
+    elif dropped:
         _report_long(mixture, lengths.tokens, settings)
+    if dropped:
         mixture, lengths = Mixture(mixture.frame.filter(pl.Series(fits))), lengths.kept(fits)
     _check_labels(mixture, collator)
     return mixture, lengths, dropped
 
 
-def _added_tokens(mixture: Mixture, collator: Collator) -> dict[tuple[str, bool], int]:
-    """Tokens that the chat template and the image add to a prompt, by task and whether there is an image.
+def _kinds(rows: pl.DataFrame) -> pl.DataFrame:
+    """What decides how many tokens template and image add: the task, whether there is an image, and its size.
 
-    All images of a task have one size, so one example tells.
+    All images of a task of puzzles have one size, so only mixtures of corpora hold them.
     """
+    sizes = [pl.col(name) if name in rows.columns else pl.lit(0).alias(name) for name in _SIZE]
+    return rows.select("task", (pl.col("image_shard") != "").alias("image"), *sizes)
+
+
+def _added_tokens(mixture: Mixture, collator: Collator) -> dict[tuple[str, bool, int, int], int]:
+    """Tokens that the chat template and the image add to a prompt, by ``_kinds``: one example of each tells.
+
+    Where images have many sizes the most different ones are asked first: most models give all the same number.
+    """
+    kinds = _kinds(mixture.frame).with_row_index("place").unique(["task", "image", *_SIZE], keep="first").sort("place")
     added = {}
-    shows = mixture.frame.select("task", image=pl.col("image_shard") != "")
-    for task, with_image in shows.unique().sort("task", "image").iter_rows():
-        which = (shows["task"] == task) & (shows["image"] == with_image)
-        example = mixture[int(which.arg_true()[0])]
-        whole = collator.encode_prompts([example])["input_ids"].shape[1]
-        alone = len(collator.processor.tokenizer(example.prompt, add_special_tokens=False)["input_ids"])
-        added[task, with_image] = whole - alone
+    for (task, image), alike in kinds.group_by("task", "image", maintain_order=True):
+        places = _most_different(alike) if alike.height > _MANY_SIZES else alike
+        found = {row[0]: _added_to(mixture[row[0]], collator) for row in places.iter_rows()}
+        if len(set(found.values())) > 1:
+            found |= {p: _added_to(mixture[p], collator) for p in alike["place"] if p not in found}
+        some = next(iter(found.values()))
+        for place, width, height in alike.select("place", *_SIZE).iter_rows():
+            added[task, image, width, height] = found.get(place, some)
     return added
 
 
-def _check_words(tokenizer: Any, rows: pl.DataFrame, prompts: list[list[int]], answers: list[list[int]]) -> None:
+def _most_different(alike: pl.DataFrame) -> pl.DataFrame:
+    """The smallest and the largest, the widest and the highest images."""
+    area, shape = pl.col(_SIZE[0]).cast(pl.Int64) * pl.col(_SIZE[1]), pl.col(_SIZE[0]) / pl.col(_SIZE[1])
+    ends = [alike.sort(by).select(pl.all().first()) for by in (area, -area, shape, -shape)]
+    return pl.concat(ends).unique("place")
+
+
+def _added_to(example: Example, collator: Collator) -> int:
+    """Tokens of an example's whole prompt without those of its text."""
+    whole = collator.encode_prompts([example])["input_ids"].shape[1]
+    alone: list[int] = collator.processor.tokenizer(example.prompt, add_special_tokens=False)["input_ids"]
+    return int(whole) - len(alone)
+
+
+def _check_words(tokenizer: Any, rows: pl.DataFrame, prompts: list[list[int]], answers: list[list[Piece]]) -> None:
     unknown = tokenizer.unk_token_id
     if unknown is None:
         return
-    for i, ids in enumerate(zip(prompts, answers, strict=True)):
-        if unknown in ids[0] or unknown in ids[1]:
-            words = f"{rows['prompt'][i]} {rows['response'][i]}".split()
+    for i, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
+        if unknown in prompt or any(unknown in piece.ids for piece in answer):
+            row = rows.row(i, named=True)
+            words = " ".join([row["prompt"], row["response"], *row.get("more", [])]).split()
             strange = sorted({word for word in words if tokenizer.convert_tokens_to_ids(word) == unknown})
             raise TrainingError(
-                f"the model's vocabulary lacks {', '.join(map(repr, strange[:5]))} (puzzle {rows['puzzle_id'][i]}): "
+                f"the model's vocabulary lacks {', '.join(map(repr, strange[:5]))} (puzzle {row['puzzle_id']}): "
                 "the tiny model reads the compact style of its own task only."
             )
 
@@ -118,12 +165,30 @@ def _report_long(mixture: Mixture, tokens: NDArray[np.int64], settings: Training
     LOGGER.warning("%s: they are left out", found)
 
 
+def _report_cut(lengths: Lengths, fits: NDArray[np.bool_], settings: TrainingSettings) -> None:
+    """Say how many examples are cut, and how many are left out because nothing learned would be left of them."""
+    if not fits.any():
+        raise TrainingError(
+            f"no example has a response within training.max_length = {settings.max_length} tokens: raise it."
+        )
+    full = int((lengths.tokens[fits] == settings.max_length).sum())
+    if full or not fits.all():
+        LOGGER.warning(
+            "%d of %d examples reach training.max_length = %d tokens, and what is behind is cut off; %d more are left "
+            "out, whose responses begin behind it",
+            *(full, len(fits), settings.max_length, int((~fits).sum())),
+        )
+
+
 def _check_labels(mixture: Mixture, collator: Collator) -> None:
-    """The first example's labels must be exactly its response."""
+    """The first example's labels must be exactly its responses."""
     example = mixture[0]
     labels = collator([example])["labels"][0]
     learned = labels[labels != IGNORED].tolist()
-    if not learned or learned != collator.encode_responses([example.response])[0]:
+    responses = [token for ids in collator.encode_responses(list(example.responses)) for token in ids]
+    if collator.max_length is not None:
+        responses = responses[: len(learned)]
+    if not learned or learned != responses:
         prompt = prompt_text(collator.processor, example.prompt, with_image=example.image is not None)
         raise TrainingError(
             "the labels are not the responses: every label would be ignored, or others learned. The first example's "

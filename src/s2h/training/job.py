@@ -6,8 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from s2h.models.parts import ModelPart
-from s2h.models.settings import TrainingSettings
+from s2h.models.settings import ModelPart, TrainingSettings
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

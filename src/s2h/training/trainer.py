@@ -59,7 +59,11 @@ class Trainer:
         self.processor = load_processor(job.base, **job.processor)
         mixture = Mixture.read(job.mixture)
         self.collator = Collator(
-            self.processor, random_positions=settings.random_positions, seed=job.seed, examples=len(mixture)
+            self.processor,
+            random_positions=settings.random_positions,
+            seed=job.seed,
+            examples=len(mixture),
+            max_length=settings.max_length if settings.too_long == "cut" else None,
         )
         self.mixture, self.lengths, self.dropped = inspect(mixture, self.collator, settings)
         self.collator.examples = len(self.mixture)

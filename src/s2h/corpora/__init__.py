@@ -1,0 +1,1 @@
+"""Corpora of conversations about images, from their published layout to checked shards and mixtures."""

@@ -1,0 +1,140 @@
+"""A base model from its data, end to end: corpora in two layouts, two stages, and a recipe that starts from them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import torch
+import yaml
+from safetensors.torch import load_file
+from torch import Tensor
+
+from s2h.models.parts import part_of
+from s2h.puzzles.registry import make_task
+from s2h.supervision.formats import WORDS
+from tests.corpora.generated import Made, make_corpus
+from tests.shipped import config_values, copy_project, default_config, merge
+from tests.workflow.study import snakemake
+
+TASK = "consecutive_table_readout"
+RUN = f"{TASK}/mix/48/made/0"
+SCORES = f"results/scores/{RUN}.parquet"
+STAGES = f"results/base_models/{TASK}/made/0"
+
+
+def task_words() -> list[str]:
+    """What the tiny model of the study can read."""
+    task = make_task(TASK, default_config("smoke").task(TASK))
+    return sorted(task.words() | WORDS)
+
+
+def made_config(corpora: dict[str, Made]) -> dict[str, Any]:
+    """A study with one recipe on a model that is made from two corpora."""
+    values = config_values("smoke")
+    task = values["tasks"][TASK]
+    task["levels"] = {level: {"train": 40, "eval": 8} for level in ("SIMPLE", "HARD")}
+    values["tasks"] = {TASK: task}  # Snakemake lays this over the default config, which has other tasks and levels
+    values["joint_tasks"] = {}
+    stages = [
+        {"corpus": "first", "trained": ["projector"], "training": {"learning_rate": 1e-2, "batch_size": 8}},
+        {"corpus": "second", "training": {"learning_rate": 1e-3, "max_length": 96}},
+    ]
+    made = {
+        **values["models"]["tiny"],
+        "source": {"kind": "made", "base": "tiny", "stages": stages},
+        "resources": {"billions": 0.001, "gpus": 0, "cpus": 2, "decoding_gpus": 0},
+    }
+    return merge(
+        values,
+        {
+            "runs": [{"tasks": [TASK], "recipes": ["mix"], "budgets": [48], "models": ["made"], "seeds": [0]}],
+            "models": {"made": made},
+            "corpora": {
+                "first": corpora["first"].settings(shards=2, kept_at_least=0.5, entries=60),
+                "second": corpora["second"].settings(shards=2, kept_at_least=0.5, entries=60),
+            },
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project in which the study has run to its scores."""
+    study = tmp_path_factory.mktemp("study")
+    copy_project(study)
+    words = task_words()
+    corpora = {
+        "first": make_corpus(study / "data/first", "zip", seed=1, words=words),
+        "second": make_corpus(study / "data/second", "parts", seed=2, words=words),
+    }
+    (study / "config/made.yaml").write_text(yaml.safe_dump(made_config(corpora)))
+    for target in ("corpora", "made_base_models", SCORES):  # as docs/base-model.md has it
+        run = snakemake(study, target, config="made")
+        assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-6000:]
+    return study
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    found: dict[str, Tensor] = load_file(folder / "model.safetensors")
+    return found
+
+
+def changed_parts(before: Path, after: Path) -> set[str]:
+    one, other = weights(before), weights(after)
+    assert one.keys() == other.keys()
+    return {part_of(name) for name in one if not torch.equal(one[name], other[name])}
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "manifest.json").read_text())
+    return found
+
+
+def test_the_first_stage_changes_the_projector_and_nothing_else(study: Path) -> None:
+    base = study / f"results/base_models/{TASK}/tiny/0"
+    assert changed_parts(base, study / STAGES / "stage-1") == {"projector"}
+    assert manifest(study / STAGES / "stage-1")["frozen"] == ["vision", "language"]
+
+
+def test_the_second_stage_starts_from_it_and_changes_everything(study: Path) -> None:
+    assert manifest(study / STAGES / "stage-2")["base"].endswith("made/0/stage-1")
+    changed = changed_parts(study / STAGES / "stage-1", study / STAGES / "stage-2")
+    assert changed == {"vision", "projector", "language"}
+
+
+def test_a_recipe_starts_from_the_last_stage_and_is_scored(study: Path) -> None:
+    assert manifest(study / f"results/models/{RUN}/phase-1")["base"].endswith("made/0/stage-2")
+    scores = pl.read_parquet(study / SCORES)
+    assert scores.height == 32  # eight puzzles of each level, as text and as images
+
+
+def test_the_stages_have_seen_every_good_entry_with_the_settings_of_the_config(study: Path) -> None:
+    reports = [json.loads((study / f"results/corpora/{name}/report.json").read_text()) for name in ("first", "second")]
+    stories = [manifest(study / STAGES / f"stage-{stage}") for stage in (1, 2)]
+    for report, story in zip(reports, stories, strict=True):
+        assert story["examples"] + story["examples_dropped"] == report["kept"]
+        assert story["settings"]["too_long"] == "cut"
+    assert [story["settings"]["learning_rate"] for story in stories] == [1e-2, 1e-3]
+    assert (study / f"results/logs/train_stage/{TASK}/made/0/stage-2.metrics.jsonl").is_file()
+
+
+def test_nothing_is_made_again_and_the_pack_is_gone(study: Path) -> None:
+    run = snakemake(study, SCORES, "made_base_models", "corpora", config="made")
+    assert run.returncode == 0
+    assert "Nothing to be done" in run.stdout + run.stderr
+    assert not (study / "results/corpora/second/images.pack").exists()
+    assert snakemake(study, "verify", config="made").returncode == 0
+
+
+def test_a_corpus_of_which_too_little_is_good_stops_with_its_report(study: Path) -> None:
+    values = yaml.safe_load((study / "config/made.yaml").read_text())
+    values["corpora"]["first"]["kept_at_least"] = 0.99
+    (study / "config/strict.yaml").write_text(yaml.safe_dump(values))
+    run = snakemake(study, "results/corpora/first/report.json", config="strict")
+    assert run.returncode != 0
+    assert "are good, fewer than corpora.first.kept_at_least = 0.99" in run.stdout + run.stderr
+    assert "Traceback" not in run.stdout + run.stderr
