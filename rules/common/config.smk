@@ -61,6 +61,7 @@ wildcard_constraints:
     modality=one_of(MODALITIES),
     table=one_of(TABLES),
     figure=one_of(FIGURES),
+    outside_set=one_of(CONFIG.outside_sets),
 
 
 def digest(values):

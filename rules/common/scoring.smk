@@ -53,27 +53,42 @@ def final_model(wildcards):
     found = source(wildcards.model)
     if found.kind == "tiny":
         return made_base(wildcards)
-    if found.kind == "pretrained":
+    if is_outside(wildcards.model):
         return outside_model(wildcards.model)
     return found.name
 
 
 def final_input(wildcards):
-    """The same where it is made or fetched by the workflow; a folder of the user's is no input of a rule."""
-    model = wildcards.model
-    made = (
-        is_trained(wildcards) or source(model).kind == "tiny" or comes_from_hub(model)
-    )
+    """The same where the workflow makes it."""
+    made = is_trained(wildcards) or is_made(wildcards.model)
     return final_model(wildcards) if made else []
 
 
 def outside_sets(wildcards):
     """Sets from outside on which a run is scored, by name."""
     return {
-        name: outside.model_dump(mode="json")
+        name: {
+            "path": outside.path or fetched_set(name),
+            **outside.model_dump(mode="json", include={"task", "level", "modality"}),
+        }
         for name, outside in CONFIG.outside_sets.items()
         if outside.task in members(wildcards)
     }
+
+
+def fetched_set(name):
+    """Where the file of a set lies that is fetched."""
+    return f"{RESULTS}/outside/{name}.tsv"
+
+
+def fetched_sets():
+    """The files of all sets that are fetched and on which some run is scored."""
+    tasks = set(study_tasks())
+    return [
+        fetched_set(name)
+        for name, outside in CONFIG.outside_sets.items()
+        if outside.url and outside.task in tasks
+    ]
 
 
 def outside_files(wildcards):

@@ -8,7 +8,17 @@ def source(model):
 
 def is_here(model):
     """Whether a model answers the same whenever it is asked: those behind an address may change."""
-    return source(model).kind in ("tiny", "pretrained")
+    return source(model).kind == "tiny" or is_outside(model)
+
+
+def is_outside(model):
+    """Whether a model comes as weights: from the hub, or from a folder of the user's."""
+    return source(model).kind in ("pretrained", "released_eagle")
+
+
+def is_converted(model):
+    """Whether these weights get other names before anything reads them."""
+    return source(model).kind == "released_eagle"
 
 
 def base_model_code(wildcards):
@@ -31,7 +41,14 @@ def base_folder(wildcards):
 
 
 def outside_model(model):
-    """The folder of a model from outside: its own, or the one into which it is fetched from the hub."""
+    """The folder of a model from outside, as training and scoring read it."""
+    if is_converted(model):
+        return f"{RESULTS}/converted/{model}"
+    return outside_weights(model)
+
+
+def outside_weights(model):
+    """The folder of its weights as they came: its own, or the one into which it is fetched from the hub."""
     found = source(model)
     if found.is_local:
         return str(Path(found.name).expanduser())
@@ -40,7 +57,20 @@ def outside_model(model):
 
 def comes_from_hub(model):
     """Whether a model has to be fetched first."""
-    return source(model).kind == "pretrained" and not source(model).is_local
+    return is_outside(model) and not source(model).is_local
+
+
+def is_made(model):
+    """Whether the workflow makes, fetches or converts a model; a folder of the user's is no input of a rule."""
+    return (
+        source(model).kind == "tiny" or comes_from_hub(model) or is_converted(model)
+    )
+
+
+def released_input(wildcards):
+    """What is converted, where it is fetched by the workflow."""
+    model = wildcards.model
+    return outside_weights(model) if comes_from_hub(model) else []
 
 
 def made_base(wildcards):
@@ -49,19 +79,14 @@ def made_base(wildcards):
 
 
 def base_input(wildcards):
-    """The same where it is made or fetched by the workflow; a folder of the user's is no input of a rule."""
-    model = wildcards.model
-    made = (
-        int(wildcards.phase) > 1
-        or source(model).kind == "tiny"
-        or comes_from_hub(model)
-    )
+    """The same where the workflow makes it."""
+    made = int(wildcards.phase) > 1 or is_made(wildcards.model)
     return base_folder(wildcards) if made else []
 
 
 def processor_options(wildcards):
     """What the processor of a model from outside is told in the first phase; later phases find it saved."""
-    outside = source(wildcards.model).kind == "pretrained" and int(wildcards.phase) == 1
+    outside = is_outside(wildcards.model) and int(wildcards.phase) == 1
     return json.dumps(source(wildcards.model).processor_options if outside else {})
 
 

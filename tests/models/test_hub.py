@@ -66,9 +66,9 @@ def hub() -> Iterator[str]:
 def fetch(folder: Path, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     code = (
         "import sys; from pathlib import Path; from s2h.logs import job_log\n"
-        "from s2h.models.hub import fetch_model; from s2h.models.settings import PretrainedSettings\n"
+        "from s2h.models.hub import fetch_model; from s2h.models.settings import OutsideModelSettings\n"
         f"with job_log({str(home / 'log')!r}):\n"
-        f"    fetch_model(PretrainedSettings(name='org/model'), Path({str(folder)!r}))\n"
+        f"    fetch_model(OutsideModelSettings(name='org/model'), Path({str(folder)!r}))\n"
     )
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     return subprocess.run(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -47,19 +47,50 @@ class TinySettings(Settings):
         return self
 
 
-class PretrainedSettings(Settings):
-    """A model that exists: a name on the Hugging Face hub, or a local folder that ``save_pretrained`` wrote.
+class OutsideModelSettings(Settings):
+    """A model that exists: a name on the Hugging Face hub, or a local folder.
 
     Attributes:
         name: ``organisation/name`` on the hub, or a path that begins with ``/``, ``./`` or ``~``.
         revision: branch, tag or commit on the hub.
+    """
+
+    _written_by: ClassVar[str] = "save_pretrained wrote"
+    _example: ClassVar[str] = "Qwen/Qwen2.5-VL-3B-Instruct"
+
+    name: str = Field(min_length=1)
+    revision: str = "main"
+
+    @property
+    def processor_options(self) -> dict[str, int]:
+        """What the processor is told when it is loaded."""
+        return {}
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the name is a path."""
+        return self.name.startswith(("/", "./", "../", "~"))
+
+    @model_validator(mode="after")
+    def _is_a_model(self) -> Self:
+        folder = Path(self.name).expanduser()
+        if self.is_local and not (folder / "config.json").is_file():
+            raise ValueError(
+                f"{self.name} is not a model folder: it has no config.json. Give a folder that {self._written_by}, "
+                f"or a hub name such as {self._example}"
+            )
+        return self
+
+
+class PretrainedSettings(OutsideModelSettings):
+    """A model as transformers reads it: from the hub, or a local folder that ``save_pretrained`` wrote.
+
+    Attributes:
         min_pixels: least pixels of an image for processors that resize by area (Qwen2.5-VL in the paper: 128 * 28**2).
         max_pixels: most pixels (the paper: 1280 * 28**2).
     """
 
     kind: Literal["pretrained"] = "pretrained"
-    name: str = Field(min_length=1)
-    revision: str = "main"
     min_pixels: int | None = Field(None, ge=1)
     max_pixels: int | None = Field(None, ge=1)
 
@@ -69,20 +100,14 @@ class PretrainedSettings(Settings):
         pixels = {"min_pixels": self.min_pixels, "max_pixels": self.max_pixels}
         return {name: value for name, value in pixels.items() if value is not None}
 
-    @property
-    def is_local(self) -> bool:
-        """Whether the name is a path."""
-        return self.name.startswith(("/", "./", "../", "~"))
 
-    @model_validator(mode="after")
-    def _is_a_model(self) -> PretrainedSettings:
-        folder = Path(self.name).expanduser()
-        if self.is_local and not (folder / "config.json").is_file():
-            raise ValueError(
-                f"{self.name} is not a model folder: it has no config.json. Give a folder that save_pretrained wrote, "
-                "or a hub name such as Qwen/Qwen2.5-VL-3B-Instruct"
-            )
-        return self
+class ReleasedEagleSettings(OutsideModelSettings):
+    """An Eagle-X2 as the paper's authors released it (docs/eagle.md); the workflow converts it before it is read."""
+
+    kind: Literal["released_eagle"] = "released_eagle"
+
+    _written_by: ClassVar[str] = "holds a released Eagle-X2"
+    _example: ClassVar[str] = "PrincetonPLI/Eagle-X2-Llama3-8B"
 
 
 class EndpointSettings(Settings):
@@ -115,7 +140,10 @@ class VlmevalSettings(Settings):
     name: str = Field(min_length=1)
 
 
-Source = Annotated[TinySettings | PretrainedSettings | EndpointSettings | VlmevalSettings, Field(discriminator="kind")]
+Source = Annotated[
+    TinySettings | PretrainedSettings | ReleasedEagleSettings | EndpointSettings | VlmevalSettings,
+    Field(discriminator="kind"),
+]
 
 
 class LoraSettings(Settings):

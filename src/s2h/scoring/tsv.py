@@ -29,6 +29,8 @@ from s2h.scoring.sets import EvalRow, EvalSet, position_index, refuse_repeats
 OURS = ("puzzle_id", "task", "level", "settings", "puzzle")
 """Columns by which a file of this project is told: what the judge needs to know."""
 
+_POINTER = b"version https://git-lfs.github.com/spec/"
+
 
 class OutsideSet(EvalSet):
     """Puzzles from outside; ``EvalRow.puzzle`` is empty, or the symbolic grid as JSON."""
@@ -100,6 +102,12 @@ def is_own(path: str | Path) -> bool:
         return set(OURS) <= set(file.readline().rstrip("\r\n").split("\t"))
 
 
+def is_pointer(path: str | Path) -> bool:
+    """Whether a file is what Git LFS puts in the place of another that was not fetched."""
+    with Path(path).open("rb") as file:
+        return file.read(len(_POINTER)) == _POINTER
+
+
 def _read(path: str | Path, needed: Sequence[str]) -> list[dict[str, str]]:
     """The rows of a TSV file, every cell as text."""
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # images are large cells
@@ -108,6 +116,11 @@ def _read(path: str | Path, needed: Sequence[str]) -> list[dict[str, str]]:
             rows = list(csv.DictReader(file, delimiter="\t"))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"the TSV file {path} cannot be read: {error}.") from None
+    if is_pointer(path):
+        raise DataError(
+            f"{path} is a Git LFS pointer and not the file that it stands for: fetch that with git lfs pull, or let the "
+            "workflow fetch it (docs/scoring.md)."
+        )
     lacking = [name for name in needed if not rows or rows[0].get(name) is None]
     if lacking:
         head = ", ".join(map(str, rows[0])) if rows else "no rows"
