@@ -26,8 +26,9 @@ from s2h.figures.style import INK, LARGE, NORMAL, PALE, look
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs/images/dag.svg"
 
-_MODEL = "{source: {kind: pretrained, name: an/example}, training: {learning_rate: 1, batch_size: 1, \
+_MODEL = "{source: {kind: released_eagle, name: an/example}, training: {learning_rate: 1, batch_size: 1, \
 micro_batch_size: 1, max_length: 8}, scoring: {max_new_tokens: 1}}"
+_SET = "{url: http://an.example/set.tsv, sha256: %s, task: table_readout, level: HARD, modality: text}" % ("0" * 64)
 _RUN = "{tasks: [table_readout], recipes: [mix_plus], budgets: [600], models: [tiny, hub], seeds: [0]}"
 _NOWHERE = "results/none"
 _TARGETS = ("all", "puzzles")
@@ -47,7 +48,7 @@ _SWEEPS = 24
 
 def rule_graph() -> nx.DiGraph:
     """Which rule of the workflow needs which; ``asked`` marks those that only a request of one's own makes."""
-    study = [f"runs=[{_RUN}]", f"models={{hub: {_MODEL}}}", f"results={_NOWHERE}"]
+    study = [f"runs=[{_RUN}]", f"models={{hub: {_MODEL}}}", f"outside_sets={{web: {_SET}}}", f"results={_NOWHERE}"]
     command = ["snakemake", *_TARGETS, _EXPORT, "--rulegraph", "mermaid-js", "--nolock", "--config", *study]
     done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -149,7 +149,7 @@ def recipe_inputs():
         for paths in levels.values()
         for path in paths
     ]
-    made = [s["processor"] for s in studies if source(s["model"]).kind == "tiny"]
+    made = [s["processor"] for s in studies if is_made(s["model"])]
     return sorted({*shards, *made})
 
 

@@ -62,9 +62,7 @@ def comes_from_hub(model):
 
 def is_made(model):
     """Whether the workflow makes, fetches or converts a model; a folder of the user's is no input of a rule."""
-    return (
-        source(model).kind == "tiny" or comes_from_hub(model) or is_converted(model)
-    )
+    return source(model).kind == "tiny" or comes_from_hub(model) or is_converted(model)
 
 
 def released_input(wildcards):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
+import glob
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from fnmatch import fnmatch
 from pathlib import Path
 
-from huggingface_hub import HfApi, snapshot_download
+from huggingface_hub import HfApi, get_token, hf_hub_url, snapshot_download
 
-from s2h.errors import ModelError
+from s2h.errors import ModelError, S2HError
+from s2h.fetching import fetch_file, sha256_of
 from s2h.models.settings import OutsideModelSettings
 
 _KEPT = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
@@ -24,45 +25,36 @@ def fetch_model(source: OutsideModelSettings, folder: Path) -> None:
     ``fetched.json`` in it says which commit it is, and the sha256 of every file.
 
     Raises:
-        ModelError: it cannot be had from here, and the message says how else to bring it; or files are not those of
-            the hub.
+        ModelError: it cannot be had from here; the message says how else to bring it.
+        DataError: a file is not the one that the hub names; it is removed.
     """
     part = folder.with_name(f"{folder.name}.part")
     try:
-        info = HfApi().model_info(source.name, revision=source.revision, files_metadata=True)
-        snapshot_download(source.name, revision=info.sha, local_dir=part, allow_patterns=_KEPT)
+        commit = _fetch(source, part)
+    except S2HError:
+        raise
     except Exception as error:  # the hub's client raises errors of several libraries
         raise _unreachable(source, folder, error) from error
-    files = _checked(part, {file.rfilename: file.lfs.sha256 for file in info.siblings or [] if file.lfs})
     shutil.rmtree(part / ".cache", ignore_errors=True)
-    story = {"name": source.name, "revision": source.revision, "commit": info.sha, "files": files}
+    files = {path.relative_to(part).as_posix(): sha256_of(path) for path in sorted(part.rglob("*")) if path.is_file()}
+    story = {"name": source.name, "revision": source.revision, "commit": commit, "files": files}
     (part / "fetched.json").write_text(json.dumps(story, indent=1) + "\n")
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(part, folder)
 
 
-def _checked(folder: Path, expected: Mapping[str, str]) -> dict[str, str]:
-    """The sha256 of every file of a model by its name, after those that the hub names were compared.
-
-    Raises:
-        ModelError: some differ; these are removed.
-    """
-    paths = [path for path in sorted(folder.rglob("*")) if path.is_file() and ".cache" not in path.parts]
-    found = {path.relative_to(folder).as_posix(): _sha256(path) for path in paths}
-    torn = [name for name, digest in found.items() if digest != expected.get(name, digest)]
-    for name in torn:
-        (folder / name).unlink()
-    if torn:
-        raise ModelError(
-            f"{', '.join(torn)} in {folder} had another sha256 than on the hub and was removed: running again fetches "
-            "it anew."
-        )
-    return found
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _fetch(source: OutsideModelSettings, folder: Path) -> str | None:
+    """Fetch the files of a model that are kept, those with a checksum on the hub by ourselves; returns the commit."""
+    info = HfApi().model_info(source.name, revision=source.revision, files_metadata=True)
+    digests = {file.rfilename: file.lfs.sha256 for file in info.siblings or [] if file.lfs}
+    large = [name for name in digests if any(fnmatch(name, kept) for kept in _KEPT)]
+    apart = [glob.escape(name) for name in large]
+    snapshot_download(source.name, revision=info.sha, local_dir=folder, allow_patterns=_KEPT, ignore_patterns=apart)
+    headers = {"Authorization": f"Bearer {token}"} if (token := get_token()) else {}
+    for name in large:
+        url = hf_hub_url(source.name, name, revision=info.sha)
+        fetch_file(url, digests[name], folder / name, headers=headers)
+    return info.sha
 
 
 def _unreachable(source: OutsideModelSettings, folder: Path, error: Exception) -> ModelError:

@@ -21,6 +21,7 @@ from PIL import Image
 
 from s2h.diagnosis.diagnosis import Diagnosis
 from s2h.errors import DataError
+from s2h.fetching import is_pointer
 from s2h.puzzles.registry import make_task
 from s2h.puzzles.task import Level, Modality
 from s2h.scoring.released import GRID_COLUMNS, grid_json, released_diagnosis
@@ -28,8 +29,6 @@ from s2h.scoring.sets import EvalRow, EvalSet, position_index, refuse_repeats
 
 OURS = ("puzzle_id", "task", "level", "settings", "puzzle")
 """Columns by which a file of this project is told: what the judge needs to know."""
-
-_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 class OutsideSet(EvalSet):
@@ -102,12 +101,6 @@ def is_own(path: str | Path) -> bool:
         return set(OURS) <= set(file.readline().rstrip("\r\n").split("\t"))
 
 
-def is_pointer(path: str | Path) -> bool:
-    """Whether a file is what Git LFS puts in the place of another that was not fetched."""
-    with Path(path).open("rb") as file:
-        return file.read(len(_POINTER)) == _POINTER
-
-
 def _read(path: str | Path, needed: Sequence[str]) -> list[dict[str, str]]:
     """The rows of a TSV file, every cell as text."""
     csv.field_size_limit(min(sys.maxsize, 2**31 - 1))  # images are large cells
@@ -118,8 +111,8 @@ def _read(path: str | Path, needed: Sequence[str]) -> list[dict[str, str]]:
         raise DataError(f"the TSV file {path} cannot be read: {error}.") from None
     if is_pointer(path):
         raise DataError(
-            f"{path} is a Git LFS pointer and not the file that it stands for: fetch that with git lfs pull, or let the "
-            "workflow fetch it (docs/scoring.md)."
+            f"{path} is a Git LFS pointer and not the file that it stands for: fetch that with git lfs pull, or let "
+            "the workflow fetch it (docs/scoring.md)."
         )
     lacking = [name for name in needed if not rows or rows[0].get(name) is None]
     if lacking:
