@@ -1,6 +1,32 @@
 # Scoring with VLMEvalKit: every level, as text and as image, of the puzzles that no training has seen.
 
 
+rule fetch_set:
+    # On the machine where Snakemake runs, as models are.
+    output:
+        f"{RESULTS}/outside/{{outside_set}}.tsv",
+    log:
+        f"{RESULTS}/logs/fetch_set/{{outside_set}}.log",
+    localrule: True
+    conda:
+        "../envs/scoring.yaml"
+    threads: 1
+    params:
+        url=lambda wildcards: CONFIG.outside_sets[wildcards.outside_set].url,
+        sha256=lambda wildcards: CONFIG.outside_sets[wildcards.outside_set].sha256,
+    message:
+        "fetch the set {wildcards.outside_set}"
+    script:
+        "../workflow/scripts/fetch_set.py"
+
+
+# Every set from outside that is fetched; before going where there is no network.
+rule sets:
+    input:
+        fetched_sets(),
+    localrule: True
+
+
 rule decode_replies:
     # Replies are kept beside the output as they come: what is interrupted, or grows, costs only what is missing.
     input:

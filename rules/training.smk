@@ -13,7 +13,7 @@ rule fetch_model:
     threads: 1
     params:
         settings=lambda wildcards: source(wildcards.model).model_dump(
-            mode="json", include={"kind", "name", "revision"}
+            mode="json", include={"name", "revision"}
         ),
     message:
         "fetch the model {wildcards.model}"
@@ -26,6 +26,30 @@ rule models:
     input:
         [f"{RESULTS}/hub/{model}" for model in hub_models()],
     localrule: True
+
+
+rule convert_model:
+    # Released weights under the names that training and scoring read; tensors are copied piece by piece. Its code is
+    # recorded and no param: a change in it must not cost the trainings that follow.
+    input:
+        released=released_input,
+    output:
+        directory(f"{RESULTS}/converted/{{model}}"),
+    log:
+        f"{RESULTS}/logs/convert_model/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/convert_model/{{model}}.tsv"
+    conda:
+        "../envs/training.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(3000),
+    params:
+        released=lambda wildcards: outside_weights(wildcards.model),
+    message:
+        "convert the model {wildcards.model}"
+    script:
+        "../workflow/scripts/convert_model.py"
 
 
 rule build_base_model:

@@ -35,6 +35,14 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
         "unknown chain 'fll'. Did you mean 'full'?",
     ),
     ({"outside_sets": {"x": {"path": "no.tsv", "task": "table_readout", "level": "HARD"}}}, "there is no file no.tsv"),
+    (
+        {"outside_sets": {"x": {"url": "https://a.b/c", "task": "table_readout", "level": "HARD", "modality": "text"}}},
+        "give either path, or url and sha256",
+    ),
+    (
+        {"models": {"mine": {"source": {"kind": "released_eagle", "name": "./nowhere"}}}},
+        "Give a folder that holds a released Eagle-X2",
+    ),
     ({"outside_sets": {"x": {"path": "README.md", "task": "table_readot"}}}, "Did you mean 'table_readout'"),
     (
         {"models": {"tiny": {"source": {"kind": "endpoint", "url": "http://a", "name": "b"}}}},
@@ -109,7 +117,7 @@ def test_runs_must_be_possible(key: str, names: list[object], complaint: str) ->
     assert complaint in str(caught.value)
 
 
-@pytest.mark.parametrize("overlays", [(), ("smoke",), ("paper",)])
+@pytest.mark.parametrize("overlays", [(), ("smoke",), ("paper",), ("paper", "released")])
 def test_shipped_configs_are_sound(overlays: tuple[str, ...]) -> None:
     config = default_config(*overlays)
     assert config.all_runs()

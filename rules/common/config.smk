@@ -48,8 +48,8 @@ def stage_code(script, *modules):
 
 
 def one_of(names):
-    """A pattern that matches just these names."""
-    return "|".join(re.escape(str(name)) for name in sorted(set(names)))
+    """A pattern that matches just these names; nothing where there are none."""
+    return "|".join(re.escape(str(name)) for name in sorted(set(names))) or "(?!)"
 
 
 wildcard_constraints:
@@ -68,6 +68,7 @@ wildcard_constraints:
     modality=one_of(MODALITIES),
     table=one_of(TABLES),
     figure=one_of(FIGURES),
+    outside_set=one_of(name for name, each in CONFIG.outside_sets.items() if each.url),
 
 
 def digest(values):

@@ -140,6 +140,14 @@ def counting_processor(task, model):
     return first_folder(SimpleNamespace(task=task, model=model, seed=seed))
 
 
+def counts_with_ours(model):
+    """Whether the workflow makes or fetches that processor's folder."""
+    made = source(model)
+    if made.kind == "made":
+        return made.base in CONFIG.models and is_made(made.base)
+    return is_made(model)
+
+
 def recipe_inputs():
     """The files that the recipes' table is made from."""
     studies = recipe_studies()
@@ -150,7 +158,7 @@ def recipe_inputs():
         for paths in levels.values()
         for path in paths
     ]
-    made = [s["processor"] for s in studies if CONFIG.origin(s["model"]).kind == "tiny"]
+    made = [s["processor"] for s in studies if counts_with_ours(s["model"])]
     return sorted({*shards, *made})
 
 

@@ -64,10 +64,28 @@ def final_input(wildcards):
 def outside_sets(wildcards):
     """Sets from outside on which a run is scored, by name."""
     return {
-        name: outside.model_dump(mode="json")
+        name: {
+            "path": outside.path or fetched_set(name),
+            **outside.model_dump(mode="json", include={"task", "level", "modality"}),
+        }
         for name, outside in CONFIG.outside_sets.items()
         if outside.task in members(wildcards)
     }
+
+
+def fetched_set(name):
+    """Where the file of a set lies that is fetched."""
+    return f"{RESULTS}/outside/{name}.tsv"
+
+
+def fetched_sets():
+    """The files of all sets that are fetched and on which some run is scored."""
+    tasks = set(study_tasks())
+    return [
+        fetched_set(name)
+        for name, outside in CONFIG.outside_sets.items()
+        if outside.url and outside.task in tasks
+    ]
 
 
 def outside_files(wildcards):

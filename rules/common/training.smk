@@ -8,7 +8,17 @@ def source(model):
 
 def is_here(model):
     """Whether a model answers the same whenever it is asked: those behind an address may change."""
-    return source(model).kind in ("tiny", "pretrained", "made")
+    return source(model).kind in ("tiny", "made") or is_outside(model)
+
+
+def is_outside(model):
+    """Whether a model comes as weights: from the hub, or from a folder of the user's."""
+    return source(model).kind in ("pretrained", "released_eagle")
+
+
+def is_converted(model):
+    """Whether these weights get other names before anything reads them."""
+    return source(model).kind == "released_eagle"
 
 
 def base_model_code(wildcards):
@@ -63,7 +73,14 @@ def made_from(run):
 
 
 def outside_model(model):
-    """The folder of a model from outside: its own, or the one into which it is fetched from the hub."""
+    """The folder of a model from outside, as training and scoring read it."""
+    if is_converted(model):
+        return f"{RESULTS}/converted/{model}"
+    return outside_weights(model)
+
+
+def outside_weights(model):
+    """The folder of its weights as they came: its own, or the one into which it is fetched from the hub."""
     found = source(model)
     return local_folder(found) if found.is_local else f"{RESULTS}/hub/{model}"
 
@@ -75,23 +92,30 @@ def local_folder(found):
 
 def comes_from_hub(model):
     """Whether a model has to be fetched first."""
-    return source(model).kind == "pretrained" and not source(model).is_local
+    return is_outside(model) and not source(model).is_local
+
+
+def released_input(wildcards):
+    """What is converted, where it is fetched by the workflow."""
+    model = wildcards.model
+    return outside_weights(model) if comes_from_hub(model) else []
 
 
 def is_made(model):
-    """Whether the workflow makes or fetches the model from which a run starts."""
-    return source(model).kind in ("tiny", "made") or comes_from_hub(model)
+    """Whether the workflow makes, fetches or converts a model; a folder of the user's is no input of a rule."""
+    made = source(model).kind in ("tiny", "made")
+    return made or comes_from_hub(model) or is_converted(model)
 
 
 def base_input(wildcards):
-    """The same where it is made or fetched by the workflow; a folder of the user's is no input of a rule."""
+    """The same where the workflow makes it."""
     made = int(wildcards.phase) > 1 or is_made(wildcards.model)
     return base_folder(wildcards) if made else []
 
 
 def processor_options(wildcards):
     """What the processor of a model from outside is told in the first phase; later phases find it saved."""
-    outside = source(wildcards.model).kind == "pretrained" and int(wildcards.phase) == 1
+    outside = is_outside(wildcards.model) and int(wildcards.phase) == 1
     return json.dumps(source(wildcards.model).processor_options if outside else {})
 
 

@@ -82,29 +82,39 @@ class AlignmentSettings(Settings):
 
 
 class OutsideSet(Settings):
-    """An evaluation set from outside: a TSV file in the columns of the paper's code.
+    """An evaluation set from outside: a TSV file in the columns of the paper's code, here or to be fetched.
 
     All have index, question, answer and, for images, image (base64) or image_path; sets of Grid Navigation also text,
     start_row, start_col, end_row, end_col and collect_objects_coordinates.
 
     Attributes:
-        path: the file.
+        path: the file, where it is here.
+        url: address from which it is fetched, where it is not.
+        sha256: checksum of the file that is fetched, in hexadecimal digits.
         task: whose puzzles these are; every run of that task is scored on them.
         level: what tables call their level.
         modality: how the puzzles are given.
     """
 
-    path: str = Field(min_length=1)
+    path: str | None = Field(None, min_length=1)
+    url: str | None = Field(None, pattern=r"^https?://\S+$")
+    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
     task: str
     level: Level
     modality: Modality
 
     @field_validator("path")
     @classmethod
-    def _is_a_file(cls, path: str) -> str:
-        if not Path(path).expanduser().is_file():
+    def _is_a_file(cls, path: str | None) -> str | None:
+        if path is not None and not Path(path).expanduser().is_file():
             raise ValueError(f"there is no file {path}: give the path of a TSV file")
         return path
+
+    @model_validator(mode="after")
+    def _lies_somewhere(self) -> OutsideSet:
+        if (self.path is None) != (self.sha256 is not None) or (self.path is None) != (self.url is not None):
+            raise ValueError("give either path, or url and sha256 of a file to fetch")
+        return self
 
     @field_validator("task")
     @classmethod

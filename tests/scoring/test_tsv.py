@@ -131,6 +131,10 @@ def test_files_that_are_no_set_are_refused(tmp_path):
 
     with pytest.raises(DataError, match="cannot be read"):
         read(tmp_path / "none.tsv")
+    pointer = tmp_path / "pointer.tsv"
+    pointer.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
+    with pytest.raises(DataError, match=r"pointer.tsv is a Git LFS pointer .* git lfs pull"):
+        read(pointer)
     with pytest.raises(DataError, match=r"lacks answer \(it has: index, question\)"):
         read(_write(tmp_path / "a.tsv", [{"index": "1", "question": "q"}]))
     with pytest.raises(DataError, match="1 different puzzles in 2 rows"):

@@ -68,7 +68,8 @@ def _advice(folder: str | Path) -> str:
     if found not in RELEASED_TYPES:
         return ""
     return (
-        f"this is a released Eagle-X2, which is converted first (python -m s2h.models.eagle convert {folder} TARGET): "
+        "this is a released Eagle-X2, which is converted first (in the config: source.kind: released_eagle; by hand: "
+        f"python -m s2h.models.eagle convert {folder} TARGET): "
     )
 
 

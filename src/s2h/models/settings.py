@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -50,27 +50,24 @@ class TinySettings(Settings):
         return self
 
 
-class PretrainedSettings(Settings):
-    """A model that exists: a name on the Hugging Face hub, or a local folder that ``save_pretrained`` wrote.
+class OutsideModelSettings(Settings):
+    """A model that exists: a name on the Hugging Face hub, or a local folder.
 
     Attributes:
         name: ``organisation/name`` on the hub, or a path that begins with ``/``, ``./`` or ``~``.
         revision: branch, tag or commit on the hub.
-        min_pixels: least pixels of an image for processors that resize by area (Qwen2.5-VL in the paper: 128 * 28**2).
-        max_pixels: most pixels (the paper: 1280 * 28**2).
     """
 
-    kind: Literal["pretrained"] = "pretrained"
+    _written_by: ClassVar[str] = "save_pretrained wrote"
+    _example: ClassVar[str] = "Qwen/Qwen2.5-VL-3B-Instruct"
+
     name: str = Field(min_length=1)
     revision: str = "main"
-    min_pixels: int | None = Field(None, ge=1)
-    max_pixels: int | None = Field(None, ge=1)
 
     @property
     def processor_options(self) -> dict[str, int]:
-        """What the processor is told when it is loaded; the trained model's processor keeps it."""
-        pixels = {"min_pixels": self.min_pixels, "max_pixels": self.max_pixels}
-        return {name: value for name, value in pixels.items() if value is not None}
+        """What the processor is told when it is loaded."""
+        return {}
 
     @property
     def is_local(self) -> bool:
@@ -83,14 +80,42 @@ class PretrainedSettings(Settings):
         return name.startswith(("/", "./", "../", "~"))
 
     @model_validator(mode="after")
-    def _is_a_model(self) -> PretrainedSettings:
+    def _is_a_model(self) -> Self:
         folder = Path(self.name).expanduser()
         if self.is_local and not (folder / "config.json").is_file():
             raise ValueError(
-                f"{self.name} is not a model folder: it has no config.json. Give a folder that save_pretrained wrote, "
-                "or a hub name such as Qwen/Qwen2.5-VL-3B-Instruct"
+                f"{self.name} is not a model folder: it has no config.json. Give a folder that {self._written_by}, "
+                f"or a hub name such as {self._example}"
             )
         return self
+
+
+class PretrainedSettings(OutsideModelSettings):
+    """A model as transformers reads it: from the hub, or a local folder that ``save_pretrained`` wrote.
+
+    Attributes:
+        min_pixels: least pixels of an image for processors that resize by area (Qwen2.5-VL in the paper: 128 * 28**2).
+        max_pixels: most pixels (the paper: 1280 * 28**2).
+    """
+
+    kind: Literal["pretrained"] = "pretrained"
+    min_pixels: int | None = Field(None, ge=1)
+    max_pixels: int | None = Field(None, ge=1)
+
+    @property
+    def processor_options(self) -> dict[str, int]:
+        """What the processor is told when it is loaded; the trained model's processor keeps it."""
+        pixels = {"min_pixels": self.min_pixels, "max_pixels": self.max_pixels}
+        return {name: value for name, value in pixels.items() if value is not None}
+
+
+class ReleasedEagleSettings(OutsideModelSettings):
+    """An Eagle-X2 as the paper's authors released it (docs/eagle.md); the workflow converts it before it is read."""
+
+    kind: Literal["released_eagle"] = "released_eagle"
+
+    _written_by: ClassVar[str] = "holds a released Eagle-X2"
+    _example: ClassVar[str] = "PrincetonPLI/Eagle-X2-Llama3-8B"
 
 
 class EndpointSettings(Settings):
@@ -163,7 +188,8 @@ class MadeSettings(Settings):
 
 
 Source = Annotated[
-    TinySettings | PretrainedSettings | EndpointSettings | VlmevalSettings | MadeSettings, Field(discriminator="kind")
+    TinySettings | PretrainedSettings | ReleasedEagleSettings | EndpointSettings | VlmevalSettings | MadeSettings,
+    Field(discriminator="kind"),
 ]
 
 

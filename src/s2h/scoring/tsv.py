@@ -21,6 +21,7 @@ from PIL import Image
 
 from s2h.diagnosis.diagnosis import Diagnosis
 from s2h.errors import DataError
+from s2h.fetching import is_pointer
 from s2h.puzzles.registry import make_task
 from s2h.puzzles.task import Level, Modality
 from s2h.scoring.released import GRID_COLUMNS, grid_json, released_diagnosis
@@ -108,6 +109,11 @@ def _read(path: str | Path, needed: Sequence[str]) -> list[dict[str, str]]:
             rows = list(csv.DictReader(file, delimiter="\t"))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"the TSV file {path} cannot be read: {error}.") from None
+    if is_pointer(path):
+        raise DataError(
+            f"{path} is a Git LFS pointer and not the file that it stands for: fetch that with git lfs pull, or let "
+            "the workflow fetch it (docs/scoring.md)."
+        )
     lacking = [name for name in needed if not rows or rows[0].get(name) is None]
     if lacking:
         head = ", ".join(map(str, rows[0])) if rows else "no rows"
