@@ -2,13 +2,13 @@
 
 
 def source(model):
-    """Where a model comes from."""
-    return CONFIG.models[model].source
+    """Where a model comes from, or a part of one."""
+    return CONFIG.parts.get(model) or CONFIG.models[model].source
 
 
 def is_here(model):
     """Whether a model answers the same whenever it is asked: those behind an address may change."""
-    return source(model).kind in ("tiny", "pretrained", "made")
+    return source(model).kind in ("tiny", "pretrained", "made", "assembled")
 
 
 def base_model_code(wildcards):
@@ -37,12 +37,13 @@ def first_folder(run):
 
 
 def hub_models():
-    """The models of the hub that the runs need, the bases of models that are made here among them."""
+    """The models of the hub that the runs need, bases and parts of models that are made here among them."""
     found = [(run.model, source(run.model)) for run in RUNS]
     names = {kind.base if kind.kind == "made" else name for name, kind in found}
-    return sorted(
-        name for name in names if name in CONFIG.models and comes_from_hub(name)
-    )
+    known = {
+        part for name in names if name in CONFIG.models for part in parts_of(name)
+    }
+    return sorted(name for name in known if comes_from_hub(name))
 
 
 def made_model(run):
@@ -63,8 +64,10 @@ def made_from(run):
 
 
 def outside_model(model):
-    """The folder of a model from outside: its own, or the one into which it is fetched from the hub."""
+    """The folder of a model from outside: its own, or the one where it is fetched from the hub or assembled."""
     found = source(model)
+    if found.kind == "assembled":
+        return f"{RESULTS}/base_models/{ANY}/{model}/assembled"
     return local_folder(found) if found.is_local else f"{RESULTS}/hub/{model}"
 
 
@@ -80,7 +83,8 @@ def comes_from_hub(model):
 
 def is_made(model):
     """Whether the workflow makes or fetches the model from which a run starts."""
-    return source(model).kind in ("tiny", "made") or comes_from_hub(model)
+    made_here = ("tiny", "made", "assembled")
+    return source(model).kind in made_here or comes_from_hub(model)
 
 
 def base_input(wildcards):

@@ -111,7 +111,7 @@ def test_clip_is_read_in_torchs_own_form_too(broken: Parts, assembled: Path, tmp
     one, other = tensors(assembled), tensors(tmp_path / "out")
     assert all(torch.equal(value, other[name]) for name, value in one.items())
     (broken[0] / "pytorch_model.bin").write_bytes(b"torn")
-    with pytest.raises(DataError, match="pytorch_model.bin cannot be read"):
+    with pytest.raises(DataError, match=r"pytorch_model\.bin cannot be read"):
         assemble(*broken, tmp_path / "again", seed=3)
 
 

@@ -90,6 +90,16 @@ def test_a_model_is_fetched_without_code_and_second_copies_and_says_its_commit(h
     assert not (tmp_path / "model.part").exists()
 
 
+def test_weights_in_torchs_form_are_fetched_where_there_are_no_others(
+    hub: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(FILES, "model.safetensors")
+    run = fetch(tmp_path / "model", tmp_path, HF_ENDPOINT=hub)
+    assert run.returncode == 0, run.stderr
+    names = {path.name for path in (tmp_path / "model").rglob("*") if path.is_file()}
+    assert names == {"config.json", "pytorch_model.bin", "fetched.json"}
+
+
 def test_without_a_network_the_message_says_how_else_to_bring_the_model(tmp_path: Path) -> None:
     run = fetch(tmp_path / "model", tmp_path, HF_ENDPOINT="http://127.0.0.1:9")
     assert run.returncode == 1

@@ -14,6 +14,8 @@ from s2h.models.settings import PretrainedSettings
 
 _KEPT = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
 """Weights, config, tokenizer and processor; no second copy of the weights in another form, and no code."""
+_KEPT_WITHOUT = [*_KEPT, "pytorch_model*.bin"]
+"""The same of a model that is not there as safetensors, such as CLIP at 336 pixels."""
 
 
 def fetch_model(source: PretrainedSettings, folder: Path) -> None:
@@ -26,8 +28,10 @@ def fetch_model(source: PretrainedSettings, folder: Path) -> None:
     """
     part = folder.with_name(f"{folder.name}.part")
     try:
-        commit = str(HfApi().model_info(source.name, revision=source.revision).sha)
-        snapshot_download(source.name, revision=commit, local_dir=part, allow_patterns=_KEPT)
+        info = HfApi().model_info(source.name, revision=source.revision)
+        commit, files = str(info.sha), [file.rfilename for file in info.siblings or []]
+        kept = _KEPT if any(file.endswith(".safetensors") for file in files) else _KEPT_WITHOUT
+        snapshot_download(source.name, revision=commit, local_dir=part, allow_patterns=kept)
     except Exception as error:  # the hub's client raises errors of several libraries
         raise _unreachable(source, folder, error) from error
     shutil.rmtree(part / ".cache", ignore_errors=True)

@@ -71,7 +71,7 @@ def assemble(
     vision: Any = config.vision_config
     processor = make_processor(tokenizer, vision.image_size, config.image_seq_length)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", suffix=".part", dir=target.parent) as scratch:
         found = {
             **_clip_tensors(clip, Path(scratch)),
             **{f"model.vision_tower.convnext.{name}": stored for name, stored in read_folder(convnext).items()},
@@ -181,7 +181,8 @@ def _language_name(name: str) -> str:
 def _projector_tensors(config: EagleX2Config, seed: int, scratch: Path) -> dict[str, Stored]:
     """The projector as a file of random weights; fp32 is drawn, whatever it is rounded to."""
     vision, text = config.vision_config, config.text_config
-    assert vision is not None and text is not None
+    assert vision is not None
+    assert text is not None
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         layers = {
