@@ -40,9 +40,7 @@ def hub_models():
     """The models of the hub that the runs need, bases and parts of models that are made here among them."""
     found = [(run.model, source(run.model)) for run in RUNS]
     names = {kind.base if kind.kind == "made" else name for name, kind in found}
-    known = {
-        part for name in names if name in CONFIG.models for part in parts_of(name)
-    }
+    known = {part for name in names if name in CONFIG.models for part in parts_of(name)}
     return sorted(name for name in known if comes_from_hub(name))
 
 
