@@ -28,7 +28,9 @@ PICTURE = ROOT / "docs/images/dag.svg"
 
 _MODEL = "{source: {kind: released_eagle, name: an/example}, training: {learning_rate: 1, batch_size: 1, \
 micro_batch_size: 1, max_length: 8}, scoring: {max_new_tokens: 1}}"
-_MADE = _MODEL.replace("kind: pretrained, name: an/example", "kind: made, base: hub, stages: [{corpus: any}]")
+_MADE = _MODEL.replace("kind: pretrained, name: an/example", "kind: made, base: start, stages: [{corpus: any}]")
+_START = _MODEL.replace("kind: pretrained, name: an/example", "kind: assembled, clip: a, convnext: a, language: a")
+_PARTS = "{a: {name: an/example}}"
 _CORPUS = "{annotations: README.md, images: [docs]}"
 _SET = "{url: http://an.example/set.tsv, sha256: %s, task: table_readout, level: HARD, modality: text}" % ("0" * 64)
 _RUN = "{tasks: [table_readout], recipes: [mix_plus], budgets: [600], models: [tiny, hub, made], seeds: [0]}"
@@ -61,9 +63,9 @@ _SWEEPS = 24
 
 def rule_graph() -> nx.DiGraph:
     """Which rule of the workflow needs which; ``asked`` marks those that only a request of one's own makes."""
-    models, corpora = f"models={{hub: {_MODEL}, made: {_MADE}}}", f"corpora={{any: {_CORPUS}}}"
+    models, corpora = f"models={{hub: {_MODEL}, made: {_MADE}, start: {_START}}}", f"corpora={{any: {_CORPUS}}}"
     sets = f"outside_sets={{web: {_SET}}}"
-    study = [f"runs=[{_RUN}]", models, corpora, sets, f"results={_NOWHERE}"]
+    study = [f"runs=[{_RUN}]", models, f"parts={_PARTS}", corpora, sets, f"results={_NOWHERE}"]
     command = ["snakemake", *_TARGETS, _EXPORT, "--rulegraph", "mermaid-js", "--nolock", "--config", *study]
     done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -1,4 +1,5 @@
-# Corpora of conversations, from their published layout to checked shards; base models are made from them, stage by stage.
+# Corpora of conversations, from their published layout to checked shards; base models are made from them, stage by stage,
+# and one is put together from its parts before the first.
 
 
 rule index_corpus:
@@ -75,6 +76,35 @@ rule report_corpus:
         "report on the corpus {wildcards.corpus}"
     script:
         "../workflow/scripts/report_corpus.py"
+
+
+rule assemble_model:
+    # Its code is recorded and no param: a change in it must not cost the stages that follow.
+    input:
+        clip=part_input("clip"),
+        convnext=part_input("convnext"),
+        language=part_input("language"),
+    output:
+        directory(f"{RESULTS}/base_models/{ANY}/{{model}}/assembled"),
+    log:
+        f"{RESULTS}/logs/assemble_model/{{model}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/assemble_model/{{model}}.tsv"
+    conda:
+        "../envs/training.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(6000),
+        runtime=growing(60),
+    params:
+        clip=part_folder("clip"),
+        convnext=part_folder("convnext"),
+        language=part_folder("language"),
+        seed=lambda wildcards: source(wildcards.model).seed,
+    message:
+        "assemble the model {wildcards.model}"
+    script:
+        "../workflow/scripts/assemble_model.py"
 
 
 rule mix_corpus:

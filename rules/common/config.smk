@@ -59,7 +59,7 @@ wildcard_constraints:
     shard=r"\d{5}",
     recipe=one_of(CONFIG.recipes),
     budget=r"\d+",
-    model=one_of(CONFIG.models),
+    model=one_of([*CONFIG.models, *CONFIG.parts]),
     corpus=one_of(CONFIG.corpora),
     origin=one_of([*TASKS, *CONFIG.joint_tasks, ANY]),
     stage=r"\d+",

@@ -1,6 +1,27 @@
 # What the rules of corpora, and of the base models that are made from them, are given.
 
 
+def parts_of(model):
+    """The models that a model is put together from; itself where it is whole."""
+    found = source(model)
+    return list(found.parts.values()) if found.kind == "assembled" else [model]
+
+
+def part_folder(part):
+    """The folder of a part of the model that a job assembles."""
+    return lambda wildcards: outside_model(source(wildcards.model).parts[part])
+
+
+def part_input(part):
+    """The same where it is fetched by the workflow; a folder of the user's is no input of a rule."""
+
+    def needed(wildcards):
+        name = source(wildcards.model).parts[part]
+        return outside_model(name) if comes_from_hub(name) else []
+
+    return needed
+
+
 def corpus_settings(wildcards):
     """Settings of a corpus."""
     return CONFIG.corpora[wildcards.corpus]

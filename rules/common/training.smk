@@ -2,13 +2,13 @@
 
 
 def source(model):
-    """Where a model comes from."""
-    return CONFIG.models[model].source
+    """Where a model comes from, or a part of one."""
+    return CONFIG.parts.get(model) or CONFIG.models[model].source
 
 
 def is_here(model):
     """Whether a model answers the same whenever it is asked: those behind an address may change."""
-    return source(model).kind in ("tiny", "made") or is_outside(model)
+    return source(model).kind in ("tiny", "made", "assembled") or is_outside(model)
 
 
 def is_outside(model):
@@ -47,12 +47,11 @@ def first_folder(run):
 
 
 def hub_models():
-    """The models of the hub that the runs need, the bases of models that are made here among them."""
+    """The models of the hub that the runs need, bases and parts of models that are made here among them."""
     found = [(run.model, source(run.model)) for run in RUNS]
     names = {kind.base if kind.kind == "made" else name for name, kind in found}
-    return sorted(
-        name for name in names if name in CONFIG.models and comes_from_hub(name)
-    )
+    known = {part for name in names if name in CONFIG.models for part in parts_of(name)}
+    return sorted(name for name in known if comes_from_hub(name))
 
 
 def made_model(run):
@@ -76,6 +75,8 @@ def outside_model(model):
     """The folder of a model from outside, as training and scoring read it."""
     if is_converted(model):
         return f"{RESULTS}/converted/{model}"
+    if source(model).kind == "assembled":
+        return f"{RESULTS}/base_models/{ANY}/{model}/assembled"
     return outside_weights(model)
 
 
@@ -103,7 +104,7 @@ def released_input(wildcards):
 
 def is_made(model):
     """Whether the workflow makes, fetches or converts a model; a folder of the user's is no input of a rule."""
-    made = source(model).kind in ("tiny", "made")
+    made = source(model).kind in ("tiny", "made", "assembled")
     return made or comes_from_hub(model) or is_converted(model)
 
 

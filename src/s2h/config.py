@@ -137,6 +137,7 @@ class Config(Settings):
         tasks: settings of the tasks.
         joint_tasks: names for tasks that are trained together, in one mixture; runs take them like tasks.
         corpora: conversations about images, by name, from which base models are made.
+        parts: what models of kind assembled are put together from, by name: models of the hub, or folders.
         models: models by name.
         recipes: recipes by name.
         runs: what is trained and scored.
@@ -152,12 +153,13 @@ class Config(Settings):
     tasks: TasksSettings
     joint_tasks: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     corpora: dict[str, CorpusSettings] = Field(default_factory=dict)
+    parts: dict[str, PretrainedSettings] = Field(default_factory=dict)
     models: dict[str, ModelSettings]
     recipes: dict[str, Recipe]
     runs: tuple[Grid, ...] = Field(min_length=1)
     outside_sets: dict[str, OutsideSet] = Field(default_factory=dict)
 
-    @field_validator("models", "recipes", "joint_tasks", "outside_sets", "corpora")
+    @field_validator("models", "recipes", "joint_tasks", "outside_sets", "corpora", "parts")
     @classmethod
     def _plain_names(cls, named: dict[str, Any]) -> dict[str, Any]:
         for name in named:
@@ -188,6 +190,17 @@ class Config(Settings):
                     self.stage_training(name, number)
         return self
 
+    @model_validator(mode="after")
+    def _assembled_models_have_their_parts(self) -> Config:
+        for name in self.parts:
+            if name in self.models:
+                raise ValueError(f"{name} is the name of a model and of a part: give one of them another")
+        for name, model in self.models.items():
+            for kind, part in model.source.parts.items() if model.source.kind == "assembled" else ():
+                if part not in self.parts:
+                    raise ValueError(f"models.{name}.source.{kind}: {unknown('part', part, self.parts)}")
+        return self
+
     def _check_base(self, name: str, base: str) -> None:
         """A base is a model that is there or built from nothing, and that can be trained."""
         if base not in self.models and not PretrainedSettings.is_path(base):
@@ -198,9 +211,10 @@ class Config(Settings):
         except ValidationError as error:
             found = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise ValueError(f"models.{name}.source.base: {found}") from None
-        if kind not in ("tiny", "pretrained"):
+        if kind not in ("tiny", "pretrained", "released_eagle", "assembled"):
             raise ValueError(
-                f"models.{name}.source.base is {base}, of kind {kind}: name one of kind tiny or pretrained"
+                f"models.{name}.source.base is {base}, of kind {kind}: name one of kind tiny, pretrained, "
+                "released_eagle or assembled"
             )
 
     @model_validator(mode="after")

@@ -54,10 +54,20 @@ ELSEWHERE = {
     **dict.fromkeys(
         (
             f"snakemake {words}"
-            for made in ["--configfile config/paper.yaml config/mine.yaml --config results=results/made"]
+            for made in ["--configfile config/paper.yaml config/base_model.yaml --config results=results/base"]
             for words in (f"corpora {made}", f"made_base_models {made} --profile slurm", f"{made} --profile slurm")
         ),
         "tests/corpora/test_base_model.py::study",
+    ),
+    "snakemake -n --configfile config/paper.yaml config/base_model.yaml --config results=results/base": (
+        "tests/workflow/test_base_model_plan.py::test_the_plan_leads_from_the_published_parts_to_scores"
+    ),
+    "snakemake models --configfile config/paper.yaml config/base_model.yaml --config results=results/base": (
+        "tests/workflow/test_base_model_plan.py::"
+        "test_parts_are_fetched_under_their_names_before_going_where_there_is_no_network"
+    ),
+    "python -m s2h.models.eagle assemble released/clip released/convnext released/llama models/start --seed 0": (
+        "tests/models/test_eagle_assembly.py::test_the_command_line_accounts_for_every_key"
     ),
     "python -m s2h.scoring --data table_readout-HARD-image --model results/models/…/phase-1": (
         "tests/scoring/test_tsv.py::test_vlmevalkit_s_command_line_runs_our_sets"

@@ -188,3 +188,30 @@ def _released_config(text: LlamaConfig) -> dict[str, object]:
         "mm_vision_tower": f"clip-448;convnext-{IMAGE_SIZE}",
         "image_aspect_ratio": "pad",
     }
+
+
+def build_parts(folder: Path, words: Iterable[str]) -> tuple[Path, Path, Path]:
+    """Write what CLIP, ConvNeXt and Llama-3 in the small model's sizes would be on the hub, from random weights."""
+    import timm
+    from transformers import CLIPConfig, CLIPModel, LlamaForCausalLM
+
+    tokenizer = llama_tokenizer(words, adds_bos=True)
+    config = small_config(tokenizer)
+    torch.manual_seed(1)
+    seen = config.vision_config.clip_config.to_dict()
+    read = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 1}
+    clip = CLIPModel(CLIPConfig(vision_config=seen, text_config={**read, "vocab_size": 9}, projection_dim=8))
+    clip.save_pretrained(folder / "clip")
+    file = folder / "clip/model.safetensors"
+    positions = torch.arange(10)[None]  # a table that older versions of transformers stored
+    save_file({**load_file(file), "vision_model.embeddings.position_ids": positions}, file, metadata={"format": "pt"})
+    sizes = {"depths": [1, 1, 2, 1], "dims": [8, 12, 16, 24]}
+    convnext = timm.create_model("convnext_xxlarge", num_classes=10, **sizes)
+    (folder / "convnext").mkdir()
+    save_file(convnext.state_dict(), folder / "convnext/model.safetensors")
+    described = {"architecture": "convnext_xxlarge", "num_classes": 10, "num_features": 24, "model_args": sizes}
+    (folder / "convnext/config.json").write_text(json.dumps(described))
+    language = LlamaForCausalLM(config.text_config).to(torch.bfloat16)
+    language.save_pretrained(folder / "language", max_shard_size="20KB")
+    tokenizer.save_pretrained(folder / "language")
+    return folder / "clip", folder / "convnext", folder / "language"

@@ -105,6 +105,14 @@ def test_a_download_that_was_killed_goes_on_where_it_was(hub: Server, tmp_path: 
     assert (tmp_path / "model/model.safetensors").read_bytes() == LARGE
 
 
+def test_weights_in_torchs_form_are_fetched_where_there_are_no_others(hub: Server, tmp_path: Path) -> None:
+    del hub.files["model.safetensors"]
+    code, errors = fetch(tmp_path / "model", tmp_path, hub.address)
+    assert code == 0, errors
+    names = {path.name for path in (tmp_path / "model").rglob("*") if path.is_file()}
+    assert names == {"config.json", "pytorch_model.bin", "fetched.json"}
+
+
 def test_without_a_network_the_message_says_how_else_to_bring_the_model(tmp_path: Path) -> None:
     code, errors = fetch(tmp_path / "model", tmp_path, "http://127.0.0.1:9")
     assert code == 1

@@ -17,6 +17,8 @@ from s2h.models.settings import OutsideModelSettings
 
 _KEPT = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
 """Weights, config, tokenizer and processor; no second copy of the weights in another form, and no code."""
+_KEPT_WITHOUT = [*_KEPT, "pytorch_model*.bin"]
+"""The same of a model that is not there as safetensors, such as CLIP at 336 pixels."""
 
 
 def fetch_model(source: OutsideModelSettings, folder: Path) -> None:
@@ -47,9 +49,11 @@ def _fetch(source: OutsideModelSettings, folder: Path) -> str | None:
     """Fetch the files of a model that are kept, those with a checksum on the hub by ourselves; returns the commit."""
     info = HfApi().model_info(source.name, revision=source.revision, files_metadata=True)
     digests = {file.rfilename: file.lfs.sha256 for file in info.siblings or [] if file.lfs}
-    large = [name for name in digests if any(fnmatch(name, kept) for kept in _KEPT)]
+    safe = any(file.rfilename.endswith(".safetensors") for file in info.siblings or [])
+    kept = _KEPT if safe else _KEPT_WITHOUT
+    large = [name for name in digests if any(fnmatch(name, pattern) for pattern in kept)]
     apart = [glob.escape(name) for name in large]
-    snapshot_download(source.name, revision=info.sha, local_dir=folder, allow_patterns=_KEPT, ignore_patterns=apart)
+    snapshot_download(source.name, revision=info.sha, local_dir=folder, allow_patterns=kept, ignore_patterns=apart)
     headers = {"Authorization": f"Bearer {token}"} if (token := get_token()) else {}
     for name in large:
         url = hf_hub_url(source.name, name, revision=info.sha)

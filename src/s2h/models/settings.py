@@ -175,8 +175,8 @@ class MadeSettings(Settings):
     """A base model that is made here from another model, by training on corpora.
 
     Attributes:
-        base: name of another entry of models, of kind tiny or pretrained; or a model folder, whose path begins with
-            ``/``, ``./`` or ``~``.
+        base: name of another entry of models, of kind tiny, pretrained or assembled; or a model folder, whose path
+            begins with ``/``, ``./`` or ``~``.
         stages: trained one after the other; recipes start from the last.
         seed: of the stages. All seeds of the runs start from the same base model, as in the paper.
     """
@@ -187,8 +187,36 @@ class MadeSettings(Settings):
     seed: int = Field(0, ge=0)
 
 
+class AssembledSettings(Settings):
+    """An Eagle-X2 put together from its parts as they are published, with a projector from random weights.
+
+    Attributes:
+        clip: name of an entry of parts: CLIP ViT-L/14 at 336 pixels, as transformers has it.
+        convnext: name of an entry of parts: ConvNeXt-XXL, as timm puts it on the hub.
+        language: name of an entry of parts: Llama-3-8B-Instruct, with its tokenizer.
+        seed: of the projector's weights.
+    """
+
+    kind: Literal["assembled"] = "assembled"
+    clip: str
+    convnext: str
+    language: str
+    seed: int = Field(0, ge=0)
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """The names of its parts, by what they are."""
+        return {"clip": self.clip, "convnext": self.convnext, "language": self.language}
+
+
 Source = Annotated[
-    TinySettings | PretrainedSettings | ReleasedEagleSettings | EndpointSettings | VlmevalSettings | MadeSettings,
+    TinySettings
+    | PretrainedSettings
+    | ReleasedEagleSettings
+    | EndpointSettings
+    | VlmevalSettings
+    | MadeSettings
+    | AssembledSettings,
     Field(discriminator="kind"),
 ]
 

@@ -20,7 +20,16 @@ from s2h.files import whole_folder
 from s2h.models.eagle.configuration import EagleX2Config
 from s2h.models.eagle.modelling import EagleX2ForConditionalGeneration
 from s2h.models.eagle.names import is_recomputed, part_name, released_name
-from s2h.models.eagle.processing import BOS, IMAGE, PAD, TEXT_END, TURN_END, check_words, make_processor
+from s2h.models.eagle.processing import (
+    BOS,
+    IMAGE,
+    PAD,
+    TEXT_END,
+    TURN_END,
+    EagleX2Processor,
+    check_words,
+    make_processor,
+)
 from s2h.models.eagle.released import from_released, to_released
 from s2h.models.eagle.shards import Stored, read_folder, read_json, write_folder
 
@@ -37,10 +46,12 @@ class Account:
     Attributes:
         parts: for each part of the model how many keys it has, and how many parameters.
         recomputed: keys of tables that are no weights and were left out.
+        notes: what else became of them.
     """
 
     parts: dict[str, tuple[int, int]]
     recomputed: int
+    notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
         """A table for people."""
@@ -48,7 +59,7 @@ class Account:
         rows.append(("all", sum(keys for _, keys, _ in rows), sum(numbers for _, _, numbers in rows)))
         table = [f"{part:<10}{keys:>6,} keys {numbers:>15,} parameters" for part, keys, numbers in rows]
         aside = f"; {self.recomputed} tables that are no weights were left out" if self.recomputed else ""
-        return [*table, f"no key is missing, none is left over{aside}"]
+        return [*table, f"no key is missing, none is left over{aside}", *self.notes]
 
 
 def convert(source: Path, target: Path, *, largest: int = LARGEST_FILE) -> Account:
@@ -64,18 +75,15 @@ def convert(source: Path, target: Path, *, largest: int = LARGEST_FILE) -> Accou
         ModelError: it is another kind of model, or its tensors are not those of its config.
     """
     tensors, tokenizer = _read(source, target)
-    ids = _token_ids(tokenizer)
+    ids = token_ids(tokenizer)
     shapes = {name: stored.shape for name, stored in tensors.items()}
     config = from_released(read_json(source / "config.json"), shapes, ids)
     vision: Any = config.vision_config
     processor = make_processor(tokenizer, vision.image_size, config.image_seq_length)
-    account, renamed = _renamed(tensors, config, read_as=released_name, write_as=str)
+    account, renamed = account_for(tensors, config, read_as=released_name, write_as=str)
     with whole_folder(target) as folder:
         write_folder(folder, renamed, largest=largest)
-        config.architectures = [EagleX2ForConditionalGeneration.__name__]
-        config.save_pretrained(folder)
-        processor.save_pretrained(folder)
-        _generation(source, ids).save_pretrained(folder)
+        save_around(folder, config, processor, generation_config(source, ids))
     return account
 
 
@@ -88,13 +96,13 @@ def release(source: Path, target: Path, *, largest: int = LARGEST_FILE) -> Accou
     try:
         config = EagleX2Config.from_pretrained(source)
     except (StrictDataclassError, ValueError, TypeError) as error:
-        raise ModelError(f"{source / 'config.json'} does not make a model: {_first_line(error)}") from None
-    account, renamed = _renamed(tensors, config, read_as=str, write_as=released_name)
+        raise ModelError(f"{source / 'config.json'} does not make a model: {first_line(error)}") from None
+    account, renamed = account_for(tensors, config, read_as=str, write_as=released_name)
     with whole_folder(target) as folder:
         write_folder(folder, renamed, largest=largest)
         _write_json(folder / "config.json", to_released(config))
         _save_tokenizer(tokenizer, folder)
-        _generation(source, _token_ids(tokenizer)).save_pretrained(folder)
+        generation_config(source, token_ids(tokenizer)).save_pretrained(folder)
     return account
 
 
@@ -106,13 +114,22 @@ def _read(source: Path, target: Path) -> tuple[dict[str, Stored], PreTrainedToke
         raise DataError(f"{source} is not a folder: name the one that holds config.json and the weights.")
     read_json(source / "config.json")
     tensors = read_folder(source)
+    return tensors, read_tokenizer(source)
+
+
+def read_tokenizer(source: Path) -> PreTrainedTokenizerFast:
+    """The tokenizer of a model folder.
+
+    Raises:
+        DataError: it cannot be read.
+    """
     try:
-        return tensors, PreTrainedTokenizerFast.from_pretrained(source)
+        return PreTrainedTokenizerFast.from_pretrained(source)
     except (OSError, ValueError) as error:
-        raise DataError(f"{source} has no tokenizer that can be read (tokenizer.json): {_first_line(error)}") from None
+        raise DataError(f"{source} has no tokenizer that can be read (tokenizer.json): {first_line(error)}") from None
 
 
-def _token_ids(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
+def token_ids(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
     """What config and generation config say of words; a reply ends at either end (128001 and 128009 in Llama-3)."""
     check_words(tokenizer)
     bos, text_end, turn_end, pad, image = tokenizer.convert_tokens_to_ids([BOS, TEXT_END, TURN_END, PAD, IMAGE])
@@ -124,7 +141,7 @@ def _token_ids(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
     }
 
 
-def _renamed(
+def account_for(
     tensors: Mapping[str, Stored],
     config: EagleX2Config,
     *,
@@ -179,7 +196,15 @@ def _listed(what: str, names: list[str]) -> str:
     return "\n  ".join([f"{len(names):,} {what}:", *names[:_LISTED], *more]) if names else ""
 
 
-def _generation(source: Path, ids: Mapping[str, Any]) -> GenerationConfig:
+def save_around(folder: Path, config: EagleX2Config, processor: EagleX2Processor, generation: GenerationConfig) -> None:
+    """Write what lies beside the weights of a model folder of ours."""
+    config.architectures = [EagleX2ForConditionalGeneration.__name__]
+    config.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    generation.save_pretrained(folder)
+
+
+def generation_config(source: Path, ids: Mapping[str, Any]) -> GenerationConfig:
     """How the source generates, with the words that end a reply set."""
     known = (source / "generation_config.json").is_file()
     config = GenerationConfig.from_pretrained(source) if known else GenerationConfig()
@@ -199,5 +224,6 @@ def _write_json(file: Path, content: Mapping[str, Any]) -> None:
     file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Of what an error says."""
     return str(error).strip().splitlines()[0]

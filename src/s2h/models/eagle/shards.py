@@ -1,4 +1,4 @@
-"""Tensors moved between safetensors files as they are, byte for byte, a piece at a time: weights are never loaded.
+"""Tensors moved between safetensors files, byte for byte or in another type, a piece at a time: never all at once.
 
 The format: the length of a header (8 bytes, little endian), the header (JSON: type, shape and place of each tensor),
 then the tensors' bytes one after another (https://github.com/huggingface/safetensors#format).
@@ -14,12 +14,15 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import torch
+
 from s2h.errors import DataError
 
 INDEX = "model.safetensors.index.json"
 _WHOLE = "model.safetensors"
 _PIECE = 2**24  # bytes copied at once: all that is in memory
 _LONGEST_HEADER = 100_000_000  # bytes, as in the format's own reader
+_TYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,7 +34,8 @@ class Stored:
         dtype: as the format writes it, e.g. ``BF16``.
         shape: of the tensor.
         start: of its bytes in the file.
-        size: number of its bytes.
+        size: number of its bytes, as they are written.
+        read_as: the type that it has in the file, where it is to be written in another.
     """
 
     file: Path
@@ -39,11 +43,25 @@ class Stored:
     shape: tuple[int, ...]
     start: int
     size: int
+    read_as: str | None = None
 
     @property
     def numbers(self) -> int:
         """How many numbers it has."""
         return math.prod(self.shape)
+
+    def cast(self, dtype: str) -> Stored:
+        """The same tensor, to be written as ``dtype``.
+
+        Raises:
+            DataError: one of the two is no type of floating-point numbers.
+        """
+        if dtype == self.dtype:
+            return self
+        if not {dtype, self.dtype} <= _TYPES.keys():
+            raise DataError(f"{self.file} holds numbers of type {self.dtype}, which are not weights in full precision.")
+        size = self.numbers * _TYPES[dtype].itemsize
+        return dataclasses.replace(self, dtype=dtype, size=size, read_as=self.dtype)
 
 
 def read_folder(folder: Path) -> dict[str, Stored]:
@@ -172,13 +190,32 @@ def _write(file: Path, tensors: Mapping[str, Stored]) -> None:
         for stored in tensors.values():
             with stored.file.open("rb") as read:
                 read.seek(stored.start)
-                _copy(read, written, stored.size)
+                if stored.read_as is None:
+                    _copy(read, written, stored.size)
+                else:
+                    _cast(read, written, stored, _TYPES[stored.read_as])
 
 
 def _copy(read: BinaryIO, written: BinaryIO, size: int) -> None:
+    for piece in _pieces(read, size):
+        written.write(piece)
+
+
+def _cast(read: BinaryIO, written: BinaryIO, stored: Stored, before: torch.dtype) -> None:
+    rest = b""  # a piece may end within a number
+    for piece in _pieces(read, stored.numbers * before.itemsize):
+        whole = (len(rest) + len(piece)) // before.itemsize * before.itemsize
+        found = bytearray(rest + piece)
+        rest = bytes(found[whole:])
+        if whole:
+            values = torch.frombuffer(found, dtype=before, count=whole // before.itemsize).to(_TYPES[stored.dtype])
+            written.write(values.view(torch.uint8).numpy().tobytes())
+
+
+def _pieces(read: BinaryIO, size: int) -> Iterator[bytes]:
     while size:
         piece = read.read(min(size, _PIECE))
         if not piece:
             raise DataError(f"{read.name} ended before its last tensor: it changed while it was read.")
-        written.write(piece)
+        yield piece
         size -= len(piece)
