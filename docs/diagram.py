@@ -26,10 +26,15 @@ from s2h.figures.style import INK, LARGE, NORMAL, PALE, look
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs/images/dag.svg"
 
-_MODEL = "{source: {kind: released_eagle, name: an/example}, training: {learning_rate: 1, batch_size: 1, \
-micro_batch_size: 1, max_length: 8}, scoring: {max_new_tokens: 1}}"
-_MADE = _MODEL.replace("kind: pretrained, name: an/example", "kind: made, base: start, stages: [{corpus: any}]")
-_START = _MODEL.replace("kind: pretrained, name: an/example", "kind: assembled, clip: a, convnext: a, language: a")
+_TRAINED = (
+    "training: {learning_rate: 1, batch_size: 1, micro_batch_size: 1, max_length: 8}, scoring: {max_new_tokens: 1}"
+)
+_SOURCES = {
+    "hub": "kind: released_eagle, name: an/example",
+    "made": "kind: made, base: start, stages: [{corpus: any}]",
+    "start": "kind: assembled, clip: a, convnext: a, language: a",
+}
+_MODELS = ", ".join(f"{name}: {{source: {{{source}}}, {_TRAINED}}}" for name, source in _SOURCES.items())
 _PARTS = "{a: {name: an/example}}"
 _CORPUS = "{annotations: README.md, images: [docs]}"
 _SET = "{url: http://an.example/set.tsv, sha256: %s, task: table_readout, level: HARD, modality: text}" % ("0" * 64)
@@ -63,7 +68,7 @@ _SWEEPS = 24
 
 def rule_graph() -> nx.DiGraph:
     """Which rule of the workflow needs which; ``asked`` marks those that only a request of one's own makes."""
-    models, corpora = f"models={{hub: {_MODEL}, made: {_MADE}, start: {_START}}}", f"corpora={{any: {_CORPUS}}}"
+    models, corpora = f"models={{{_MODELS}}}", f"corpora={{any: {_CORPUS}}}"
     sets = f"outside_sets={{web: {_SET}}}"
     study = [f"runs=[{_RUN}]", models, f"parts={_PARTS}", corpora, sets, f"results={_NOWHERE}"]
     command = ["snakemake", *_TARGETS, _EXPORT, "--rulegraph", "mermaid-js", "--nolock", "--config", *study]
