@@ -36,6 +36,7 @@ _MEASURES = {"cosine": "cosine", "preconditioned_cosine": "preconditioned\ncosin
 _RUN = ["task", "trained_on", "recipe", "budget", "model", "seed"]
 _FEWEST = 5  # runs of which a correlation is given
 _HEIGHT, _PAGE_HEIGHT = 1.4, 9.0  # of a panel and of all, at most, in inches
+_LEAST = 1.2  # of a panel, in inches: labels beside it need so much, however many there are
 _ABOVE = 14  # points from a panel to its task's title; the pair's stands between them
 _SIZES = (2.6, 5.2)  # of the marks of the smallest and the largest budget
 
@@ -67,7 +68,7 @@ def draw(tables: Tables, titles: Titles) -> Figure:
     settings = settings_of(measured, titles)
     pairs = _pairs(measured)
     rows = 2 * len(settings)
-    figure, panels = open_panels([min(_HEIGHT, _PAGE_HEIGHT / rows)] * rows, len(pairs) + 1)
+    figure, panels = open_panels([max(_LEAST, min(_HEIGHT, _PAGE_HEIGHT / rows))] * rows, len(pairs) + 1)
     for number, (setting, part) in enumerate(settings.items()):
         block = panels[2 * number : 2 * number + 2]
         shown = at_largest_budget(part)
