@@ -22,7 +22,7 @@ from tests.shipped import ROOT
 
 def main(folder: str) -> None:
     deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False  # it would be compiled first
-    deepspeed.init_distributed("gloo", timeout=timedelta(seconds=40))
+    deepspeed.init_distributed("gloo", timeout=timedelta(seconds=120))
     config: dict[str, Any] = json.loads(Path(ROOT / "config/deepspeed/zero3_cpu.json").read_text())
     config |= {"train_micro_batch_size_per_gpu": 1, "gradient_accumulation_steps": 1}
     keep = HfDeepSpeedConfig(config)  # spreads the weights while they are loaded
