@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED = 1
 export OMP_WAIT_POLICY = passive
 
-.PHONY: run test bench lint setup lock
+.PHONY: run test test-workflows test-rest bench lint setup lock
 .DELETE_ON_ERROR:
 
 run: setup
@@ -19,8 +19,17 @@ run: setup
 	@snakemake results/tables/summary.csv
 	@echo && cat results/tables/summary.md
 
+# In two processes, for most of the time is spent in one core of each: those that run whole workflows, and the rest.
+WORKFLOWS := tests/workflow tests/faults tests/corpora
+
 test: setup lint
-	@python -m pytest
+	@$(MAKE) --no-print-directory -j2 -Otarget test-workflows test-rest
+
+test-workflows:
+	@python -m pytest $(WORKFLOWS)
+
+test-rest:
+	@python -m pytest $(WORKFLOWS:%=--ignore=%)
 
 bench: setup
 	@python -m benchmarks.puzzles
