@@ -23,7 +23,7 @@ run: setup
 WORKFLOWS := tests/workflow tests/faults tests/corpora
 
 test: setup lint
-	@$(MAKE) --no-print-directory -j2 -Otarget test-workflows test-rest
+	@$(MAKE) --no-print-directory -j2 -Oline test-workflows test-rest
 
 test-workflows:
 	@python -m pytest $(WORKFLOWS)
