@@ -11,6 +11,7 @@ from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
 from transformers.utils import is_flash_attn_2_available
 
 from s2h.errors import ModelError
+from s2h.models.attention import attend_in_windows
 from s2h.models.eagle import RELEASED_TYPES  # and the Auto classes know Eagle-X2, which is not of transformers
 
 
@@ -40,12 +41,16 @@ def load_model(folder: str | Path, *, dtype: torch.dtype, attention: str) -> Any
     Args:
         folder: what ``save_pretrained`` wrote.
         dtype: of the weights.
-        attention: implementation of attention: "eager", "sdpa" or "flash_attention_2".
+        attention: implementation of attention: "eager", "sdpa" or "flash_attention_2". With "sdpa" a vision tower that
+            cuts pictures into windows computes all of them in one call (``s2h.models.attention``).
     """
     try:
-        return AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, attn_implementation=attention)
+        model = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, attn_implementation=attention)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"no image-text-to-text model can be loaded from {folder}: {_advice(folder)}{error}") from None
+    if attention == "sdpa":
+        attend_in_windows(model)
+    return model
 
 
 def parameter_count(folder: str | Path) -> int:
@@ -71,6 +76,15 @@ def _advice(folder: str | Path) -> str:
         "this is a released Eagle-X2, which is converted first (in the config: source.kind: released_eagle; by hand: "
         f"python -m s2h.models.eagle convert {folder} TARGET): "
     )
+
+
+_CAUSAL = ("eagle_x2", "internvl", "llava", "llava_next", "mistral3", "qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+"""Types of models known to let each token see only what stands before it. Others, such as PaliGemma, do not."""
+
+
+def needs_mask(folder: str | Path) -> bool:
+    """Whether a model needs an attention mask where padding stands on the right, as padding may be seen."""
+    return AutoConfig.from_pretrained(folder).model_type not in _CAUSAL
 
 
 def fastest_attention(device: str) -> str:

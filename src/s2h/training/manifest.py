@@ -96,7 +96,7 @@ def training_key(job: Job, processes: int) -> str:
 
     DeepSpeed reads a checkpoint only in as many processes as wrote it.
     """
-    decides_nothing = {"checkpoint_every", "loader_processes"}
+    decides_nothing = {"checkpoint_every", "checkpoint_minutes", "loader_processes"}
     told = [
         contents_digest(take_fingerprint(job.mixture)),
         contents_digest(take_fingerprint(job.base)),
