@@ -34,7 +34,7 @@ class Kind:
 
 KINDS = {
     "puzzles": Kind("Puzzles, mixtures, tables: no torch."),
-    "training": Kind("Training: torch, transformers, DeepSpeed.", ("train",)),
+    "training": Kind("Training: torch, transformers, DeepSpeed, Liger's kernels.", ("train", "kernels")),
     "scoring": Kind("Scoring: what training needs, and VLMEvalKit.", ("train", "eval")),
 }
 
