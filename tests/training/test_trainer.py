@@ -85,7 +85,7 @@ def train(folder: Path, base: Path, mixture: Path, *options: str, **changes: Any
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,  # processes that wait for each other would do so for ever
+        timeout=900,  # processes that wait for each other would do so for ever
     )
 
 

@@ -36,7 +36,7 @@ def with_targets(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
 class Learner:
     """The forward pass of a model in training.
 
-    Two things are added to the model's own, by hooks that come after the token embeddings and before the output layer:
+    Two things are added to the model's own, by hooks before its language model and before its output layer:
 
     - Only the hidden states before learned tokens reach the output layer.
     - A batch of text alone shows the vision tower a blank picture with weight zero. All processes then run the same
@@ -55,7 +55,8 @@ class Learner:
         self._features, self._rope = _feature_function(plain), _rope_function(plain)
         model.get_output_embeddings().register_forward_pre_hook(self._select)
         if blank is not None:
-            model.get_input_embeddings().register_forward_hook(self._look_at_blank)
+            # Behind the embeddings of the tokens, as for pictures: ZeRO-3 gathers weights in this order.
+            plain.base_model.language_model.register_forward_pre_hook(self._look_at_blank, with_kwargs=True)
 
     def logits(self, run: Any, batch: Mapping[str, Tensor], device: torch.device) -> Tensor:
         """The logits that predict the targets of a batch, ``float[N, V]``.
@@ -86,12 +87,13 @@ class Learner:
         (hidden_BLD,) = arguments
         return (hidden_BLD.flatten(0, 1).index_select(0, self._rows)[None],)
 
-    def _look_at_blank(self, _: Any, __: Any, embedded_BLD: Tensor) -> Tensor | None:
+    def _look_at_blank(self, _: Any, arguments: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
         if self._rows is None or not self._show_blank or self._blank is None:
             return None
+        embedded_BLD = named["inputs_embeds"]
         shown = {name: value.to(embedded_BLD.device) for name, value in self._blank.items()}
-        nothing = sum(each.float().mean() * 0 for each in _tensors(self._features(**shown)))
-        return embedded_BLD + nothing.to(embedded_BLD.dtype)  # type: ignore[union-attr]
+        nothing = torch.stack([each.float().mean() for each in _tensors(self._features(**shown))]).sum() * 0
+        return arguments, {**named, "inputs_embeds": embedded_BLD + nothing.to(embedded_BLD.dtype)}
 
 
 def summed_loss(logits_NV: Tensor, targets_N: Tensor) -> Tensor:
