@@ -1,4 +1,5 @@
 # What the jobs of a model are given, from the config's models.*.resources, the number of examples and the attempt.
+from s2h.devices import visible_gpus
 from s2h.models.resources import (
     alignment_needs,
     decoding_needs,
@@ -78,6 +79,25 @@ def on_several_nodes(needs, value):
         return value(nodes) if nodes > 1 else None
 
     return asked
+
+
+def refuse_missing_gpus(workflow):
+    """End before anything runs here where jobs ask for more GPUs than there are; on a cluster the jobs find out.
+
+    Snakemake itself would give each job what there is (``resources: gpus`` of profiles/default), be it none.
+    """
+    if not workflow.local_exec:
+        return
+    here = len(visible_gpus())
+    for job in workflow.dag.needrun_jobs():
+        if "gpus" in job.rule.resources:
+            gpus = job.rule.resources["gpus"].evaluate(job.wildcards, attempt=1).value
+            if gpus > here:
+                sys.exit(
+                    f"s2h: {job.rule.name} asks for {gpus} GPUs for the model {job.wildcards.model}, but {here} are here: "
+                    f"ask for as many in models.{job.wildcards.model}.resources (gpus, decoding_gpus; 0 is the CPU), or "
+                    "run it on a cluster (snakemake --profile slurm)."
+                )
 
 
 def growing(amount):

@@ -107,17 +107,8 @@ def alignment_needs(model: ModelSettings, *, examples: int, attempt: int) -> Nee
 
 
 def process_count(*, gpus: int, threads: int) -> int:
-    """Processes of a node: one for each GPU that was asked for and is there.
-
-    Args:
-        gpus: asked for; where none is there, as many processes compute on the CPU. 0 asks for a process a thread.
-        threads: of the job.
-    """
-    if gpus == 0:
-        return threads
-    import torch
-
-    return min(torch.cuda.device_count(), gpus) or gpus
+    """Processes of a node: one for each GPU that the job has, or for each thread of a job without."""
+    return gpus or threads
 
 
 def _memory(billions: float, *, processes: int) -> int:
