@@ -97,8 +97,8 @@ def own_device(local_rank: int = 0) -> torch.device:
 def missing_gpus(asked: int, usable: int) -> str:
     """What to say, and what to look at first, where fewer GPUs can be used than were asked for."""
     return (
-        f"{asked} GPUs were asked for, but {usable} can be used: {'; '.join(_reasons())}. Ask for those that can be used, "
-        "or for the CPU (models.*.resources: {gpus: 0, decoding_gpus: 0})."
+        f"{asked} GPUs were asked for, but {usable} can be used: {'; '.join(_reasons())}. Ask for those that can be "
+        "used, or for the CPU (models.*.resources: {gpus: 0, decoding_gpus: 0})."
     )
 
 
@@ -117,15 +117,13 @@ def _reasons() -> Iterator[str]:
         yield f"the NVIDIA driver is {driver}, but {needed}: update it"
     elif not listed:
         yield "the driver is there, but no GPU: containers need docker run --gpus all, or apptainer exec --nv"
-    yield f"nvidia-smi or /dev lists {listed}"
-    yield (
-        f"CUDA_VISIBLE_DEVICES is '{os.environ[VISIBLE]}'" if VISIBLE in os.environ else "CUDA_VISIBLE_DEVICES is unset"
-    )
+    yield f"{'nvidia-smi' if shutil.which('nvidia-smi') else '/dev'} lists {listed}"
+    yield f"CUDA_VISIBLE_DEVICES is {os.environ.get(VISIBLE, 'unset') or 'empty'}"
 
 
 def driver_version() -> str:
     """Version of the NVIDIA driver; empty where none is loaded."""
-    told = _DRIVER.read_text() if _DRIVER.exists() else "".join(_nvidia_smi("--version") or [])
+    told = _DRIVER.read_text() if _DRIVER.exists() else "\n".join(_nvidia_smi("--version") or [])
     found = re.search(r"\b(\d{3}(?:\.\d+){1,2})\b", told)
     return found[1] if found else ""
 
