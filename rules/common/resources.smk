@@ -13,6 +13,7 @@ def training(wildcards, attempt):
     phase, tasks = mixture_phase(wildcards), len(members(wildcards))
     return training_needs(
         CONFIG.models[wildcards.model],
+        CONFIG.training(run_of(wildcards), int(wildcards.phase) - 1),
         examples=examples_seen(phase, int(wildcards.budget), tasks),
         attempt=attempt,
     )
@@ -23,9 +24,9 @@ def staging(wildcards, attempt):
     stage, number = stage_of(wildcards), int(wildcards.stage) - 1
     return staging_needs(
         CONFIG.models[wildcards.model],
+        CONFIG.stage_training(wildcards.model, number),
         entries=CONFIG.corpora[stage.corpus].entries,
         epochs=stage.epochs,
-        loaders=CONFIG.stage_training(wildcards.model, number).loader_processes,
         attempt=attempt,
     )
 
