@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,12 +13,15 @@ import torch
 
 from s2h import devices
 from s2h.devices import count_gpus, missing_gpus, own_device, visible_gpus
-from s2h.errors import ModelError
+from s2h.errors import ModelError, TrainingError
 from s2h.models.settings import ScoringSettings
 from s2h.scoring import backends, decoding
-from s2h.training import alignment, trainer
+from s2h.training import alignment, engine, trainer
+from s2h.training import launch as launching
 from s2h.training.snapshots import Snapshot
+from tests.shipped import default_config
 
+SETTINGS = ScoringSettings(max_new_tokens=1)
 LISTED = "GPU 0: NVIDIA H100 (UUID: GPU-a)\n  MIG 1g.10gb Device 0: (UUID: MIG-b)\nGPU 1: NVIDIA H100 (UUID: GPU-c)"
 
 
@@ -183,7 +187,7 @@ def test_a_process_that_decodes_has_its_gpu_and_bf16(
     catch_model(monkeypatch, decoding)
     monkeypatch.setattr(torch, "set_num_threads", lambda number: None)
     with pytest.raises(LoadedError) as loaded:
-        backends._load_worker(1, "folder", ScoringSettings(max_new_tokens=1), 0.5, {})
+        backends._load_worker(1, "folder", SETTINGS, 0.5, {})
     assert loaded.value.args == wanted
 
 
@@ -212,3 +216,48 @@ def test_jobs_can_claim_gpus_after_their_imports(module: str) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_decoding_plans_with_the_memory_of_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder = object.__new__(decoding.Decoder)
+    decoder.model, decoder.settings, decoder._share = SimpleNamespace(device=torch.device("cuda")), SETTINGS, 1.0
+    memory = {"mem_get_info": (1000, 2000), "memory_reserved": 600, "memory_allocated": 100}
+    for name, value in memory.items():
+        monkeypatch.setattr(torch.cuda, name, lambda value=value: value)
+    monkeypatch.setattr(decoding.Decoder, "encode", lambda self, prompts: {"input_ids": torch.zeros(1, 5)})
+    monkeypatch.setattr(decoding, "example_bytes", lambda model, tokens, new: 10)
+    assert decoder._fitting([decoding.Prompt("a", None)]) == 90  # 0.6 of what is free, or reserved and not in use
+
+
+def test_a_training_needs_the_memory_of_the_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = default_config().models["tiny"].training
+    job: Any = SimpleNamespace(base="a/model", settings=settings)
+    monkeypatch.setattr(engine, "parameter_count", lambda base: 2**30)
+    monkeypatch.setattr(engine.dist, "get_world_size", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (2**30, 2**31))
+    with pytest.raises(TrainingError, match=r"but only 1\.0 GiB of the GPU's memory is free"):
+        engine.check_memory(job, {}, device="cuda")
+
+
+def test_a_gpu_without_memory_is_answered_with_what_to_change() -> None:
+    with pytest.raises(TrainingError, match="the GPU ran out of memory: lower"), trainer._memory_advice(2):
+        raise torch.OutOfMemoryError("no more")
+
+
+@pytest.mark.parametrize(
+    ("gpus", "pretended", "wanted"), [(2, "0", (2, "cuda")), (2, "4", (2, "cpu")), (0, "0", (3, "cpu"))]
+)
+def test_a_training_starts_a_process_for_each_gpu_and_deepspeed_takes_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, gpus: int, pretended: str, wanted: tuple[int, str]
+) -> None:
+    class StartedError(Exception):
+        pass
+
+    def start(command: list[str], environment: dict[str, str]) -> None:
+        raise StartedError(int(command[3].rpartition("=")[2]), environment["DS_ACCELERATOR"])
+
+    monkeypatch.setattr(launching, "_start", start)
+    monkeypatch.setenv("S2H_PRETENDED_GPUS", pretended)
+    with pytest.raises(StartedError) as started:
+        launching.launch({}, [], log=tmp_path / "log", threads=3, gpus=gpus, nodes=1)
+    assert started.value.args == wanted
