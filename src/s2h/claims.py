@@ -56,22 +56,18 @@ def _visible(names: Sequence[str]) -> Iterator[None]:
 def _claim(names: Sequence[str], number: int, held: ExitStack) -> list[str]:
     """The first GPUs that are free, locked until ``held`` is closed.
 
-    Jobs claim one after the other, by the lock of the folder: two that each had half of what they need would wait for
-    each other.
+    Jobs take them one after the other, by the lock of the folder: two that each had half of what they need would wait
+    for each other.
     """
-    if not number:
-        return []
-    folder, chosen = _folder(), list[str]()
+    folder, chosen, waits = _folder(), list[str](), False
     with ExitStack() as turn:
-        if not _lock(folder, turn):
-            _say_waiting(number)
-            _lock(folder, turn, wait=True)
-        _claim_free(folder, names, number, chosen, held)
-        if len(chosen) < number:
-            _say_waiting(number)
+        mine = False
         while len(chosen) < number:
-            time.sleep(1)
-            _claim_free(folder, names, number, chosen, held)
+            if mine := mine or _lock(folder, turn):
+                _claim_free(folder, names, number, chosen, held)
+            if len(chosen) < number:
+                waits = waits or _say_waiting(number)
+                time.sleep(1)
     return chosen
 
 
@@ -96,14 +92,14 @@ def _folder() -> Path:
     return folder
 
 
-def _lock(path: Path, held: ExitStack, *, wait: bool = False) -> bool:
+def _lock(path: Path, held: ExitStack) -> bool:
     """Lock a file or folder until ``held`` is closed; False where another process has it. A missing file is made."""
     try:
         opened = _open(path)
     except PermissionError:  # of another user, who is just making it
         return False
     try:
-        fcntl.flock(opened, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(opened)
         return False
@@ -120,6 +116,7 @@ def _open(path: Path) -> int:
     return os.open(path, os.O_RDONLY)
 
 
-def _say_waiting(number: int) -> None:
+def _say_waiting(number: int) -> bool:
     LOGGER.warning("other jobs use the GPUs; waiting for %d", number)
     print(f"[s2h] other jobs use the GPUs; waiting for {number}", file=sys.stderr, flush=True)
+    return True
