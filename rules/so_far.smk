@@ -32,6 +32,7 @@ rule so_far:
 
 
 onstart:
+    refuse_missing_gpus(workflow)
     # A run that is made again is not shown with what it was before.
     for job in workflow.dag.needrun_jobs():
         if job.rule.name == "show_so_far":

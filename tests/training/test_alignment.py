@@ -78,6 +78,14 @@ def batch(labels: list[list[int]]) -> dict[str, Tensor]:
     return with_targets({"input_ids": inputs, "labels": torch.tensor(labels)})
 
 
+def text_batch(model: Any, shard: str) -> dict[str, Tensor]:
+    """Eight puzzles of a shard as text."""
+    collator = Collator(load_processor(model), random_positions=0, seed=0, examples=8)
+    rows = pl.read_parquet(shard).head(8).iter_rows(named=True)
+    made = [Example(0, "text", r["text"] + "\n\n" + r["text_question"], r["reasoning"], None) for r in rows]
+    return with_targets(collator(made))
+
+
 def test_loss_and_gradient_are_means_over_the_target_tokens() -> None:
     model, no = Known(), IGNORED
     found = probe(model, Learner(model), [batch([[no, 1, 1], [no, no, 0]]), batch([[no, 1, no]])])
@@ -86,6 +94,16 @@ def test_loss_and_gradient_are_means_over_the_target_tokens() -> None:
     torch.testing.assert_close(found.gradient["logits"], expected)
     assert found.loss == pytest.approx(float(-(3 * shares[1].log() + shares[0].log()) / 4))
     assert found.exact == pytest.approx(2 / 3)
+
+
+def test_in_bf16_loss_and_gradient_are_about_the_same(tiny_model, readout_shards) -> None:
+    batches = [text_batch(tiny_model, readout_shards["SIMPLE"][0])]
+    model = load_model(tiny_model, dtype=torch.float32, attention="eager")
+    learner = Learner(model)
+    exact, rounded = (probe(model, learner, batches, autocast=autocast) for autocast in (False, True))
+    assert exact.loss != rounded.loss
+    assert rounded.loss == pytest.approx(exact.loss, rel=1e-2)
+    assert align(exact.gradient, rounded.gradient).cosine == pytest.approx(1, abs=1e-2)
 
 
 def settings(**changes: Any) -> TrainingSettings:
@@ -102,13 +120,8 @@ def question(model: Any, shards: dict[str, list[str]], puzzles: int = 12) -> Que
 def test_a_small_step_lowers_the_other_loss_by_the_inner_product(tiny_model, readout_shards) -> None:
     """The first-order prediction, held against a real step of gradient descent."""
 
-    processor = load_processor(tiny_model)
-    collator = Collator(processor, random_positions=0, seed=0, examples=8)
-
     def examples(level: str) -> list[dict[str, Tensor]]:
-        rows = pl.read_parquet(readout_shards[level][0]).head(8).iter_rows(named=True)
-        made = [Example(0, "text", r["text"] + "\n\n" + r["text_question"], r["reasoning"], None) for r in rows]
-        return [with_targets(collator(made))]
+        return [text_batch(tiny_model, readout_shards[level][0])]
 
     model = load_model(tiny_model, dtype=torch.float32, attention="eager")
     learner = Learner(model)

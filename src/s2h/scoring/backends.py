@@ -23,6 +23,7 @@ from s2h.errors import ModelError
 from s2h.models.loading import prompt_text
 from s2h.models.settings import EndpointSettings, ScoringSettings
 from s2h.scoring.decoding import Decoder, Prompt, Reply, load_decoder
+from s2h.training.launch import end_with_parent
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
@@ -104,6 +105,7 @@ _WORKER: list[Any] = []
 
 
 def _start_worker(ranks: Queue[int], *told: Any) -> None:
+    end_with_parent()
     _WORKER[:] = [(ranks.get(), *told)]
 
 
@@ -117,12 +119,8 @@ def _work(chunk: Chunk) -> list[Reply]:
 def _load_worker(rank: int, folder: str, settings: ScoringSettings, share: float, options: dict[str, Any]) -> Decoder:
     import torch
 
-    device = f"cuda:{rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
-    if device == "cpu":
-        torch.set_num_threads(max(int(share * (os.cpu_count() or 1)), 1))
-    else:
-        torch.cuda.set_device(device)
-    return load_decoder(folder, settings, device=device, share=share, **options)
+    torch.set_num_threads(max(int(share * (os.cpu_count() or 1)), 1))  # each would take all cores
+    return load_decoder(folder, settings, rank=rank, share=share, **options)
 
 
 @contextmanager

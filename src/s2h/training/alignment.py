@@ -16,6 +16,7 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
+from s2h.devices import own_device
 from s2h.files import whole_file
 from s2h.logs import LOGGER, Progress
 from s2h.models.loading import fastest_attention, load_model, load_processor
@@ -206,8 +207,8 @@ def measure_alignment(question: Question, title: str) -> pl.DataFrame:
 def _measure(
     snapshot: Snapshot, batches: Mapping[Kind, Sequence[dict[str, Tensor]]], question: Question
 ) -> Iterator[dict[str, Any]]:
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = load_model(snapshot.folder, dtype=torch.float32, attention=fastest_attention(device)).to(device)
+    device = own_device()
+    model = load_model(snapshot.folder, dtype=torch.float32, attention=fastest_attention(device.type)).to(device)
     moments = snapshot.second_moments() if snapshot.updates else None
     if moments is None:
         freeze(model, question.frozen)
@@ -218,7 +219,7 @@ def _measure(
         model.gradient_checkpointing_enable({"use_reentrant": False})
     model.train()  # no dropout in the models that are trained here, and checkpointing asks for it
     learner = Learner(model)
-    autocast = question.settings.precision == "bf16" and device == "cuda"
+    autocast = question.settings.precision == "bf16" and device.type == "cuda"
     target = probe(model, learner, batches[TARGET], autocast=autocast)
     for kind in SOURCES:
         source = probe(model, learner, batches[kind], autocast=autocast)

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from s2h.devices import pretended_gpus
 from s2h.errors import TrainingError
 from s2h.models.resources import process_count
 
@@ -31,7 +32,7 @@ def launch(
         more: further words of it.
         log: log file of the job.
         threads: of the job, on each node.
-        gpus: see ``process_count``.
+        gpus: of each node, which CUDA_VISIBLE_DEVICES names; see ``process_count``.
         nodes: that train together.
 
     Raises:
@@ -45,9 +46,8 @@ def launch(
         "OMP_NUM_THREADS": "1",
         "OMP_WAIT_POLICY": "passive",
         "PYTHONUNBUFFERED": "1",
+        "DS_ACCELERATOR": "cuda" if gpus and not pretended_gpus() else "cpu",  # DeepSpeed would choose by itself
     }
-    if gpus == 0:
-        environment["CUDA_VISIBLE_DEVICES"] = ""
     output = log.with_name(f"{log.name}.output")
     lines: list[str] = []
     told = False

@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import deepspeed
@@ -21,6 +21,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from s2h.devices import own_device
 from s2h.errors import TrainingError
 from s2h.files import whole_folder
 from s2h.logs import LOGGER, Progress
@@ -40,6 +41,7 @@ from s2h.training.schedule import rate
 from s2h.training.snapshots import Snapshots
 
 _SHARE_LOSSES_EVERY = 10  # steps
+_PATIENCE = timedelta(hours=2)  # of processes with one that writes a model to a slow disk; NCCL's own is 10 minutes
 
 
 class Trainer:
@@ -47,9 +49,8 @@ class Trainer:
 
     def __init__(self, job: Job) -> None:
         self.job, self.settings = job, job.settings
-        _start_processes()
+        self.device = _start_processes()
         self.rank, self.ranks = dist.get_rank(), dist.get_world_size()
-        self.device = torch.device(os.environ.get("LOCAL_RANK", "0") if torch.cuda.is_available() else "cpu")
         self._prepare_data()
         self._prepare_engine()
         self._own_losses: list[Tensor] = []
@@ -267,14 +268,15 @@ def _nodes() -> list[str]:
     return sorted(set(names))
 
 
-def _start_processes() -> None:
-    """Join the other processes of the launcher; gloo on a CPU, NCCL on GPUs."""
+def _start_processes() -> torch.device:
+    """Join the other processes of the launcher, by gloo on a CPU, by NCCL on GPUs; gives what this one computes on."""
     if "RANK" not in os.environ:
         raise TrainingError("training must be started by torchrun or deepspeed, which set RANK and WORLD_SIZE.")
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    else:
+    device = own_device(int(os.environ.get("LOCAL_RANK", "0")))
+    if device.type == "cpu":
         # Shared-memory reductions need minutes of compiling once per machine and gain nothing on a small model.
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    deepspeed.init_distributed(dist_backend="nccl" if torch.cuda.is_available() else "gloo", verbose=False)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    deepspeed.init_distributed(dist_backend=backend, timeout=_PATIENCE, verbose=False)
+    return device
