@@ -36,34 +36,26 @@ ADAPTERS = "adapters"
 find them, and put them onto weights that hold them already."""
 
 
-def remove_weights(models: Sequence[str | Path], keep: Keep, *, results: str | Path) -> dict[str, list[str]]:
-    """Remove weights that are not kept of a run that is scored.
+def remove_weights(
+    models: Sequence[str | Path], keep: Keep, *, checkpoints: str | Path, output: str | Path, results: str | Path
+) -> None:
+    """Remove weights that are not kept of a run that is scored, and write what is gone by now.
 
     Args:
         models: folders that its phases left, in order.
         keep: what stays.
+        checkpoints: folder of its checkpoints, with one for each phase: earlier phases may have left their optimizers
+            there for the next (``optimizer: kept``), which are of no use without their weights.
+        output: JSON file of the names of the files that are gone, by folder.
         results: folder of everything that the workflow makes.
-
-    Returns:
-        The files that were removed, now or before, by folder.
     """
     for folder, files in _removable([Path(model) for model in models], keep).items():
         _remove(folder, files, keep=keep, results=results)
+        if keep == "last_phase":
+            shutil.rmtree(Path(checkpoints) / folder.name, ignore_errors=True)
     gone = {str(model): missing_files(model) for model in models}
-    return {folder: files for folder, files in gone.items() if files}
-
-
-def remove_checkpoints(checkpoints: str | Path, models: Sequence[str | Path], keep: Keep) -> None:
-    """Where only the last phase stays, remove the optimizers that earlier ones left for the next (``optimizer: kept``).
-
-    Args:
-        checkpoints: folder of those of a run, with one for each phase.
-        models: see ``remove_weights``.
-        keep: see ``remove_weights``.
-    """
-    for folder in models[:-1]:
-        if keep == "last_phase" and missing_files(folder):
-            shutil.rmtree(Path(checkpoints) / Path(folder).name, ignore_errors=True)
+    with whole_file(output) as temporary:
+        temporary.write_text(json.dumps({folder: files for folder, files in gone.items() if files}, indent=1) + "\n")
 
 
 def missing_files(folder: str | Path) -> list[str]:

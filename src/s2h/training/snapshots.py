@@ -17,6 +17,7 @@ from torch import Tensor
 
 from s2h.errors import DataError
 from s2h.files import whole_folder
+from s2h.models.weights import check_weights
 from s2h.training.engine import whole_model
 
 FOLDER = "snapshots"
@@ -110,8 +111,10 @@ def read_snapshots(model: str | Path) -> list[Snapshot]:
 
     Raises:
         DataError: the folder does not hold what a training leaves.
+        ModelError: its weights were removed.
     """
     folder = Path(model)
+    check_weights(folder)
     try:
         kept = sorted((folder / FOLDER).glob("step-*"))
         if kept:
