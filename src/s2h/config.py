@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError, create_model, field_validator, mode
 from s2h.corpora.settings import CorpusSettings
 from s2h.errors import ConfigError
 from s2h.models.settings import ModelSettings, PretrainedSettings, Source, TrainingSettings
+from s2h.models.weights import Keep
 from s2h.puzzles.registry import TASKS
 from s2h.puzzles.task import Level, Modality, Task, TaskSettings
 from s2h.registry import unknown
@@ -130,6 +131,9 @@ class Config(Settings):
     Attributes:
         results: folder of everything that the workflow makes.
         cache: folder from which results that were made before, here or by others, are taken; null for none.
+        keep_weights: what stays of a run's models once it is scored (docs/training.md): ``all`` weights; those of its
+            ``last_phase``, so that no earlier phase can be gone on from; or ``adapters``, from which those of phases
+            with ``lora`` are made again when they are asked for. Changing it trains and scores nothing again.
         seed: seed of the puzzles.
         shard_size: puzzles in a file, by split.
         validation: when a set of puzzles may be used.
@@ -146,6 +150,7 @@ class Config(Settings):
 
     results: str = "results"
     cache: str | None = None
+    keep_weights: Keep = "all"
     seed: int = Field(0, ge=0)
     shard_size: ShardSize = ShardSize()
     validation: ValidationSettings = ValidationSettings()

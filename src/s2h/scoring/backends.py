@@ -22,6 +22,7 @@ from PIL import Image
 from s2h.errors import ModelError
 from s2h.models.loading import prompt_text
 from s2h.models.settings import EndpointSettings, ScoringSettings
+from s2h.models.weights import missing_files
 from s2h.scoring.decoding import Decoder, Prompt, Reply, load_decoder
 from s2h.training.launch import end_with_parent
 
@@ -142,7 +143,7 @@ class VllmBackend:
         gpus: over which the weights are spread.
 
     Raises:
-        ModelError: vLLM is not installed.
+        ModelError: vLLM is not installed, or the folder has no weights that it reads.
     """
 
     batches = True
@@ -156,6 +157,11 @@ class VllmBackend:
                 f"scoring.backend is vllm, which cannot be imported ({error}): install it into this environment, or "
                 "set scoring.backend to transformers."
             ) from None
+        if missing_files(folder):
+            raise ModelError(
+                f"the weights of {folder} were removed (keep_weights in the config), and vLLM does not make them again "
+                "from adapters: set scoring.backend to transformers."
+            )
         self.processor = processor
         self._sampling = SamplingParams(temperature=0, max_tokens=settings.max_new_tokens)
         self._llm = LLM(model=folder, dtype="bfloat16", tensor_parallel_size=gpus, seed=0)

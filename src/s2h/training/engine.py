@@ -139,13 +139,12 @@ def _with_adapters(model: Any, settings: TrainingSettings, layers: list[str]) ->
 
 
 def whole_model(engine: Any) -> tuple[Any, dict[str, Any] | None]:
-    """The plain model for saving, and its weights where they have to be put together from all processes.
+    """The model for saving, and its weights where they have to be put together from all processes.
 
-    All processes must call it. Adapters are merged into the weights.
+    All processes must call it. Adapters are still apart from the weights (``s2h.models.adapters``).
     """
     state = engine._zero3_consolidated_16bit_state_dict() if engine.zero_optimization_stage() == 3 else None
-    model = engine.module
-    return (model.merge_and_unload() if hasattr(model, "merge_and_unload") else model), state
+    return engine.module, state
 
 
 def needed_memory(parameters: int, settings: TrainingSettings, *, stage: int, ranks: int) -> float:

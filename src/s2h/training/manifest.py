@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from s2h.models.weights import describe_base
 from s2h.provenance.code import code_digest
 from s2h.provenance.fingerprints import contents_digest, take_fingerprint
 from s2h.provenance.job import commit, versions
@@ -67,6 +68,7 @@ def manifest(job: Job, outcome: Outcome) -> dict[str, Any]:
         "seed": job.seed,
         "settings": job.settings.model_dump(),
         "frozen": list(job.frozen),
+        "adapters": describe_base(job.base, job.output) if job.settings.lora else None,
         "optimizer_from": str(job.optimizer_from) if job.optimizer_from else None,
         "commit": commit(),
         "code": code_digest("s2h.training.trainer"),

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from s2h.errors import DataError
 from s2h.files import whole_folder
+from s2h.models.weights import check_weights
 
 FOLDER = "snapshots"
 """Where they lie in the folder of a trained model, in order of their names."""
@@ -115,8 +116,10 @@ def read_snapshots(model: str | Path) -> list[Snapshot]:
 
     Raises:
         DataError: the folder does not hold what a training leaves.
+        ModelError: its weights were removed.
     """
     folder = Path(model)
+    check_weights(folder)
     try:
         kept = sorted((folder / FOLDER).glob("step-*"))
         if kept:

@@ -25,6 +25,7 @@ from s2h.devices import own_device
 from s2h.errors import TrainingError
 from s2h.files import whole_folder
 from s2h.logs import LOGGER, Progress
+from s2h.models.adapters import keep_adapters
 from s2h.models.loading import load_processor, needs_mask
 from s2h.seeding import generator
 from s2h.training.batches import Limits
@@ -236,6 +237,8 @@ class Trainer:
                 zero_stage=self.stage,
             )
             with whole_folder(self.job.output) as folder:
+                if self.settings.lora:
+                    model = keep_adapters(model, folder)
                 model.save_pretrained(folder, state_dict=state)
                 self.processor.save_pretrained(folder)
                 self.snapshots.add_to(folder)
