@@ -298,7 +298,7 @@ class VlmevalBackend:
             except Exception as error:  # whatever its many classes raise
                 raise ModelError(f"VLMEvalKit cannot build {source.name} ({type(error).__name__}: {error}).") from error
 
-    def answers(self, chunks: Sequence[Chunk]) -> Iterator[tuple[int, list[Reply]]]:
+    def answers(self, chunks: Sequence[Chunk], *, alone: bool = False) -> Iterator[tuple[int, list[Reply]]]:
         for position, chunk in enumerate(chunks):
             yield position, [self._reply(prompt) for prompt in chunk]
 
