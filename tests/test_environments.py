@@ -25,8 +25,6 @@ from tests.shipped import ROOT
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the packages installed elsewhere differ")
 
 RULE = re.compile(r"^rule \w+:.*?(?=^rule |\Z)", re.DOTALL | re.MULTILINE)
-OPTIONAL = {"vllm"}
-"""Imported where somebody has installed it; no extra of the project asks for it."""
 
 
 def pins(name: str) -> dict[str, str]:
@@ -63,7 +61,7 @@ def third_party(modules: set[str]) -> set[str]:
         assert spec is not None
         assert spec.origin is not None
         found |= {name.partition(".")[0] for name in imports(Path(spec.origin))}
-    names = found - set(sys.stdlib_module_names) - OPTIONAL - {"", "s2h", "snakemake"}
+    names = found - set(sys.stdlib_module_names) - {"", "s2h", "snakemake"}
     distributions = packages_distributions()
     return {canonicalize_name(distributions[name][0]) for name in names}
 

@@ -61,7 +61,8 @@ def _adopt_orphans() -> None:
 
 
 def _end_after_input(process: subprocess.Popen[bytes]) -> None:
-    sys.stdin.buffer.read()
+    while os.read(0, 1):  # not sys.stdin, whose lock this thread would hold when the interpreter ends
+        pass
     process.terminate()
     try:
         process.wait(_GRACE)

@@ -136,7 +136,7 @@ def test_replies_that_differ_when_decoded_alone_are_counted(sets, tmp_path):
 
 def test_a_job_that_has_all_replies_loads_no_model(sets, model_folder, tmp_path):
     arguments = {"source": TinySettings(), "settings": SETTINGS, "sets": sets, "store": tmp_path / "kept"}
-    arguments |= {"processes": 1, "title": "t", "trained": True}
+    arguments |= {"processes": 1, "title": "t", "trained": True, "log": tmp_path / "log"}
     jobs.decode_replies(str(model_folder), output=tmp_path / "first.parquet", **arguments)
     folder = shutil.copytree(model_folder, tmp_path / "model")
     (folder / "processor_config.json").rename(tmp_path / "away.json")

@@ -33,6 +33,7 @@ _HOST = "127.0.0.1"
 _SHARE = 0.75  # of a card's memory that weights may take; vLLM plans with 0.92 and wants room for keys and values
 _PATIENCE = 1800.0  # seconds until it must answer: weights of a large model may come from a slow disk
 _TRIES = 3  # ports: another program may take one between its choice and its use
+_QUICK = 10.0  # seconds for an answer about its health
 _TAIL = 30  # lines of the log in an error
 _END = 60.0  # seconds in which all its processes must be gone
 
@@ -238,9 +239,9 @@ def _answers(address: str, name: str) -> bool:
     """Whether a server is healthy and serves a model of that name."""
     ask = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
     try:
-        with ask(f"{address}/health", timeout=10):
+        with ask(f"{address}/health", timeout=_QUICK):
             pass
-        with ask(f"{address}/v1/models", timeout=10) as answer:
+        with ask(f"{address}/v1/models", timeout=_QUICK) as answer:
             return name in [model["id"] for model in json.load(answer)["data"]]
     except (OSError, HTTPException, ValueError, KeyError, TypeError):
         return False
