@@ -93,7 +93,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         name = self.server.told.served_model_name
-        self._send({"data": [{"id": name}]} if self.path == "/v1/models" else {})
+        self._send({"/v1/models": {"data": [{"id": name}]}, "/version": {"version": "0.0"}}.get(self.path, {}))
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -29,6 +29,12 @@ from tests.shipped import ROOT
 GIB = 2**30
 QWEN_7B = Shape(weights=2 * 8_292_166_656, sizes=(28, 18944, 16, 3420), key_heads=4)
 QWEN_72B = Shape(weights=2 * 73_410_777_344, sizes=(64, 29568, 16, 3456), key_heads=8)
+CRASH = "\n".join(
+    [
+        "(Worker pid=7) ERROR 11-27 [core.py:1] ValueError: no kernel image for sm_30",
+        *(f"  frame {i}" for i in range(40)),
+    ]
+)
 SETTINGS = ScoringSettings(max_new_tokens=6, backend="vllm", recheck=3)
 
 
@@ -133,20 +139,23 @@ def gone(pid: int, seconds: float = 30) -> bool:
 
 def test_a_server_is_waited_for_and_leaves_no_process_behind(fake, tmp_path):
     command, engine = fake(echo=True, sleep=2, engine=str(tmp_path / "engine")), tmp_path / "engine"
-    with served(command, log=tmp_path / "log") as (url, name):
-        assert vllm._answers(url.removesuffix("/v1"), name)
+    with served(command, log=tmp_path / "log") as server:
+        address = server.url.removesuffix("/v1")
+        assert vllm._answers(address, server.name)
         pid = int(engine.read_text())
         assert psutil.pid_exists(pid)
     assert gone(pid, 0.2)
-    assert not vllm._answers(url.removesuffix("/v1"), name)
+    assert not vllm._answers(address, server.name)
 
 
 def test_a_server_that_dies_at_its_start_is_an_error_with_the_end_of_its_log(fake, tmp_path):
-    with pytest.raises(ModelError) as caught, served(fake(crash="no kernel image for sm_30"), log=tmp_path / "log"):
+    with pytest.raises(ModelError) as caught, served(fake(crash=CRASH), log=tmp_path / "log"):
         raise AssertionError
-    assert "vLLM does not serve the model" in str(caught.value)
-    assert "ended with code 1" in str(caught.value)
-    assert str(caught.value).endswith(f"{tmp_path / 'log'}:\nno kernel image for sm_30")
+    lines = str(caught.value).splitlines()
+    assert lines[0].startswith("vLLM does not serve the model: mend what its log says, or set scoring.backend to trans")
+    assert lines[0].endswith(f"The server ended with code 1; of its log, {tmp_path / 'log'}:")
+    assert lines[1].endswith("ValueError: no kernel image for sm_30")
+    assert lines[2:] == [f"  frame {i}" for i in range(10, 40)]
 
 
 def test_a_server_that_takes_too_long_is_ended(fake, tmp_path):
@@ -167,20 +176,21 @@ def test_a_port_that_is_taken_meanwhile_is_left_to_its_owner(fake, tmp_path, mon
         ports = iter([taken, free])
         monkeypatch.setattr(vllm, "_free_port", lambda: next(ports))
         monkeypatch.setattr(vllm, "_QUICK", 0.2)  # the other one accepts, and never answers
-        with served(fake(echo=True), log=tmp_path / "log") as (url, _):
-            assert url == f"http://127.0.0.1:{free}/v1"
+        with served(fake(echo=True), log=tmp_path / "log") as server:
+            assert server.url == f"http://127.0.0.1:{free}/v1"
 
 
 def test_another_server_at_the_port_is_not_taken_for_ours(fake, tmp_path, monkeypatch):
-    with served(fake(echo=True), log=tmp_path / "first") as (url, first):
-        port = int(url.removesuffix("/v1").rpartition(":")[2])
+    with served(fake(echo=True), log=tmp_path / "first") as first:
+        address = first.url.removesuffix("/v1")
+        port = int(address.rpartition(":")[2])
         monkeypatch.setattr(vllm, "_free_port", lambda: port)
         with (
             pytest.raises(ModelError, match=r"(?s)does not serve the model.*Address already in use"),
             served(fake(echo=True), log=tmp_path / "second"),
         ):
             raise AssertionError
-        assert vllm._answers(url.removesuffix("/v1"), first)
+        assert vllm._answers(address, first.name)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="orphans are found by the kernel's help")
@@ -190,8 +200,8 @@ def test_a_job_that_is_killed_takes_its_server_along(fake, tmp_path):
         "import sys, time; from pathlib import Path; from s2h.scoring.vllm import *\n"
         "def command(name, port):\n"
         "    return serve_command(find_vllm(), 'm', name=name, port=port, layout=Layout(1, 1), options={})\n"
-        "with served(command, log=Path(sys.argv[1])) as (url, name):\n"
-        "    print(url, flush=True); time.sleep(600)"
+        "with served(command, log=Path(sys.argv[1])) as server:\n"
+        "    print(server.url, flush=True); time.sleep(600)"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     words = [sys.executable, "-c", job, str(tmp_path / "log")]
@@ -224,7 +234,7 @@ def test_replies_through_vllm_are_those_of_our_own_decoding(fake, sets, model_fo
     assert theirs.drop("seconds").equals(own.drop("seconds"))
     assert theirs["prediction"].n_unique() > 6
     facts = pl.read_parquet_metadata(tmp_path / "theirs.parquet")
-    assert (facts["decoded_alone"], facts["different_alone"]) == ("3", "0")
+    assert (facts["decoded_alone"], facts["different_alone"], facts["vllm"]) == ("3", "0", "0.0")
     lines = [json.loads(line) for line in (tmp_path / "asked").read_text().splitlines()]
     assert len(lines) == 12 + 3
     for line in lines:
@@ -247,7 +257,7 @@ def test_a_server_that_dies_on_the_way_is_an_error_and_replies_are_kept(fake, se
     fake(echo=True, most=5)
     with pytest.raises(ModelError) as caught:
         decoded(tmp_path, sets, SETTINGS, "x", model=model_folder)
-    assert "replies so far are kept. The server ended with code 7; the end of its log" in str(caught.value)
+    assert "replies so far are kept. The server ended with code 7; of its log" in str(caught.value)
     assert str(caught.value).endswith("CUDA error: the engine is dead")
     kept = (tmp_path / "x.kept/replies.jsonl").read_text().splitlines()
     assert 1 <= len(kept) <= 5

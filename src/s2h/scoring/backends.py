@@ -46,10 +46,12 @@ class Backend(Protocol):
     Attributes:
         chunk: how many prompts it likes to get at once.
         batches: whether it computes them together, so that arithmetic may round differently than for one alone.
+        facts: what is to be told of it beside its replies.
     """
 
     chunk: int
     batches: bool
+    facts: Mapping[str, str]
 
     def answers(self, chunks: Sequence[Chunk], *, alone: bool = False) -> Iterator[tuple[int, list[Reply]]]:
         """(position of the chunk, replies in its order), as chunks are finished.
@@ -64,6 +66,7 @@ class LocalBackend:
     """A decoder in this process."""
 
     batches = True
+    facts: Mapping[str, str] = {}
 
     def __init__(self, decoder: Decoder) -> None:
         self.decoder, self.chunk = decoder, _chunk(decoder.settings)
@@ -87,6 +90,7 @@ class PoolBackend:
     """
 
     batches = True
+    facts: Mapping[str, str] = {}
 
     def __init__(self, folder: str, settings: ScoringSettings, *, processes: int, options: Mapping[str, Any]) -> None:
         self.chunk, self.processes = _chunk(settings), processes
@@ -160,6 +164,7 @@ class EndpointBackend:
     """
 
     batches = False
+    facts: Mapping[str, str] = {}
     chunk = 1
     more: Mapping[str, Any] = {}
     """What every request holds besides."""
@@ -216,14 +221,15 @@ class VllmBackend(EndpointBackend):
         source: address and name.
         settings: longest reply.
         gpus: that answer.
+        version: of vLLM.
     """
 
     batches = True
     more: Mapping[str, Any] = {"add_special_tokens": True}  # as our processors do; a chat's default is not to
 
-    def __init__(self, source: EndpointSettings, settings: ScoringSettings, *, gpus: int) -> None:
+    def __init__(self, source: EndpointSettings, settings: ScoringSettings, *, gpus: int, version: str) -> None:
         super().__init__(source, settings)
-        self.gpus = gpus
+        self.gpus, self.facts = gpus, {"vllm": version}
 
     def answers(self, chunks: Sequence[Chunk], *, alone: bool = False) -> Iterator[tuple[int, list[Reply]]]:
         """As of any server, with the GPU seconds of a reply: those of all that were under way are shared."""
@@ -255,10 +261,10 @@ def vllm_backend(
     def command(name: str, port: int) -> list[str]:
         return vllm.serve_command(program, folder, name=name, port=port, layout=layout, options=options)
 
-    with vllm.served(command, log=log) as (url, name):
+    with vllm.served(command, log=log) as server:
         connections = min(_UNDER_WAY * layout.data, _MOST_CONNECTIONS)
-        source = EndpointSettings(url=url, name=name, connections=connections, timeout=_TIMEOUT)
-        yield VllmBackend(source, settings, gpus=layout.tensor * layout.data)
+        source = EndpointSettings(url=server.url, name=server.name, connections=connections, timeout=_TIMEOUT)
+        yield VllmBackend(source, settings, gpus=layout.tensor * layout.data, version=server.version)
 
 
 def gpu_memory() -> list[int]:

@@ -283,6 +283,7 @@ class VlmevalBackend:
     """
 
     batches = False
+    facts: Mapping[str, str] = {}
     chunk = 1
 
     def __init__(self, source: VlmevalSettings, work: Path) -> None:

@@ -80,7 +80,8 @@ def decode_replies(
         source: where the model comes from.
         settings: how to decode.
         sets: what is asked.
-        output: Parquet file of the replies; its metadata say what was found when some were decoded alone.
+        output: Parquet file of the replies; its metadata say what was found when some were decoded alone,
+            and which vLLM it was.
         store: folder in which replies are kept as they come.
         processes: that share the work.
         title: for the progress.
@@ -97,7 +98,8 @@ def decode_replies(
             decode(sets, backend, kept, title=title)
             alone, different = recheck(sets, backend, kept, settings.recheck)
         with whole_file(facts) as temporary:
-            temporary.write_text(json.dumps({"decoded_alone": str(alone), "different_alone": str(different)}))
+            told = {"decoded_alone": str(alone), "different_alone": str(different), **backend.facts}
+            temporary.write_text(json.dumps(told))
     else:
         LOGGER.info("all replies are there already")
     write_replies(output, sets, kept, json.loads(facts.read_text()) if facts.exists() else {})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -20,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
+from typing import Any
 
 from s2h.children import with_this_code
 from s2h.errors import ModelError
@@ -35,6 +37,7 @@ _PATIENCE = 1800.0  # seconds until it must answer: weights of a large model may
 _TRIES = 3  # ports: another program may take one between its choice and its use
 _QUICK = 10.0  # seconds for an answer about its health
 _TAIL = 30  # lines of the log in an error
+_ERROR = re.compile(r"(^|\] +)([\w.]+Error|Exception): ")  # the last line of a traceback, after what loggers put first
 _END = 60.0  # seconds in which all its processes must be gone
 
 
@@ -137,11 +140,24 @@ def serve_command(
     return [*command, *(["--mm-processor-kwargs", json.dumps(dict(options))] if options else [])]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Served:
+    """A model that a server answers for.
+
+    Attributes:
+        url: base address.
+        name: of the model.
+        version: of vLLM.
+    """
+
+    url: str
+    name: str
+    version: str
+
+
 @contextmanager
-def served(
-    command: Callable[[str, int], list[str]], *, log: Path, patience: float = _PATIENCE
-) -> Iterator[tuple[str, str]]:
-    """Run a server until the block ends, or this process does: (its address, what it calls the model).
+def served(command: Callable[[str, int], list[str]], *, log: Path, patience: float = _PATIENCE) -> Iterator[Served]:
+    """Run a server until the block ends, or this process does.
 
     Args:
         command: its command line, from the name of the model and the port.
@@ -155,10 +171,9 @@ def served(
     for left in reversed(range(_TRIES)):
         server = _Server(command(name, port := _free_port()), log)
         try:
-            if not server.wait_for(f"http://{_HOST}:{port}", name, patience, port_matters=left > 0):
-                continue
-            yield f"http://{_HOST}:{port}/v1", name
-            return
+            if server.wait_for(address := f"http://{_HOST}:{port}", name, patience, port_matters=left > 0):
+                yield Served(f"{address}/v1", name, _ask(address, "version")["version"])
+                return
         except ModelError as error:
             raise ModelError(f"{error} {server.story()}") from error
         finally:
@@ -211,11 +226,12 @@ class _Server:
         return True
 
     def story(self) -> str:
-        """How it stands, with the end of its log."""
+        """How it stands, with the first error of its log, which causes all others, and the end."""
         code = self._process.poll()
         state = "runs still" if code is None else f"ended with code {code}"
-        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL:]
-        return "\n".join([f"The server {state}; the end of its log, {self.log}:", *lines])
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        first = [line for line in lines[:-_TAIL] if _ERROR.search(line)][:1]
+        return "\n".join([f"The server {state}; of its log, {self.log}:", *first, *lines[-_TAIL:]])
 
     def end(self) -> None:
         """End it, and wait until the GPUs are free."""
@@ -237,14 +253,21 @@ def _environment(program: str) -> dict[str, str]:
 
 def _answers(address: str, name: str) -> bool:
     """Whether a server is healthy and serves a model of that name."""
-    ask = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
     try:
-        with ask(f"{address}/health", timeout=_QUICK):
+        with _open(f"{address}/health", timeout=_QUICK):
             pass
-        with ask(f"{address}/v1/models", timeout=_QUICK) as answer:
-            return name in [model["id"] for model in json.load(answer)["data"]]
+        return name in [model["id"] for model in _ask(address, "v1/models")["data"]]
     except (OSError, HTTPException, ValueError, KeyError, TypeError):
         return False
+
+
+def _ask(address: str, page: str) -> Any:
+    """What a server says in JSON; never through a proxy."""
+    with _open(f"{address}/{page}", timeout=_QUICK) as answer:
+        return json.load(answer)
+
+
+_open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open
 
 
 def _free_port() -> int:
