@@ -152,7 +152,7 @@ def test_the_schema_file_is_that_of_the_code() -> None:
     assert json.loads((ROOT / "config/schema.json").read_text()) == Config.model_json_schema()
 
 
-SERVED = {"scoring": {"backend": "vllm"}, "resources": {"decoding_gpus": 1}}
+SERVED = {"scoring": {"max_new_tokens": 9, "backend": "vllm"}, "resources": {"decoding_gpus": 1}}
 
 
 def test_vllm_is_looked_for_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import tomllib
 from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
@@ -81,6 +82,18 @@ def test_every_pin_is_the_locks(name: str) -> None:
     lock = locked((ROOT / "requirements.lock").read_text())
     for package, version in pins(name).items():
         assert f"=={version}" in {str(pin.specifier) for pin in lock[package]}, package
+
+
+def test_the_lock_of_vllm_is_of_the_version_that_the_project_names() -> None:
+    text = (ROOT / "requirements-vllm.lock").read_text()
+    (wanted,) = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["vllm"]
+    pins = locked(text)
+    assert str(pins["vllm"][0]) == wanted, "run: make lock"
+    assert {"torch", "transformers"} <= set(pins)
+    entries = re.split(r"\n(?=\S)", text.strip())
+    assert all(
+        re.fullmatch(r"\S+==\S+( ; [^\n]+)? (\\\n    --hash=sha256:[0-9a-f]{64} ?)+", entry) for entry in entries
+    )
 
 
 def test_the_kinds_nest() -> None:
