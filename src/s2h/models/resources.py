@@ -22,6 +22,7 @@ _TEXT_MB = 0.002  # of a conversation and its places: Eagle-1.8M has 1.9 GB of J
 # Of a process that reads ahead, beside what it shares with others; and of each image of a micro-batch, four of which it
 # keeps ready. Measured with Qwen2.5-VL's processor and 1,248 tokens an image: 700 MB, and 24 MB in fp32.
 _LOADER_MB, _LOADED_IMAGE_MB = 700, 4 * 24
+_LEAST_IMAGE_TOKENS = 512  # of an example with an image, where a micro-batch is told in tokens
 _START_MINUTES = 15  # imports, loading weights, writing a model
 _SLACK = 1.5
 
@@ -125,7 +126,8 @@ def _memory(billions: float, *, processes: int) -> int:
 
 def _loading(training: TrainingSettings) -> int:
     """MB for the processes that read ahead of a training process."""
-    return training.loader_processes * (_LOADER_MB + training.micro_batch_size * _LOADED_IMAGE_MB)
+    images = training.micro_batch_size or math.ceil((training.micro_batch_tokens or 0) / _LEAST_IMAGE_TOKENS)
+    return training.loader_processes * (_LOADER_MB + images * _LOADED_IMAGE_MB)
 
 
 def _minutes(seconds: float) -> int:

@@ -328,7 +328,8 @@ class ScoringSettings(Settings):
         max_new_tokens: where a reply is cut off (the paper: 2048).
         batch_size: most examples decoded together; ``auto`` takes as many as fit the memory. Where a GPU's memory does
             not suffice after all, batches are halved.
-        backend: ``transformers``, or ``vllm`` for the models that it serves (on a GPU; installed by yourself).
+        backend: ``transformers``, or ``vllm`` for the models that it serves: on GPUs; ``make vllm`` installs it, and
+            each job starts and ends its own.
         recheck: so many examples are decoded alone as well, and replies that come out differently are counted and
             reported: arithmetic in batches rounds differently.
     """
@@ -383,4 +384,15 @@ class ModelSettings(Settings):
     def _can_be_trained(self) -> ModelSettings:
         if self.training and self.source.kind in ("endpoint", "vlmeval"):
             raise ValueError(f"a model of kind {self.source.kind} is not trained here: leave training away")
+        return self
+
+    @property
+    def served_by_vllm(self) -> bool:
+        """Whether jobs start vLLM for it; endpoints and models of VLMEvalKit are asked in their own way."""
+        return self.scoring.backend == "vllm" and self.source.kind not in ("endpoint", "vlmeval")
+
+    @model_validator(mode="after")
+    def _vllm_has_gpus(self) -> ModelSettings:
+        if self.served_by_vllm and not self.needs.decoding_gpus:
+            raise ValueError("scoring.backend is vllm, which needs a GPU: set resources.decoding_gpus to 1 or more")
         return self

@@ -122,8 +122,9 @@ def recheck(sets: Sequence[EvalSet], backend: Backend, store: Store, examples: i
     """Decode some examples alone, spread over the sets, and compare: (examples, replies that come out differently)."""
     rows = list({example_digest(row): row for each in sets for row in each.rows}.items())
     chosen = rows[:: max(len(rows) // examples, 1)][:examples] if examples and backend.batches else []
+    alone = [[Prompt(row.question, row.image)] for _, row in chosen]
     different = 0
-    for position, (reply,) in backend.answers([[Prompt(row.question, row.image)] for _, row in chosen]):
+    for position, (reply,) in backend.answers(alone, alone=True):
         different += reply.text != store.replies[chosen[position][0]].text
     if chosen:
         LOGGER.info("%d of %d replies come out differently when decoded alone", different, len(chosen))

@@ -8,8 +8,8 @@ import os
 import sys
 from pathlib import Path
 
+from s2h.children import end_with_parent
 from s2h.logs import job_log
-from s2h.training.launch import end_with_parent
 
 
 def main() -> None:
