@@ -35,7 +35,7 @@ class Kind:
 KINDS = {
     "puzzles": Kind("Puzzles, mixtures, tables: no torch."),
     "training": Kind("Training: torch, transformers, DeepSpeed, Liger's kernels.", ("train", "kernels")),
-    "scoring": Kind("Scoring: what training needs, and VLMEvalKit.", ("train", "eval")),
+    "scoring": Kind("Scoring: what training needs, and VLMEvalKit.", ("train", "kernels", "eval")),
 }
 
 _PYTHON = "3.11"
