@@ -54,6 +54,10 @@ def modules_run(name: str) -> set[str]:
     return imported_modules(*started, *by_name)
 
 
+OF_SOME_JOBS = {"s2h.devices": {"torch"}}
+"""What a module imports in jobs alone whose environment has it: here in those that were given GPUs."""
+
+
 def third_party(modules: set[str]) -> set[str]:
     """Packages of which some module imports something, by the name that the lock uses."""
     found = set()
@@ -61,7 +65,7 @@ def third_party(modules: set[str]) -> set[str]:
         spec = find_spec(module)
         assert spec is not None
         assert spec.origin is not None
-        found |= {name.partition(".")[0] for name in imports(Path(spec.origin))}
+        found |= {name.partition(".")[0] for name in imports(Path(spec.origin))} - OF_SOME_JOBS.get(module, set())
     names = found - set(sys.stdlib_module_names) - {"", "s2h", "snakemake"}
     distributions = packages_distributions()
     return {canonicalize_name(distributions[name][0]) for name in names}
