@@ -50,13 +50,22 @@ def load_model(folder: str | Path, *, dtype: torch.dtype, attention: str) -> Any
 
 def parameter_count(folder: str | Path) -> int:
     """Number of parameters of a model folder, from its config alone: no weights are read."""
+    return sum(parameter.numel() for parameter in weightless_model(folder).parameters())
+
+
+def weightless_model(folder: str | Path, **options: Any) -> Any:
+    """The model of a folder on the meta device, where tensors have a shape and no values: no weights are read.
+
+    Args:
+        folder: what ``save_pretrained`` wrote.
+        options: what the model is told beside its config, e.g. ``attn_implementation``.
+    """
     try:
         config = AutoConfig.from_pretrained(folder)
         with torch.device("meta"):
-            model = AutoModelForImageTextToText.from_config(config)
+            return AutoModelForImageTextToText.from_config(config, **options)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"no image-text-to-text model can be loaded from {folder}: {_advice(folder)}{error}") from None
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def _advice(folder: str | Path) -> str:
