@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from s2h.registry import unknown
 from s2h.settings import Settings
 from s2h.supervision.formats import FULL, INTERNALISED, NONE
 from s2h.supervision.recipes import Recipe, puzzles_needed
+from s2h.training.trackers import TrackerName, missing_package
 from s2h.validation.report import ValidationSettings
 
 if TYPE_CHECKING:
@@ -129,6 +131,8 @@ class Config(Settings):
 
     Attributes:
         results: folder of everything that the workflow makes.
+        trackers: packages that follow the trainings beside TensorBoard (docs/training.md); changing them makes nothing
+            again.
         cache: folder from which results that were made before, here or by others, are taken; null for none.
         seed: seed of the puzzles.
         shard_size: puzzles in a file, by split.
@@ -145,6 +149,7 @@ class Config(Settings):
     """
 
     results: str = "results"
+    trackers: tuple[TrackerName, ...] = ()
     cache: str | None = None
     seed: int = Field(0, ge=0)
     shard_size: ShardSize = ShardSize()
@@ -158,6 +163,14 @@ class Config(Settings):
     recipes: dict[str, Recipe]
     runs: tuple[Grid, ...] = Field(min_length=1)
     outside_sets: dict[str, OutsideSet] = Field(default_factory=dict)
+
+    @field_validator("trackers")
+    @classmethod
+    def _trackers_are_installed(cls, names: tuple[TrackerName, ...]) -> tuple[TrackerName, ...]:
+        """Where torch is, trainings run in this environment; else each training checks its own (train_phase)."""
+        if find_spec("torch") and (missing := missing_package(names)):
+            raise ValueError(missing)
+        return names
 
     @field_validator("models", "recipes", "joint_tasks", "outside_sets", "corpora", "parts")
     @classmethod
