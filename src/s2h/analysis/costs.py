@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from s2h.analysis.pages import ABSENT, Grid, Page, Section, by_recipe, count, duration, percent, rounded
+from s2h.analysis.pages import ABSENT, Grid, Page, Section, by_recipe, count, duration, parts, percent, rounded
 from s2h.analysis.scores import RUN, read_scores
 from s2h.analysis.study import Study, Table
 from s2h.analysis.trainings import TRAINING, phases_of, read_manifest, read_steps

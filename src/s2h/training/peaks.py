@@ -16,7 +16,7 @@ _PEAKS: tuple[tuple[str, float, float | None], ...] = (
     ("NVIDIA H20", 148.0, 44.0),
     ("NVIDIA (B200|B300)( SXM.*)?", 2250.0, None),
     ("NVIDIA (GB200|GB300)", 2500.0, None),
-    ("NVIDIA (A100|A800)[- ].*GB", 312.0, 19.5),
+    ("NVIDIA (A100|A800)[- ].*GB( PCIe)?", 312.0, 19.5),
     ("NVIDIA A30", 165.0, 10.3),
     ("NVIDIA A40", 149.7, 37.4),
     ("NVIDIA A10", 125.0, 31.2),
