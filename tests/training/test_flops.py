@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
+from transformers import Qwen2_5_VLConfig, Qwen2VLImageProcessor
 
 from s2h.errors import ModelError
 from s2h.models.adapters import add_adapters
@@ -108,6 +110,29 @@ def test_frozen_parts_cost_what_is_computed_for_others(folder: Path, frozen: tup
 @pytest.mark.parametrize("frozen", [(), ("vision", "projector")], ids=["all", "language"])
 def test_adapters_cost_no_gradients_of_the_weights(folder: Path, frozen: tuple[ModelPart, ...]) -> None:
     compare(folder, (96, 96), lora=LoraSettings(rank=4, alpha=8), frozen=frozen)
+
+
+def test_qwen_at_full_size_has_the_flops_of_the_closed_form(tmp_path: Path) -> None:
+    """Qwen2.5-VL-3B, by the sizes of its published config."""
+    layers, width, kv_width, feed_forward, words = 36, 2048, 256, 11008, 151936
+    depth, seen, seen_feed_forward, whole = 32, 1280, 3420, 4
+    text = {"hidden_size": width, "num_hidden_layers": layers, "num_attention_heads": 16, "num_key_value_heads": 2}
+    text |= {"intermediate_size": feed_forward, "vocab_size": words, "tie_word_embeddings": True}
+    text |= {"rope_parameters": {"rope_type": "default", "mrope_section": [16, 24, 24], "rope_theta": 1e6}}
+    vision = {"depth": depth, "hidden_size": seen, "num_heads": 16, "intermediate_size": seen_feed_forward}
+    vision |= {"window_size": 112, "fullatt_block_indexes": [7, 15, 23, 31], "out_hidden_size": width}
+    Qwen2_5_VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=True).save_pretrained(tmp_path)
+    limits = {"shortest_edge": 128 * 28**2, "longest_edge": 1280 * 28**2}  # as in config/paper.yaml
+    work = Work.of(tmp_path, SimpleNamespace(image_processor=Qwen2VLImageProcessor(size=limits)))
+    assert work.token == 6 * layers * (2 * width * (width + kv_width) + 3 * width * feed_forward)
+    assert (work.pair, work.target) == (12 * layers * width, 6 * words * width)
+    patches = 40 * 40  # of which windows hold 8 x 8
+    merged = 4 * seen
+    for_each = 6 * depth * (4 * seen**2 + 3 * seen * seen_feed_forward) + 4 * 1176 * seen
+    attended = 12 * seen * (whole * patches + (depth - whole) * 64)
+    projected = 6 * (merged**2 + merged * width) / 4
+    found = float(work.flops(np.array([0]), np.array([0]), np.array([1176 * patches]))[0])
+    assert found == pytest.approx(patches * (for_each + attended + projected), rel=1e-6)
 
 
 def test_a_study_s_examples_are_counted_at_once(tiny_model: Path) -> None:

@@ -206,4 +206,4 @@ def make(study: Study) -> tuple[pl.DataFrame, Page]:
     return frame, lay_out(frame, study.recipe_titles)
 
 
-COSTS = Table(make, reads=frozenset({"models"}), significant=dict.fromkeys(_HOURS, 6))
+COSTS = Table(make, reads=frozenset({"models"}), significant=dict.fromkeys((*_HOURS, "tflops_per_second"), 6))
