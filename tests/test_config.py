@@ -20,6 +20,8 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"models": {"tiny": {"training": {"learning_rat": 1}}}}, "Did you mean 'learning_rate'"),
     ({"models": {"tiny": {"training": {"learning_rate": -1}}}}, "models.tiny.training.learning_rate"),
     ({"models": {"mine": {"source": {"kind": "pretrained", "name": "./nowhere"}}}}, "./nowhere is not a model folder"),
+    ({"trackers": ["wandb", "trackio"]}, "not installed where the training runs: pip install wandb trackio"),
+    ({"trackers": ["tensorbord"]}, "should be 'wandb', 'mlflow' or 'trackio'"),
     ({"models": {"a/b": config_values()["models"]["tiny"]}}, "becomes a folder"),
     ({"tasks": {"consecutive_table_readout": {"style": "paper"}}}, "reads the compact style only"),
     ({"tasks": {"grid_navigation": {"levels": {"SIMPLE": {"objects": [0, 1]}}}}}, "choose from 1 to 8"),

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import json
 import re
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from s2h.scoring.vllm import find_vllm
 from s2h.settings import Settings
 from s2h.supervision.formats import FULL, INTERNALISED, NONE
 from s2h.supervision.recipes import Recipe, puzzles_needed
+from s2h.training.trackers import TrackerName, missing_package
 from s2h.validation.report import ValidationSettings
 
 if TYPE_CHECKING:
@@ -131,6 +133,8 @@ class Config(Settings):
 
     Attributes:
         results: folder of everything that the workflow makes.
+        trackers: packages that follow the trainings beside TensorBoard (docs/training.md); changing them makes nothing
+            again.
         cache: folder from which results that were made before, here or by others, are taken; null for none.
         keep_weights: what stays of a run's models once it is scored (docs/training.md): ``all`` weights; those of its
             ``last_phase``, so that no earlier phase can be gone on from; or ``adapters``, from which those of phases
@@ -150,6 +154,7 @@ class Config(Settings):
     """
 
     results: str = "results"
+    trackers: tuple[TrackerName, ...] = ()
     cache: str | None = None
     keep_weights: Keep = "all"
     seed: int = Field(0, ge=0)
@@ -164,6 +169,14 @@ class Config(Settings):
     recipes: dict[str, Recipe]
     runs: tuple[Grid, ...] = Field(min_length=1)
     outside_sets: dict[str, OutsideSet] = Field(default_factory=dict)
+
+    @field_validator("trackers")
+    @classmethod
+    def _trackers_are_installed(cls, names: tuple[TrackerName, ...]) -> tuple[TrackerName, ...]:
+        """Where torch is, trainings run in this environment; else each training checks its own (train_phase)."""
+        if find_spec("torch") and (missing := missing_package(names)):
+            raise ValueError(missing)
+        return names
 
     @field_validator("models", "recipes", "joint_tasks", "outside_sets", "corpora", "parts")
     @classmethod

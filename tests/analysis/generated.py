@@ -153,8 +153,13 @@ def eval_shards(folder: Path, task: str, settings: Mapping[str, Any], puzzles: i
     return shards
 
 
-def trained(folder: Path, *, steps: int = 250, gpus: int | None = 2, **changes: Any) -> str:
-    """A folder with the story of a training, in which each step has 10 examples and takes 2 seconds."""
+def trained(
+    folder: Path, *, steps: int = 250, gpus: int | None = 2, measured: dict[str, float] | None = None, **changes: Any
+) -> str:
+    """A folder with the story of a training, in which each step has 10 examples and takes 2 seconds.
+
+    ``measured`` is what was measured in each step beside what has always been.
+    """
     story = {"parameters": 1000, "examples": 10 * steps - 5, "tokens": 500 * steps, "target_tokens": 200 * steps}
     story |= {"steps": steps, "processes": 2, "settings": {"batch_size": 10}}
     story |= {} if gpus is None else {"gpus": gpus}
@@ -162,7 +167,7 @@ def trained(folder: Path, *, steps: int = 250, gpus: int | None = 2, **changes: 
     (folder / "manifest.json").write_text(json.dumps(story | changes))
     lines = [
         {"step": step, "loss": 1 / step, "learning_rate": 0.001, "gradient_norm": 0.5, "tokens": 500}
-        | {"target_tokens": 200, "seconds": 2.0, "tokens_per_second": 250.0}
+        | {"target_tokens": 200, "seconds": 2.0, "tokens_per_second": 250.0, **(measured or {})}
         for step in range(1, steps + 1)
     ]
     (folder / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import json
+
 import polars as pl
 import pytest
 
-from s2h.analysis.costs import SCHEMA, measure_costs, training_costs
+from s2h.analysis.costs import SCHEMA, lay_out, measure_costs, training_costs
+from s2h.analysis.pages import render_markdown
 from s2h.errors import DataError
 from tests.analysis.generated import from_outside, study, trained, whole_study, written
 
@@ -46,13 +49,36 @@ def test_replies_to_sets_from_outside_cost_too(tmp_path):
 def test_what_was_not_trained_has_no_cost_of_training(tmp_path):
     row = _one(tmp_path, {RUN: []})
     assert row["phases"] == 0
-    assert {row[name] for name in list(SCHEMA)[7:17]} == {None}
+    assert {row[name] for name in list(SCHEMA)[7:21]} == {None}
     assert row["replies"] == 20
 
 
 def test_a_manifest_of_before_gpus_were_counted_has_none(tmp_path):
     row = _one(tmp_path, {RUN: [trained(tmp_path / "1", gpus=None)]})
     assert (row["gpus"], row["gpu_hours"]) == (0, 0)
+
+
+def test_speeds_are_means_over_time_and_memory_a_peak(tmp_path):
+    first = {"tflops_per_second": 100.0, "mfu": 0.1, "data_wait": 0.5, "peak_memory_gb": 60.0}
+    second = {"tflops_per_second": 400.0, "mfu": 0.4, "peak_memory_gb": 40.0}
+    row = _one(
+        tmp_path,
+        {RUN: [trained(tmp_path / "1", measured=first), trained(tmp_path / "2", steps=500, measured=second)]},
+    )
+    assert row["tflops_per_second"] == pytest.approx((100 + 2 * 400) / 3)
+    assert row["mfu"] == pytest.approx((0.1 + 2 * 0.4) / 3)
+    assert (row["data_wait"], row["peak_memory_gb"]) == (0.5, 60)
+
+
+def test_a_training_that_went_on_with_newer_code_has_the_speed_of_its_newer_steps(tmp_path):
+    folder = trained(tmp_path / "1")
+    metrics = tmp_path / "1/metrics.jsonl"
+    lines = [json.loads(line) for line in metrics.read_text().splitlines()]
+    lines[200:] = [line | {"mfu": 0.4} for line in lines[200:]]
+    metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    row = _one(tmp_path, {RUN: [folder]})
+    assert row["mfu"] == pytest.approx(0.4)
+    assert row["tflops_per_second"] is row["data_wait"] is row["peak_memory_gb"] is None
 
 
 def test_a_model_that_does_not_count_its_tokens_has_none(tmp_path):
@@ -87,7 +113,18 @@ def test_what_cannot_be_read_is_refused(tmp_path):
 def test_the_page_has_a_row_for_each_run_and_times_with_units(tmp_path):
     _, page = written("costs", whole_study(tmp_path, puzzles=3, phases=2, budget=[100, 30000]), tmp_path)
     assert (
-        "### tiny\n\n| Recipe | budget | seed | phases | parameters | examples | tokens | training | GPU time |" in page
+        "### tiny: training\n\n| Recipe | budget | seed | phases | parameters | examples | tokens | training |" in page
     )
-    line = "| Text | 30,000 | 1 | 2 | 1,000 | 4,990 | 250,000 | 16.7 min | 33.3 min | 4.99 | 250 | 12 |"
+    line = "| Text | 30,000 | 1 | 2 | 1,000 | 4,990 | 250,000 | 16.7 min | 33.3 min | 4.99 | 250 | – | – | – | – |"
     assert page.count(line) == 2
+    assert "### tiny: decoding\n\n| Recipe | budget | seed | replies | tokens | decoding | replies/s |" in page
+    assert page.count("| Text | 30,000 | 1 | 12 | ") == 2
+
+
+def test_speeds_are_shown_with_their_units(tmp_path):
+    measured = {"tflops_per_second": 412.345, "mfu": 0.4168, "data_wait": 0.012, "peak_memory_gb": 71.234}
+    models = {RUN: [trained(tmp_path / "1", measured=measured)]}
+    files = study(tmp_path, puzzles=5, task=["table_readout"], recipe=["mix"], seed=[0])
+    page = render_markdown(lay_out(measure_costs([str(file) for file in files], models), {}), {})
+    assert "| TFLOP/s | MFU | waiting | memory |\n" in page
+    assert "| 412 | 42 % | 1 % | 71.2 GB |\n" in page

@@ -30,7 +30,8 @@ def main() -> None:
         "job-log": log,
     }
     asked = snakemake.resources
-    launch(options, params.phase, log=log, threads=snakemake.threads, gpus=asked.gpus, nodes=asked.nodes)
+    more = [*params.phase, "--trackers", *snakemake.config.get("trackers", [])]  # no param: nothing is trained again
+    launch(options, more, log=log, threads=snakemake.threads, gpus=asked.gpus, nodes=asked.nodes)
 
 
 if __name__ == "__main__":

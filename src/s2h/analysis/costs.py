@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import polars as pl
 
-from s2h.analysis.pages import ABSENT, Grid, Page, by_recipe, count, duration, model_sections, rounded
+from s2h.analysis.pages import ABSENT, Grid, Page, Section, by_recipe, count, duration, parts, percent, rounded
 from s2h.analysis.scores import RUN, read_scores
 from s2h.analysis.study import Study, Table
 from s2h.analysis.trainings import TRAINING, phases_of, read_manifest, read_steps
@@ -28,12 +27,18 @@ SCHEMA = {
     "process_hours": pl.Float64,  # of these in each process, all processes together
     "examples_per_second": pl.Float64,  # over training_hours
     "tokens_per_second": pl.Float64,
+    # Means over training_hours, and the peak, of the steps that were measured; null in trainings of before.
+    "tflops_per_second": pl.Float64,  # 1e12 FLOP/s of each device
+    "mfu": pl.Float64,  # share of the device's peak; null where that is not known, and on a CPU
+    "data_wait": pl.Float64,  # share of the time
+    "peak_memory_gb": pl.Float64,  # 1e9 bytes, of tensors on the fullest GPU, or of a process where CPUs train
     "replies": pl.Int64,  # that were decoded, those to sets from outside included
     "reply_tokens": pl.Int64,  # null where the model does not tell
     "decoding_hours": pl.Float64,
     "replies_per_second": pl.Float64,
 }
 _SUMMED = ("examples", "tokens", "target_tokens", "steps")
+_SPEEDS = ("tflops_per_second", "mfu", "data_wait")
 _HOURS = ("training_hours", "gpu_hours", "process_hours", "decoding_hours")
 _HOUR = 3600.0  # seconds
 
@@ -91,11 +96,20 @@ def training_costs(models: Mapping[str, Sequence[str]]) -> pl.DataFrame:
         process_hours=(hours * pl.col("processes")).sum(),
         examples_per_second=_rate(pl.col("examples").sum(), pl.col("seconds").sum()),
         tokens_per_second=_rate(pl.col("tokens").sum(), pl.col("seconds").sum()),
+        **{name: _mean_over_time(name) for name in _SPEEDS},
+        peak_memory_gb=pl.col("peak_memory_gb").max(),
     )
+
+
+def _mean_over_time(name: str) -> pl.Expr:
+    """The mean of a measure weighted by seconds, where it was measured; null where it never was."""
+    seconds = pl.when(pl.col(name).is_not_null()).then(pl.col("seconds"))
+    return _rate((pl.col(name) * seconds).sum(), seconds.sum())
 
 
 _PHASE = {
     **{name: SCHEMA[name] for name in (*TRAINING, *_SUMMED, "parameters", "processes", "gpus")},
+    **{name: SCHEMA[name] for name in (*_SPEEDS, "peak_memory_gb")},
     "seconds": pl.Float64,
 }
 
@@ -104,52 +118,85 @@ def _phase(training: Mapping[str, Any], phase: int, folder: str) -> dict[str, An
     story = read_manifest(folder)
     told = {name: story[name] for name in (*_SUMMED, "parameters", "processes")}
     # A manifest of before GPUs were counted has none.
-    return {**training, **told, "gpus": story.get("gpus", 0), "seconds": float(read_steps(folder)["seconds"].sum())}
+    return {**training, **told, "gpus": story.get("gpus", 0), **_measured(read_steps(folder))}
+
+
+def _measured(steps: pl.DataFrame) -> dict[str, float | None]:
+    """The seconds of a phase, and what was measured in its steps."""
+    later = [pl.lit(None, pl.Float64).alias(name) for name in (*_SPEEDS, "peak_memory_gb") if name not in steps.columns]
+    speeds = [_mean_over_time(name).alias(name) for name in _SPEEDS]
+    return (
+        steps.with_columns(later)
+        .select(pl.col("seconds").sum(), *speeds, pl.col("peak_memory_gb").max())
+        .row(0, named=True)
+    )
 
 
 def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     """The page of what ``measure_costs`` gave.
 
-    It has a table for each task and model, with a row for each recipe, budget and seed.
+    It has two tables for each task and model, of training and of decoding, with a row for each recipe, budget and seed.
     """
-    return Page.of("Costs", model_sections(frame, partial(_grid, recipe_titles=recipe_titles)), note=_NOTE)
+    return Page.of("Costs", _sections(frame, recipe_titles), note=_NOTE)
+
+
+def _sections(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Iterator[Section]:
+    for (task, model), part in parts(frame, ("task", "model")):
+        for work, columns in _COLUMNS.items():
+            yield Section(str(task), f"{model}: {work}", _grid(part, columns, recipe_titles))
 
 
 _NOTE = (
-    "Examples, tokens and training: of all phases; the time is that of computing steps, without loading, starting and "
-    "saving. GPU time: the same times the GPUs that trained, 0 on a CPU. Decoding: all replies that were scored, to "
-    "texts and to images. Tasks that were trained together show the same training each. "
-    f"{ABSENT}: nothing was trained."
+    "Examples, tokens and training: of all phases; the time is that of steps, waiting for data included, without "
+    "starting and saving. GPU time: the same times the GPUs that trained, 0 on a CPU. TFLOP/s and MFU: the model's "
+    "work, in 10¹² operations a second of each device, and as a share of what the card can do at most. Waiting: share "
+    "of the time in which data was waited for. Decoding: all replies that were scored, to texts and to images. Tasks "
+    f"that were trained together show the same training each. {ABSENT}: nothing was trained, or it was not measured."
 )
+_RUN = {"budget": "budget", "seed": "seed"}
 _COLUMNS = {
-    "budget": "budget",
-    "seed": "seed",
-    "phases": "phases",
-    "parameters": "parameters",
-    "examples": "examples",
-    "tokens": "tokens",
-    "training_hours": "training",
-    "gpu_hours": "GPU time",
-    "examples_per_second": "examples/s",
-    "tokens_per_second": "tokens/s",
-    "replies": "replies",
-    "decoding_hours": "decoding",
-    "replies_per_second": "replies/s",
+    "training": {
+        **_RUN,
+        "phases": "phases",
+        "parameters": "parameters",
+        "examples": "examples",
+        "tokens": "tokens",
+        "training_hours": "training",
+        "gpu_hours": "GPU time",
+        "examples_per_second": "examples/s",
+        "tokens_per_second": "tokens/s",
+        "tflops_per_second": "TFLOP/s",
+        "mfu": "MFU",
+        "data_wait": "waiting",
+        "peak_memory_gb": "memory",
+    },
+    "decoding": {
+        **_RUN,
+        "replies": "replies",
+        "reply_tokens": "tokens",
+        "decoding_hours": "decoding",
+        "replies_per_second": "replies/s",
+    },
 }
+"""The columns of the two tables of a model."""
 
 
-def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
+def _grid(part: pl.DataFrame, columns: Mapping[str, str], recipe_titles: Mapping[str, str]) -> Grid:
     rows = tuple(
-        (title, *(_shown(name, row[name]) for name in _COLUMNS))
+        (title, *(_shown(name, row[name]) for name in columns))
         for title, runs in by_recipe(part, recipe_titles)
         for row in runs.sort("budget", "seed").iter_rows(named=True)
     )
-    return Grid(("Recipe",), tuple(_COLUMNS.values()), rows)
+    return Grid(("Recipe",), tuple(columns.values()), rows)
 
 
 def _shown(name: str, value: Any) -> str:
     if SCHEMA[name] == pl.Int64:
         return count(value)
+    if name in ("mfu", "data_wait"):
+        return ABSENT if value is None else f"{percent(value)} %"
+    if name == "peak_memory_gb":
+        return ABSENT if value is None else f"{rounded(value)} GB"
     return duration(value) if name in _HOURS else rounded(value)
 
 
@@ -159,4 +206,4 @@ def make(study: Study) -> tuple[pl.DataFrame, Page]:
     return frame, lay_out(frame, study.recipe_titles)
 
 
-COSTS = Table(make, reads=frozenset({"models"}), significant=dict.fromkeys(_HOURS, 6))
+COSTS = Table(make, reads=frozenset({"models"}), significant=dict.fromkeys((*_HOURS, "tflops_per_second"), 6))

@@ -9,6 +9,7 @@ Shapes: O outputs and I inputs of a layer, R the rank.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,27 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from s2h.models.settings import LoraSettings
 from s2h.models.weights import ADAPTERS
 
 _BEFORE = "base_model.model."  # what peft puts before the names of a model's layers
+
+
+def with_adapters(model: Any, lora: LoraSettings, layers: Sequence[str]) -> Any:
+    """The model with low-rank adapters in the given layers; nothing else of it learns.
+
+    Inputs are not told to require gradients, as is often done for gradient checkpointing: its form without reentrance
+    needs none, and the backward pass would go through a vision tower in which nothing learns.
+
+    Args:
+        model: of transformers; its layers are changed in place.
+        lora: rank, scale and dropout of the adapters.
+        layers: names of linear layers.
+    """
+    from peft import LoraConfig, get_peft_model  # takes seconds, which other trainings should not wait for
+
+    config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=list(layers))
+    return get_peft_model(model, config)
 
 
 def keep_adapters(adapted: Any, folder: Path) -> Any:
@@ -36,11 +55,11 @@ def keep_adapters(adapted: Any, folder: Path) -> Any:
     told["target_modules"] = sorted(told["target_modules"])  # peft writes a set, in another order each time
     config.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     model = adapted.unload()
-    add_adapters(model, place)
+    merge_adapters(model, place)
     return model
 
 
-def add_adapters(model: Any, place: Path) -> None:
+def merge_adapters(model: Any, place: Path) -> None:
     """Change the weights of a model by the adapters of a folder.
 
     Args:

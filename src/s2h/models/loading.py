@@ -12,7 +12,7 @@ from transformers.integrations import is_deepspeed_zero3_enabled
 from transformers.utils import is_flash_attn_2_available
 
 from s2h.errors import ModelError
-from s2h.models.adapters import add_adapters
+from s2h.models.adapters import merge_adapters
 from s2h.models.attention import attend_in_windows
 from s2h.models.eagle import RELEASED_TYPES  # and the Auto classes know Eagle-X2, which is not of transformers
 from s2h.models.weights import ADAPTERS, check_weights, checked_base, missing_files
@@ -71,7 +71,7 @@ def _made_again(folder: str | Path, *, dtype: torch.dtype, attention: str) -> An
         )
     trained_in = AutoConfig.from_pretrained(folder).dtype
     model = load_model(checked_base(folder), dtype=trained_in, attention=attention)
-    add_adapters(model, Path(folder) / ADAPTERS)
+    merge_adapters(model, Path(folder) / ADAPTERS)
     for parameter in model.parameters():
         parameter.data = parameter.data.to(dtype)
     return model
@@ -79,13 +79,22 @@ def _made_again(folder: str | Path, *, dtype: torch.dtype, attention: str) -> An
 
 def parameter_count(folder: str | Path) -> int:
     """Number of parameters of a model folder, from its config alone: no weights are read."""
+    return sum(parameter.numel() for parameter in weightless_model(folder).parameters())
+
+
+def weightless_model(folder: str | Path, **options: Any) -> Any:
+    """The model of a folder on the meta device, where tensors have a shape and no values: no weights are read.
+
+    Args:
+        folder: what ``save_pretrained`` wrote.
+        options: what the model is told beside its config, e.g. ``attn_implementation``.
+    """
     try:
         config = AutoConfig.from_pretrained(folder)
         with torch.device("meta"):
-            model = AutoModelForImageTextToText.from_config(config)
+            return AutoModelForImageTextToText.from_config(config, **options)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"no image-text-to-text model can be loaded from {folder}: {_advice(folder)}{error}") from None
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def _advice(folder: str | Path) -> str:

@@ -7,9 +7,12 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import get_args
 
 from s2h.children import end_with_parent
+from s2h.errors import TrainingError
 from s2h.logs import job_log
+from s2h.training.trackers import TrackerName, missing_package
 
 
 def main() -> None:
@@ -29,11 +32,14 @@ def main() -> None:
     parser.add_argument("--leave-optimizer", action="store_true", help="leave the last checkpoint for the next phase")
     parser.add_argument("--metrics", type=Path, required=True, help="JSON lines file, a line a step")
     parser.add_argument("--tensorboard", type=Path, required=True, help="folder for TensorBoard")
+    parser.add_argument("--trackers", nargs="*", default=(), choices=get_args(TrackerName), help="beside TensorBoard")
     parser.add_argument("--job-log", type=Path, required=True, help="log file")
     arguments = vars(parser.parse_args())
     log, settings = arguments.pop("job_log"), json.loads(arguments.pop("settings"))
     rank = int(os.environ.get("RANK", "0"))
     with job_log(log if rank == 0 else log.with_suffix(f".rank{rank}.log"), goes_on=True):
+        if missing := missing_package(arguments["trackers"]):
+            raise TrainingError(f"{missing}.")
         from s2h.models.settings import TrainingSettings
         from s2h.training.job import Job
         from s2h.training.trainer import Trainer

@@ -15,6 +15,7 @@ from transformers.integrations import HfDeepSpeedConfig
 
 from s2h.errors import ConfigError, TrainingError
 from s2h.logs import LOGGER
+from s2h.models.adapters import with_adapters
 from s2h.models.kernels import choose_kernels
 from s2h.models.loading import fastest_attention, load_model, parameter_count
 from s2h.models.parts import freeze, linear_layers
@@ -97,7 +98,7 @@ def build(
     frozen = {*job.frozen, *(() if uses_images else ("vision", "projector"))}
     _log_parts(freeze(model, frozen))
     if settings.lora:
-        model = _with_adapters(model, settings, linear_layers(model, frozen))
+        model = with_adapters(model, settings.lora, linear_layers(model, frozen))
     if recompute:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     model.train()
@@ -123,19 +124,6 @@ def _optimizer(model: Any, settings: TrainingSettings, *, device: str) -> torch.
 def _log_parts(counts: dict[Any, tuple[int, int]]) -> None:
     for part, (total, learning) in counts.items():
         LOGGER.info("%s: %s parameters, %s learn", part, f"{total:,}", f"{learning:,}" if learning else "none")
-
-
-def _with_adapters(model: Any, settings: TrainingSettings, layers: list[str]) -> Any:
-    """The model with low-rank adapters in the given layers; nothing else of it learns."""
-    from peft import LoraConfig, get_peft_model
-
-    assert settings.lora is not None
-    config = LoraConfig(
-        r=settings.lora.rank, lora_alpha=settings.lora.alpha, lora_dropout=settings.lora.dropout, target_modules=layers
-    )
-    adapted = get_peft_model(model, config)
-    adapted.enable_input_require_grads()
-    return adapted
 
 
 def whole_model(engine: Any) -> tuple[Any, dict[str, Any] | None]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from s2h.models.settings import ModelPart, TrainingSettings
+from s2h.training.trackers import TrackerName
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Job:
         frozen: parts of the model that do not learn.
         optimizer_from: checkpoints of the phase before, whose optimizer goes on; None for a fresh one.
         leave_optimizer: leave the last checkpoint, so that the phase that follows can go on with its optimizer.
+        trackers: packages that follow the training beside TensorBoard; they decide nothing of it.
     """
 
     title: str
@@ -42,3 +44,4 @@ class Job:
     frozen: tuple[ModelPart, ...] = ()
     optimizer_from: Path | None = None
     leave_optimizer: bool = False
+    trackers: tuple[TrackerName, ...] = ()

@@ -19,6 +19,7 @@ from s2h.provenance.job import commit, versions
 from s2h.training.checkpoints import Steps
 from s2h.training.inspection import Lengths
 from s2h.training.job import Job
+from s2h.training.metrics import mean_over_time
 
 _PACKAGES = ("torch", "transformers", "deepspeed", "peft", "numpy", "polars", "pillow")
 
@@ -40,6 +41,7 @@ class Outcome:
         processes: that trained it.
         gpus: that they trained it on.
         zero_stage: of DeepSpeed.
+        flops: of the forward and backward passes of all examples; None where they cannot be counted.
     """
 
     started: str
@@ -54,6 +56,7 @@ class Outcome:
     processes: int
     gpus: int
     zero_stage: int
+    flops: float | None = None
 
 
 def manifest(job: Job, outcome: Outcome) -> dict[str, Any]:
@@ -88,9 +91,17 @@ def manifest(job: Job, outcome: Outcome) -> dict[str, Any]:
         "ended": outcome.ended,
         "seconds": round(outcome.seconds, 1),
         "resumed_at_step": outcome.resumed_at_step,
+        **_speed(outcome),
         "first_loss": float(np.mean(losses[:tenth])),
         "final_loss": float(np.mean(losses[-tenth:])),
     }
+
+
+def _speed(outcome: Outcome) -> dict[str, float | None]:
+    """What was computed and how fast, over all steps; None for what was not measured."""
+    peaks = [step["peak_memory_gb"] for step in outcome.steps if "peak_memory_gb" in step]
+    means = {name: mean_over_time(outcome.steps, name) for name in ("tflops_per_second", "mfu", "data_wait")}
+    return {"flops": outcome.flops, **means, "peak_memory_gb": max(peaks, default=None)}
 
 
 def training_key(job: Job, processes: int) -> str:
