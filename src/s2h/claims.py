@@ -34,7 +34,7 @@ def claimed_gpus(number: int) -> Iterator[None]:
     names = visible_gpus() if number else []
     if len(names) < number:
         raise ModelError(missing_gpus(number, len(names)))
-    with ExitStack() as held, _visible(_claim(names, number, held)):
+    with ExitStack() as held, _visible(_claim(names, number, held) if number else []):
         if number:
             LOGGER.info("this job has the GPUs %s", os.environ[VISIBLE])
         if number and not pretended_gpus() and (usable := usable_gpus()) < number:

@@ -11,6 +11,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,6 +36,30 @@ def test_chunks_hold_every_prompt_once_and_one_kind_each(kinds, size):
         assert len({prompts[i].image is None for i in chunk}) == 1
         lengths = [len(prompts[i].text) for i in chunk]
         assert lengths == sorted(lengths, reverse=True)
+
+
+POOL = """
+import os, sys
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from s2h.scoring.backends import _start_worker
+if __name__ == "__main__":
+    context = get_context("spawn")
+    ranks = context.Queue()
+    ranks.put(0)
+    pool = ProcessPoolExecutor(1, mp_context=context, initializer=_start_worker, initargs=(ranks,))
+    print(pool.submit(os.getpid).result(), flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_decoding_that_is_killed_leaves_no_process_on_its_gpus(tmp_path):
+    (tmp_path / "pool.py").write_text(POOL)
+    command = [sys.executable, str(tmp_path / "pool.py")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+        worker = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
+    worker.wait(30)
 
 
 @pytest.fixture(scope="module")
