@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from s2h.models.adapters import with_adapters
 from s2h.models.kernels import choose_kernels
 from s2h.models.loading import fastest_attention, load_model, parameter_count
 from s2h.models.parts import freeze, linear_layers
-from s2h.models.settings import TrainingSettings
+from s2h.models.settings import ModelPart, TrainingSettings
 from s2h.training.job import Job
 from s2h.training.losses import Learner, blank_picture
 from s2h.training.schedule import rate
@@ -74,7 +75,15 @@ class Built:
 
 
 def build(
-    job: Job, config: dict[str, Any], processor: Any, *, device: str, steps: int, uses_images: bool, recompute: bool
+    job: Job,
+    config: dict[str, Any],
+    processor: Any,
+    *,
+    device: str,
+    steps: int,
+    frozen: Collection[ModelPart],
+    uses_images: bool,
+    recompute: bool,
 ) -> Built:
     """The model of a job in DeepSpeed's engine.
 
@@ -84,7 +93,8 @@ def build(
         processor: of the model.
         device: ``cuda`` or ``cpu``.
         steps: optimizer steps of the phase.
-        uses_images: whether any example has an image; otherwise vision and projector are left as they are.
+        frozen: parts that do not learn; vision and projector among them where no example has an image.
+        uses_images: whether any example has an image.
         recompute: recompute activations in the backward pass.
     """
     settings = job.settings
@@ -95,14 +105,13 @@ def build(
     model = load_model(job.base, dtype=dtype, attention=attention)
     del keep
     kernels = choose_kernels(model, settings, device=device)
-    frozen = {*job.frozen, *(() if uses_images else ("vision", "projector"))}
     _log_parts(freeze(model, frozen))
     if settings.lora:
         model = with_adapters(model, settings.lora, linear_layers(model, frozen))
     if recompute:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     model.train()
-    shows_blank = uses_images and (zero_stage(config) == 3 or not {"vision", "projector"} <= frozen)
+    shows_blank = uses_images and (zero_stage(config) == 3 or not {"vision", "projector"} <= set(frozen))
     learner = Learner(model, blank_picture(processor) if shows_blank else None)
     optimizer = _optimizer(model, settings, device=device)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, steps=steps, settings=settings))

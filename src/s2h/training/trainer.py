@@ -17,12 +17,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import deepspeed
+import numpy as np
 import torch
 import torch.distributed as dist
+from numpy.typing import NDArray
 from torch import Tensor
 
 from s2h.devices import own_device
-from s2h.errors import TrainingError
+from s2h.errors import ModelError, TrainingError
 from s2h.files import whole_folder
 from s2h.logs import LOGGER, Progress
 from s2h.models.adapters import keep_adapters
@@ -33,13 +35,16 @@ from s2h.training.checkpoints import Checkpoints
 from s2h.training.collate import Collator
 from s2h.training.data import Mixture
 from s2h.training.engine import build, memory_advice, read_config, whole_model, zero_stage
+from s2h.training.flops import Work
 from s2h.training.inspection import inspect
 from s2h.training.job import Job
 from s2h.training.loader import MicroBatches, Plan, load_ahead
 from s2h.training.manifest import Outcome, manifest, training_key
-from s2h.training.metrics import MetricsWriter, as_lines
+from s2h.training.metrics import Meter, MetricsWriter, as_lines
+from s2h.training.peaks import device_peak
 from s2h.training.schedule import rate
 from s2h.training.snapshots import Snapshots
+from s2h.training.trackers import TrackedRun, follow
 
 _SHARE_LOSSES_EVERY = 10  # steps
 _PATIENCE = timedelta(hours=2)  # of processes with one that writes a model to a slow disk; NCCL's own is 10 minutes
@@ -71,8 +76,12 @@ class Trainer:
         )
         self.mixture, self.lengths, self.dropped = inspect(mixture, self.collator, settings)
         self.collator.examples = len(self.mixture)
+        self.uses_images = bool(self.lengths.pixels.any())
+        self.frozen = {*job.frozen, *(() if self.uses_images else ("vision", "projector"))}
+        self.flops = self._count_flops()
         self.plan = Plan(
             self.lengths,
+            work=self.flops,
             batch_size=settings.batch_size,
             limits=Limits(settings.micro_batch_size, settings.micro_batch_tokens),
             ranks=self.ranks,
@@ -85,6 +94,21 @@ class Trainer:
             *(self.plan.rounds, self.ranks, ", ".join(_nodes()), 100 * self.padding, 100 * self.plan.waiting()),
         )
 
+    def _count_flops(self) -> NDArray[np.float64] | None:
+        """FLOPs of every example, ``float64[examples]``; None where they cannot be counted.
+
+        The first process counts for all of them, so that all deal the examples in the same way.
+        """
+        found: list[Work | None] = [None]
+        if self.rank == 0:
+            try:
+                found = [Work.of(self.job.base, self.processor, frozen=self.frozen, lora=self.settings.lora)]
+            except ModelError as error:
+                LOGGER.warning("%s: there will be no TFLOP/s and no MFU", error)
+        dist.broadcast_object_list(found, src=0)
+        lengths, (work,) = self.lengths, found
+        return work.flops(lengths.tokens, lengths.targets, lengths.pixels) if work else None
+
     def _prepare_engine(self) -> None:
         job = self.job
         config = read_config(self.settings, rounds=self.plan.rounds)
@@ -95,7 +119,8 @@ class Trainer:
             self.processor,
             device=self.device.type,
             steps=self.plan.steps,
-            uses_images=bool(self.lengths.pixels.any()),
+            frozen=self.frozen,
+            uses_images=self.uses_images,
             recompute=bool(self.settings.gradient_checkpointing),
         )
         self.engine, self.learner = built.engine, built.learner
@@ -118,7 +143,7 @@ class Trainer:
     def run(self) -> None:
         """Train to the end of the mixture and write the model folder, whole or not at all."""
         started, clock, first = datetime.now(UTC), time.monotonic(), len(self.steps)
-        writer = MetricsWriter(self.job.metrics, self.job.tensorboard, self.steps) if self.rank == 0 else None
+        writer = self._open_metrics() if self.rank == 0 else None
         progress = Progress(self.job.title, self.plan.steps, done=first)
         dataset = MicroBatches(self.mixture, self.collator, self.plan, rank=self.rank, first=first)
         with _memory_advice(self.stage):
@@ -127,12 +152,18 @@ class Trainer:
             batches = load_ahead(
                 dataset, processes=self.settings.loader_processes, pin_memory=self.device.type == "cuda"
             )
+            meter = Meter(device=self.device, ranks=self.ranks, peak=device_peak(self.device, self.settings.precision))
             while len(self.steps) < self.plan.steps:
-                self.steps.append(self._train_step([next(batches) for _ in range(self.plan.rounds)]))
+                meter.begin()
+                self.steps.append(self._train_step(batches, meter))
                 self._after_step(writer, progress)
         if writer:
             writer.close()
         self._save(started, seconds=time.monotonic() - clock, resumed_at=first)
+
+    def _open_metrics(self) -> MetricsWriter:
+        run = TrackedRun.of(self.job, training_key(self.job, self.ranks))
+        return MetricsWriter(self.job.metrics, self.job.tensorboard, self.steps, follow(self.job.trackers, run))
 
     def _after_step(self, writer: MetricsWriter | None, progress: Progress) -> None:
         """Share losses, report and write a checkpoint, each when it is time."""
@@ -164,32 +195,34 @@ class Trainer:
                 "that belongs to the model."
             ) from error
 
-    def _train_step(self, batches: list[dict[str, Tensor]]) -> dict[str, float]:
+    def _train_step(self, batches: Iterator[dict[str, Tensor]], meter: Meter) -> dict[str, float]:
         """One optimizer step over all its micro-batches; the loss is the mean over the step's target tokens."""
-        began, step = time.monotonic(), len(self.steps)
+        step = len(self.steps)
         torch.manual_seed(int(generator(self.job.seed, "step", step, self.rank).integers(2**63)))  # for dropout
         positions = self.plan.positions(step)
         targets = int(self.lengths.targets[positions.start : positions.stop].sum())
         tokens = int(self.lengths.tokens[positions.start : positions.stop].sum())
         total = torch.zeros((), device=self.device)
-        for place, batch in enumerate(batches, 1):
-            self.engine.set_gradient_accumulation_boundary(place == len(batches))
+        for place in range(1, self.plan.rounds + 1):
+            with meter.waiting():
+                batch = next(batches)
+            self.engine.set_gradient_accumulation_boundary(place == self.plan.rounds)
             loss = self._loss(batch) / targets
             total += loss.detach()
             # DeepSpeed takes the mean over processes and accumulation rounds; the loss is normalised already.
             self.engine.backward(loss * self.ranks * self.plan.rounds)
             self.engine.step()
         self._own_losses.append(total)
-        seconds = time.monotonic() - began
+        flops = None if self.flops is None else float(self.flops[positions.start : positions.stop].sum())
+        norm = float(self.engine.get_global_grad_norm() or 0)  # waits for the GPU, so that the time is known
         return {
             "step": step + 1,
             "loss": math.nan,  # known when the processes share their losses
             "learning_rate": self.settings.learning_rate * rate(step, steps=self.plan.steps, settings=self.settings),
-            "gradient_norm": float(self.engine.get_global_grad_norm() or 0),
+            "gradient_norm": norm,
             "tokens": tokens,
             "target_tokens": targets,
-            "seconds": round(seconds, 4),
-            "tokens_per_second": round(tokens / seconds, 1),
+            **meter.end(tokens=tokens, flops=flops),
         }
 
     def _share_losses(self) -> None:
@@ -235,6 +268,7 @@ class Trainer:
                 processes=self.ranks,
                 gpus=self.ranks if self.device.type == "cuda" else 0,
                 zero_stage=self.stage,
+                flops=None if self.flops is None else float(self.flops.sum()),
             )
             with whole_folder(self.job.output) as folder:
                 if self.settings.lora:
