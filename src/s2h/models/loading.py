@@ -48,15 +48,24 @@ def load_model(folder: str | Path, *, dtype: torch.dtype, attention: str) -> Any
         raise ModelError(f"no image-text-to-text model can be loaded from {folder}: {_advice(folder)}{error}") from None
 
 
-def parameter_count(folder: str | Path) -> int:
-    """Number of parameters of a model folder, from its config alone: no weights are read."""
+def empty_model(folder: str | Path, **options: Any) -> Any:
+    """The model of a folder without weights, on the device ``meta``: from its config alone.
+
+    Args:
+        folder: what ``save_pretrained`` wrote.
+        options: ``dtype`` of the weights and ``attn_implementation``; what is left out is as the config says.
+    """
     try:
         config = AutoConfig.from_pretrained(folder)
         with torch.device("meta"):
-            model = AutoModelForImageTextToText.from_config(config)
+            return AutoModelForImageTextToText.from_config(config, **options)
     except (OSError, ValueError, KeyError) as error:
         raise ModelError(f"no image-text-to-text model can be loaded from {folder}: {_advice(folder)}{error}") from None
-    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def parameter_count(folder: str | Path) -> int:
+    """Number of parameters of a model folder, from its config alone: no weights are read."""
+    return sum(parameter.numel() for parameter in empty_model(folder).parameters())
 
 
 def _advice(folder: str | Path) -> str:
