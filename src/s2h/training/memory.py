@@ -12,7 +12,9 @@ from typing import Any
 
 from deepspeed.runtime.zero.config import DeepSpeedZeroConfig
 
-_MASTER, _MOMENTS, _FP32, _FP64 = 4, 8, 4, 8  # bytes of a parameter: AdamW's own weights, its two moments
+_MASTER, _MOMENTS, _FP32, _FP64 = 4, 8, 4, 8
+"""Bytes of a parameter: AdamW's own weights, its two moments, and numbers of two types."""
+_NORM_CHUNK = 250_000_000  # elements whose norm ZeRO-3 takes at once
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -202,4 +204,4 @@ class _Zero3(_Rule):
         return weights + self.pinned(self.gradient * self.share) + (_FP32 * self.share) + self.optimizer
 
 
-_NORM_CHUNK = 250_000_000  # elements whose norm ZeRO-3 takes at once
+

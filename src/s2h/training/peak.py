@@ -48,8 +48,13 @@ class Peak:
     activations: int
 
 
-class _Live(TorchDispatchMode):
-    """Counts the bytes of all tensors that are alive; tensors that share memory count once."""
+class Live(TorchDispatchMode):
+    """Counts the bytes of all tensors that are alive; tensors that share memory count once.
+
+    Attributes:
+        now: bytes alive.
+        most: bytes that were alive at once.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -100,7 +105,7 @@ def measure(model: Any, batch: dict[str, Tensor], loss: Callable[[Any, dict[str,
     with fake:
         model.to_empty(device="cpu")
     model.tie_weights()
-    live = _Live()
+    live = Live()
     live.add([*model.parameters(), *model.buffers()])
     weights = live.now
     learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
