@@ -46,7 +46,7 @@ def config(file: str, *, bucket: int | None = None, rounds: int = 1, **more: Any
 
 @pytest.mark.parametrize("ranks", [1, 2])
 def test_the_rules_give_what_deepspeed_allocates(ranks: int, tmp_path: Path) -> None:
-    """Within a tenth. A CPU copies no offloaded weights to itself, as a single GPU does: there is nothing to compare."""
+    """Never less, and hardly more. A CPU copies no offloaded weights to itself, as one GPU does: nothing to compare."""
     kinds = {name: kind for name, kind in KINDS.items() if (ranks, name) != (1, "zero3_offload")}
     configs = {name: config(file, bucket=2 * WIDTH**2, rounds=ROUNDS, **more) for name, (file, more) in kinds.items()}
     paths = [tmp_path / f"{number}.json" for number in range(len(configs))]
@@ -61,7 +61,8 @@ def test_the_rules_give_what_deepspeed_allocates(ranks: int, tmp_path: Path) -> 
     assert sizes == Sizes(LAYERS * WIDTH**2, LAYERS * WIDTH**2, WIDTH**2)
     found = dict(zip(configs, json.loads((tmp_path / "found.json").read_text()), strict=True))
     expected = {name: sum(_on_one(sizes, each, ranks)) for name, each in configs.items()}
-    assert found == {name: pytest.approx(number, rel=0.1) for name, number in expected.items()}
+    for name, number in expected.items():
+        assert 0.87 * number < found[name] < 1.02 * number, name
 
 
 def _on_one(sizes: Sizes, config: dict[str, Any], ranks: int) -> tuple[int, int]:

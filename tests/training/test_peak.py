@@ -110,7 +110,7 @@ class Stack(nn.Module):
 
 @pytest.mark.parametrize(("layers", "width", "rows"), [(3, 512, 4096), (6, 4096, 256), (4, 65536, 1024)])
 def test_linear_layers_keep_their_inputs(layers: int, width: int, rows: int) -> None:
-    """The inputs of all layers, the gradient of the last one's input, and that of its weights. The last case is 32 GB."""
+    """The inputs of all layers, the gradient of the last one's input, and that of its weights. The last has 32 GB."""
     with torch.device("meta"):
         model = Stack(layers, width).to(torch.bfloat16)
     batch = {"x": torch.zeros(rows, width, dtype=torch.bfloat16)}

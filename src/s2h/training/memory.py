@@ -1,8 +1,7 @@
 """How much memory a training takes of a GPU and of its host, by rule.
 
 The rules are those by which DeepSpeed 0.19 allocates (``runtime/zero/stage_1_and_2.py``, ``stage3.py``); tests count
-what it really allocates beside them. P parameters, of which L learn; N processes; each is w bytes wide in the model, and
-g bytes in the gradients that are added up.
+what it really allocates beside them.
 """
 
 from __future__ import annotations
@@ -107,7 +106,8 @@ class _Rule:
         """Gradients that wait until they are exchanged together; two buckets where that overlaps with computing."""
         if not (self.zero.contiguous_gradients or self.offloads):
             return 0
-        return self.wide * self.zero.reduce_bucket_size * (2 if self.zero.overlap_comm and self.zero.stage < 3 else 1)
+        buckets = 2 if self.zero.overlap_comm and self.zero.stage < 3 else 1
+        return float(buckets * self.wide * self.zero.reduce_bucket_size)
 
     @property
     def optimizer(self) -> float:
@@ -117,7 +117,7 @@ class _Rule:
     def pinned(self, size: float) -> float:
         """Bytes of the host for a buffer from which a GPU copies: torch hands out powers of two of such memory."""
         pins = self.zero.offload_optimizer is not None and self.zero.offload_optimizer.pin_memory
-        return 1 << (int(size) - 1).bit_length() if pins and size else size
+        return float(1 << (int(size) - 1).bit_length()) if pins and size else size
 
 
 class _Zero2(_Rule):
@@ -178,7 +178,7 @@ class _Zero3(_Rule):
         if self.ranks == 1 and not self._offloads_weights:
             return 0
         most = (self.zero.max_live_parameters, self.zero.prefetch_bucket_size)
-        return self.wide * sum(min(number, self.sizes.parameters) for number in most)
+        return float(self.wide * sum(min(number, self.sizes.parameters) for number in most))
 
     def always(self) -> float:
         """From the first step to the last."""
@@ -193,7 +193,7 @@ class _Zero3(_Rule):
         """While the optimizer steps, one group of parameters after the other: gradients put together, and in fp32."""
         if self.offloads:
             return 0
-        group = min(self.share, self.zero.sub_group_size)
+        group = float(min(self.share, self.zero.sub_group_size))
         return group * (self.gradient + (_FP32 if self.gradient < _FP32 else 0))
 
     def host(self) -> float:
@@ -202,6 +202,3 @@ class _Zero3(_Rule):
             return 0
         weights = self.pinned(self._spread) if self._offloads_weights else 0
         return weights + self.pinned(self.gradient * self.share) + (_FP32 * self.share) + self.optimizer
-
-
-

@@ -48,7 +48,7 @@ class Peak:
     activations: int
 
 
-class Live(TorchDispatchMode):
+class Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts the bytes of all tensors that are alive; tensors that share memory count once.
 
     Attributes:
@@ -57,7 +57,7 @@ class Live(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now = self.most = 0
         self._known: set[int] = set()
 
@@ -114,7 +114,7 @@ def measure(model: Any, batch: dict[str, Tensor], loss: Callable[[Any, dict[str,
     inputs = {name: fake.from_tensor(value) if value.is_floating_point() else value for name, value in batch.items()}
     live.add(inputs)
     with live:
-        loss(model, inputs).backward()
+        loss(model, inputs).backward()  # type: ignore[no-untyped-call]
     gradients = sum(parameter.numel() * parameter.element_size() for parameter in learning)
     return Peak(weights=weights, gradients=gradients, activations=live.most - weights)
 
