@@ -66,8 +66,8 @@ def test_the_rules_give_what_deepspeed_allocates(ranks: int, tmp_path: Path) -> 
 
 
 def _on_one(sizes: Sizes, config: dict[str, Any], ranks: int) -> tuple[int, int]:
-    """What a process has on its GPU, and offloaded."""
-    found = needs(sizes, config, activations=0, ranks=ranks, ranks_per_host=1)
+    """What a process has on its GPU, and offloaded; of the activations there is the gradient that is being made."""
+    found = needs(sizes, config, activations=2 * sizes.largest, ranks=ranks, ranks_per_host=1)
     return found.gpu, found.host if "offload_optimizer" in config["zero_optimization"] else 0
 
 

@@ -139,9 +139,12 @@ class _Zero2(_Rule):
 
     def backward(self) -> float:
         """Beside the activations; with several rounds those of the round are added to those of all before it."""
-        if self.offloads:  # the norm of a gradient is taken in fp64
-            return self.bucket + _FP64 * self.sizes.largest + (self._gradients if self._widened else 0)
-        return self.bucket + self._gradients * (2 if self.rounds > 1 and not self._widened else 1)
+        if self._widened:  # one at a time
+            gradients = self._gradients + _FP32 * self.sizes.largest
+        else:
+            gradients = 0 if self.offloads else self._gradients * (2 if self.rounds > 1 else 1)
+        norm = _FP64 * self.sizes.largest if self.offloads else 0
+        return self.bucket + gradients + norm
 
     def step(self) -> float:
         """While the optimizer steps: gradients as they are, put together, and in fp32."""
