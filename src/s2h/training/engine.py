@@ -9,23 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import deepspeed
-import psutil
 import torch
-import torch.distributed as dist
 from transformers.integrations import HfDeepSpeedConfig
 
-from s2h.errors import ConfigError, TrainingError
+from s2h.errors import ConfigError
 from s2h.logs import LOGGER
 from s2h.models.adapters import with_adapters
 from s2h.models.kernels import choose_kernels
-from s2h.models.loading import fastest_attention, load_model, parameter_count
+from s2h.models.loading import fastest_attention, load_model
 from s2h.models.parts import freeze, linear_layers
 from s2h.models.settings import ModelPart, TrainingSettings
 from s2h.training.job import Job
 from s2h.training.losses import Learner, blank_picture
 from s2h.training.schedule import rate
-
-_GIB = 2**30
 
 
 def read_config(settings: TrainingSettings, *, rounds: int) -> dict[str, Any]:
@@ -142,38 +138,3 @@ def whole_model(engine: Any) -> tuple[Any, dict[str, Any] | None]:
     """
     state = engine._zero3_consolidated_16bit_state_dict() if engine.zero_optimization_stage() == 3 else None
     return engine.module, state
-
-
-def needed_memory(parameters: int, settings: TrainingSettings, *, stage: int, ranks: int) -> float:
-    """Bytes that weights, gradients and optimizer take of a process, without the activations.
-
-    Weights and gradients take 2 bytes a parameter in bf16 and 4 in fp32; AdamW's fp32 weights and moments 12. ZeRO-2
-    spreads gradients and optimizer over the processes, ZeRO-3 the weights too. Adapters leave the weights alone.
-    """
-    wide = 2 if settings.precision == "bf16" else 4
-    weights = parameters * wide / (ranks if stage == 3 else 1)
-    return weights if settings.lora else weights + parameters * (wide + 12) / (ranks if stage >= 2 else 1)
-
-
-def check_memory(job: Job, config: dict[str, Any], *, device: str) -> None:
-    """Raise TrainingError where the machine has too little memory even without activations."""
-    stage, ranks = zero_stage(config), dist.get_world_size()
-    needed = needed_memory(parameter_count(job.base), job.settings, stage=stage, ranks=ranks)
-    free, where = psutil.virtual_memory().available / ranks, "of memory is free for each process"
-    if device == "cuda":
-        free, where = float(torch.cuda.mem_get_info()[0]), "of the GPU's memory is free"
-    LOGGER.info("weights, gradients and optimizer need %.2f GiB; %.2f GiB %s", needed / _GIB, free / _GIB, where)
-    if needed > free:
-        raise TrainingError(
-            f"training {job.base} needs {needed / _GIB:.1f} GiB a process for weights, gradients and optimizer, but "
-            f"only {free / _GIB:.1f} GiB {where}: {memory_advice(stage)}."
-        )
-
-
-def memory_advice(stage: int) -> str:
-    """What to change when memory does not suffice, the least painful first."""
-    spread = "" if stage == 3 else ", spread the weights too (training.deepspeed: config/deepspeed/zero3.json)"
-    return (
-        "lower training.micro_batch_tokens or micro_batch_size, set training.gradient_checkpointing"
-        f"{spread}, use more GPUs, or train adapters (training.lora)"
-    )

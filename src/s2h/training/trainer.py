@@ -34,7 +34,8 @@ from s2h.training.batches import Limits
 from s2h.training.checkpoints import Checkpoints
 from s2h.training.collate import Collator
 from s2h.training.data import Mixture
-from s2h.training.engine import build, memory_advice, read_config, whole_model, zero_stage
+from s2h.training.engine import build, read_config, whole_model, zero_stage
+from s2h.training.fitting import Machine, memory_advice, recomputes
 from s2h.training.flops import Work
 from s2h.training.inspection import inspect
 from s2h.training.job import Job
@@ -112,7 +113,7 @@ class Trainer:
     def _prepare_engine(self) -> None:
         job = self.job
         config = read_config(self.settings, rounds=self.plan.rounds)
-        self.stage = zero_stage(config)
+        self.config, self.stage = config, zero_stage(config)
         built = build(
             job,
             config,
@@ -121,7 +122,7 @@ class Trainer:
             steps=self.plan.steps,
             frozen=self.frozen,
             uses_images=self.uses_images,
-            recompute=bool(self.settings.gradient_checkpointing),
+            recompute=self._recomputes(),
         )
         self.engine, self.learner = built.engine, built.learner
         parameters = self.engine.module.parameters()
@@ -140,13 +141,24 @@ class Trainer:
         if job.optimizer_from and not self.steps:
             self.checkpoints.adopt(job.optimizer_from)
 
+    def _recomputes(self) -> bool:
+        """Whether activations are computed again in the backward pass; the first process looks what fits."""
+        found = [False]
+        if self.rank == 0:
+            data = MicroBatches(self.mixture, self.collator, self.plan, rank=0, first=0)
+            batches = [data.batch(group) for group in self.plan.largest()] if self.device.type == "cuda" else []
+            machine = Machine.here(self.device)
+            found = [recomputes(self.job, self.config, batches, frozen=self.frozen, machine=machine)]
+        dist.broadcast_object_list(found, src=0)
+        return found[0]
+
     def run(self) -> None:
         """Train to the end of the mixture and write the model folder, whole or not at all."""
         started, clock, first = datetime.now(UTC), time.monotonic(), len(self.steps)
         writer = self._open_metrics() if self.rank == 0 else None
         progress = Progress(self.job.title, self.plan.steps, done=first)
         dataset = MicroBatches(self.mixture, self.collator, self.plan, rank=self.rank, first=first)
-        with _memory_advice(self.stage):
+        with _memory_advice(self.config):
             if first < self.plan.steps:
                 self._rehearse(dataset)
             batches = load_ahead(
@@ -290,12 +302,12 @@ class Trainer:
 
 
 @contextmanager
-def _memory_advice(stage: int) -> Iterator[None]:
+def _memory_advice(config: dict[str, Any]) -> Iterator[None]:
     """Turns a GPU that runs out of memory into an error that says what to change."""
     try:
         yield
     except torch.OutOfMemoryError as error:
-        raise TrainingError(f"the GPU ran out of memory: {memory_advice(stage)}.") from error
+        raise TrainingError(f"the GPU ran out of memory: {memory_advice(config)}.") from error
 
 
 def _nodes() -> list[str]:
