@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 _SET_PARENT_DEATH_SIGNAL, _SET_CHILD_SUBREAPER = 1, 36  # PR_SET_PDEATHSIG, PR_SET_CHILD_SUBREAPER in linux/prctl.h
-_GRACE = 20.0  # seconds that a command has to end by itself before it is killed
+_GRACE = 10.0  # seconds that a command has to end by itself before it is killed
 
 
 def end_with_parent() -> None:
