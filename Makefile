@@ -1,17 +1,19 @@
 # make run    set up .venv, then run the main job: results/tables/summary.csv
 # make test   set up .venv, then run the linters and the tests
 # make bench  set up .venv, then measure speed and size, beside yardsticks timed in the same run
+# make vllm   set up .venv-vllm, for models whose config has scoring.backend: vllm (on GPUs)
 # make setup  set up .venv alone;  make lint, make lock: for developers
 
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+VLLM_STAMP := .venv-vllm/.installed
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 # Progress appears at once, and threads that wait do not burn a busy machine's cores.
 export PYTHONUNBUFFERED = 1
 export OMP_WAIT_POLICY = passive
 
-.PHONY: run test test-workflows test-rest bench lint setup lock
+.PHONY: run test test-workflows test-rest bench lint setup vllm lock
 .DELETE_ON_ERROR:
 
 run: setup
@@ -57,9 +59,21 @@ $(STAMP): requirements.lock pyproject.toml
 	@python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+# A server beside .venv, never imported into it: vLLM pins another torch and another transformers than training does.
+vllm: $(VLLM_STAMP)
+
+$(VLLM_STAMP): requirements-vllm.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "vLLM needs Python 3.11 or later, but '$(PYTHON)' is $$($(PYTHON) -V). Name another: make vllm PYTHON=/path/to/python3"; exit 1; }
+	@echo "Setting up .venv-vllm: about 10 GB, some minutes on a fast line ..."
+	@test -x .venv-vllm/bin/python || $(PYTHON) -m venv .venv-vllm
+	@.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-vllm.lock
+	@touch $@
+
 lock:
 	@python -m pip install --quiet uv
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    --no-emit-index-url --all-extras pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+	    --no-emit-index-url --group pyproject.toml:vllm -o requirements-vllm.lock
 	@$(MAKE) --no-print-directory setup
 	@python -m s2h.environments

@@ -20,6 +20,7 @@ include: "rules/common/scoring.smk"
 include: "rules/common/alignment.smk"
 include: "rules/common/report.smk"
 include: "rules/common/resources.smk"
+include: "rules/common/weights.smk"
 include: "rules/puzzles.smk"
 include: "rules/mixtures.smk"
 include: "rules/corpora.smk"
@@ -30,6 +31,7 @@ include: "rules/report.smk"
 include: "rules/figures.smk"
 include: "rules/story.smk"
 include: "rules/so_far.smk"
+include: "rules/weights.smk"
 
 
 rule all:
@@ -41,3 +43,10 @@ rule all:
         [f"{RESULTS}/failures/{name}.html" for name in RUN_NAMES],
         f"{RESULTS}/report/story.html",
         [marker(name) for name in RUN_NAMES],
+        removals(),
+
+
+onstart:
+    refuse_missing_gpus(workflow)
+    refuse_removed_weights(list(workflow.dag.needrun_jobs()))
+    forget_shown(workflow.dag.needrun_jobs())

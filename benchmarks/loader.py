@@ -24,13 +24,14 @@ from s2h.puzzles.shards import PuzzleSet, write_shard
 from s2h.supervision.formats import WORDS
 from s2h.supervision.mixture import Source, assemble, read_puzzles
 from s2h.supervision.recipes import Phase
-from s2h.training.batches import step_positions
+from s2h.training.batches import Limits
 from s2h.training.collate import Collator
 from s2h.training.data import Mixture
 from s2h.training.inspection import measure
 from s2h.training.loader import Plan
 
 _BLOCK = 100  # images in a file of the released code
+_MICRO_BATCH = 16  # examples
 _BLOCKS = 3  # of them, about a gigabyte of the paper's tables
 
 
@@ -106,8 +107,7 @@ def mixed_lengths(task: str, budget: int) -> Plan:
         mixture = Mixture(assemble(phase, budget=budget, puzzles=sets, key=(0, task)))
         processor = make_processor(TinySettings(), kind.words() | WORDS, kind.image_size[0])
         lengths = measure(mixture, Collator(processor, random_positions=0, seed=0, examples=budget))
-    shows = (mixture.frame["image_shard"] != "").to_numpy()
-    return Plan(lengths.tokens, shows, batch_size=128, micro_batch_size=16, ranks=2)
+    return Plan(lengths, batch_size=128, limits=Limits(_MICRO_BATCH), ranks=2)
 
 
 def padding(budget: int) -> None:
@@ -117,12 +117,13 @@ def padding(budget: int) -> None:
     for task in ("consecutive_table_readout", "table_readout", "grid_navigation", "visual_analogy"):
         plan = mixed_lengths(task, budget)
         computed = 0
+        tokens = plan.lengths.tokens
         for step in range(plan.steps):
-            positions = list(step_positions(step, examples=len(plan.tokens), batch_size=plan.batch_size))
-            groups = [positions[i : i + plan.micro_batch_size] for i in range(0, len(positions), plan.micro_batch_size)]
-            computed += sum(len(group) * int(plan.tokens[group].max()) for group in groups)
-        in_order = 1 - int(plan.tokens.sum()) / computed
-        cells = [f"{plan.tokens.mean():.0f}", f"{100 * plan.padding():.1f} %", f"{100 * in_order:.1f} %"]
+            positions = list(plan.positions(step))
+            groups = [positions[i : i + _MICRO_BATCH] for i in range(0, len(positions), _MICRO_BATCH)]
+            computed += sum(len(group) * int(tokens[group].max()) for group in groups)
+        in_order = 1 - int(tokens.sum()) / computed
+        cells = [f"{tokens.mean():.0f}", f"{100 * plan.padding():.1f} %", f"{100 * in_order:.1f} %"]
         print(f"| {task} | {' | '.join(cells)} |", flush=True)
 
 

@@ -55,6 +55,7 @@ _COLOURS = (
     "#e6e6e6",
     "#e2d6c8",
     "#dfe8bf",
+    "#f2dcea",
 )
 """Of the files below rules/, in the order in which the Snakefile includes them."""
 _WIDTH, _HEIGHT, _GAP, _STEP = 1.62, 0.34, 0.22, 0.68
@@ -71,6 +72,7 @@ def rule_graph() -> nx.DiGraph:
     models, corpora = f"models={{{_MODELS}}}", f"corpora={{any: {_CORPUS}}}"
     sets = f"outside_sets={{web: {_SET}}}"
     study = [f"runs=[{_RUN}]", models, f"parts={_PARTS}", corpora, sets, f"results={_NOWHERE}"]
+    study.append("keep_weights=last_phase")
     command = ["snakemake", *_TARGETS, _EXPORT, "--rulegraph", "mermaid-js", "--nolock", "--config", *study]
     done = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -29,10 +29,3 @@ rule so_far:
     # Every run, one after the other; snakemake alone does it too.
     input:
         [marker(name) for name in RUN_NAMES],
-
-
-onstart:
-    # A run that is made again is not shown with what it was before.
-    for job in workflow.dag.needrun_jobs():
-        if job.rule.name == "show_so_far":
-            Path(job.output[0]).unlink(missing_ok=True)

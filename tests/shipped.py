@@ -53,6 +53,7 @@ def job(
         params=Namedlist(fromdict=params),
         wildcards=Namedlist(fromdict=wildcards or {}),
         log=[str(folder / "log")],
+        resources=Namedlist(),
         config={"results": str(folder)},
     )
 

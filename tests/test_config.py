@@ -1,6 +1,7 @@
 """The config refuses what cannot be, in one line that says what to do; the shipped configs are sound."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -55,6 +56,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
         "models.m.source.url",
     ),
     ({"models": {"tiny": {"scoring": {"batch_size": "atuo"}}}}, "models.tiny.scoring.batch_size"),
+    ({"models": {"tiny": {"scoring": {"backend": "vllm"}}}}, "needs a GPU: set resources.decoding_gpus to 1 or more"),
 ]
 
 
@@ -150,3 +152,32 @@ def test_every_task_and_kind_of_recipe_is_smoked() -> None:
 def test_the_schema_file_is_that_of_the_code() -> None:
     """Mend with: python -m s2h.config > config/schema.json."""
     assert json.loads((ROOT / "config/schema.json").read_text()) == Config.model_json_schema()
+
+
+SERVED = {"scoring": {"max_new_tokens": 9, "backend": "vllm"}, "resources": {"decoding_gpus": 1}}
+
+
+def test_vllm_is_looked_for_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = merge(config_values(), {"models": {"tiny": SERVED}})
+    monkeypatch.setenv("S2H_VLLM", "/no/vllm")
+    with pytest.raises(
+        ConfigError, match=r"^config: models\.tiny\.scoring\.backend is vllm, but no such program is the"
+    ):
+        load_config(values)
+    monkeypatch.setenv("S2H_VLLM", "/bin/sh")
+    load_config(values)
+
+
+def test_vllm_is_not_needed_where_no_run_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("S2H_VLLM", "/no/vllm")
+    load_config(merge(config_values(), {"models": {"other": config_values()["models"]["tiny"] | SERVED}}))
+
+
+def test_vllm_has_no_eagle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("S2H_VLLM", "/bin/sh")
+    (tmp_path / "config.json").write_text("{}")
+    eagle = {"source": {"kind": "released_eagle", "name": str(tmp_path)}, "scoring": {"max_new_tokens": 9}}
+    eagle["scoring"]["backend"] = "vllm"
+    run = {"tasks": ["table_readout"], "recipes": ["untrained"], "budgets": [0], "models": ["eagle"]}
+    with pytest.raises(ConfigError, match=r"models\.eagle\.scoring\.backend is vllm, which has no Eagle-X2"):
+        load_config(merge(config_values(), {"models": {"eagle": eagle}, "runs": [run]}))

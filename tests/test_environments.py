@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
+import tomllib
 from importlib.metadata import packages_distributions
 from importlib.util import find_spec
 from pathlib import Path
@@ -25,8 +26,6 @@ from tests.shipped import ROOT
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the packages installed elsewhere differ")
 
 RULE = re.compile(r"^rule \w+:.*?(?=^rule |\Z)", re.DOTALL | re.MULTILINE)
-OPTIONAL = {"vllm"}
-"""Imported where somebody has installed it; no extra of the project asks for it."""
 
 
 def pins(name: str) -> dict[str, str]:
@@ -55,6 +54,10 @@ def modules_run(name: str) -> set[str]:
     return imported_modules(*started, *by_name)
 
 
+OF_SOME_JOBS = {"s2h.devices": {"torch"}}
+"""What a module imports in jobs alone whose environment has it: here in those that were given GPUs."""
+
+
 def third_party(modules: set[str]) -> set[str]:
     """Packages of which some module imports something, by the name that the lock uses."""
     found = set()
@@ -62,8 +65,8 @@ def third_party(modules: set[str]) -> set[str]:
         spec = find_spec(module)
         assert spec is not None
         assert spec.origin is not None
-        found |= {name.partition(".")[0] for name in imports(Path(spec.origin))}
-    names = found - set(sys.stdlib_module_names) - OPTIONAL - {"", "s2h", "snakemake"}
+        found |= {name.partition(".")[0] for name in imports(Path(spec.origin))} - OF_SOME_JOBS.get(module, set())
+    names = found - set(sys.stdlib_module_names) - {"", "s2h", "snakemake"}
     distributions = packages_distributions()
     return {canonicalize_name(distributions[name][0]) for name in names}
 
@@ -83,6 +86,18 @@ def test_every_pin_is_the_locks(name: str) -> None:
     lock = locked((ROOT / "requirements.lock").read_text())
     for package, version in pins(name).items():
         assert f"=={version}" in {str(pin.specifier) for pin in lock[package]}, package
+
+
+def test_the_lock_of_vllm_is_of_the_version_that_the_project_names() -> None:
+    text = (ROOT / "requirements-vllm.lock").read_text()
+    (wanted,) = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]["vllm"]
+    pins = locked(text)
+    assert str(pins["vllm"][0]) == wanted, "run: make lock"
+    assert {"torch", "transformers"} <= set(pins)
+    entries = re.split(r"\n(?=\S)", text.strip())
+    assert all(
+        re.fullmatch(r"\S+==\S+( ; [^\n]+)? (\\\n    --hash=sha256:[0-9a-f]{64} ?)+", entry) for entry in entries
+    )
 
 
 def test_the_kinds_nest() -> None:

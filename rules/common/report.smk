@@ -173,7 +173,7 @@ STORY_TABLES = ["accuracy", "failures", "costs"]
 
 def shown_config():
     """The config as a reader sees it."""
-    return CONFIG.model_dump(mode="json", exclude={"recipes", "cache", "trackers"})
+    return CONFIG.model_dump(mode="json", exclude={"recipes", "cache", "keep_weights", "trackers"})
 
 
 def run_alignments(wildcards):
@@ -184,6 +184,13 @@ def run_alignments(wildcards):
 def marker(name):
     """A file that is there once the run is shown."""
     return f"{RESULTS}/so_far/runs/{name}.txt"
+
+
+def forget_shown(jobs):
+    """A run that is made again is not shown with what it was before."""
+    for job in jobs:
+        if job.rule.name == "show_so_far":
+            Path(job.output[0]).unlink(missing_ok=True)
 
 
 def shown_study():

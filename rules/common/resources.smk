@@ -1,4 +1,5 @@
 # What the jobs of a model are given, from the config's models.*.resources, the number of examples and the attempt.
+from s2h.devices import visible_gpus
 from s2h.models.resources import (
     alignment_needs,
     decoding_needs,
@@ -12,6 +13,7 @@ def training(wildcards, attempt):
     phase, tasks = mixture_phase(wildcards), len(members(wildcards))
     return training_needs(
         CONFIG.models[wildcards.model],
+        CONFIG.training(run_of(wildcards), int(wildcards.phase) - 1),
         examples=examples_seen(phase, int(wildcards.budget), tasks),
         attempt=attempt,
     )
@@ -22,9 +24,9 @@ def staging(wildcards, attempt):
     stage, number = stage_of(wildcards), int(wildcards.stage) - 1
     return staging_needs(
         CONFIG.models[wildcards.model],
+        CONFIG.stage_training(wildcards.model, number),
         entries=CONFIG.corpora[stage.corpus].entries,
         epochs=stage.epochs,
-        loaders=CONFIG.stage_training(wildcards.model, number).loader_processes,
         attempt=attempt,
     )
 
@@ -78,6 +80,25 @@ def on_several_nodes(needs, value):
         return value(nodes) if nodes > 1 else None
 
     return asked
+
+
+def refuse_missing_gpus(workflow):
+    """End before anything runs here where jobs ask for more GPUs than there are; on a cluster the jobs find out.
+
+    Snakemake itself would give each job what there is (``resources: gpus`` of profiles/default), be it none.
+    """
+    if not workflow.local_exec:
+        return
+    here = len(visible_gpus())
+    for job in workflow.dag.needrun_jobs():
+        if "gpus" in job.rule.resources:
+            gpus = job.rule.resources["gpus"].evaluate(job.wildcards, attempt=1).value
+            if gpus > here:
+                sys.exit(
+                    f"s2h: {job.rule.name} asks for {gpus} GPUs for the model {job.wildcards.model}, but {here} are here: "
+                    f"ask for as many in models.{job.wildcards.model}.resources (gpus, decoding_gpus; 0 is the CPU), or "
+                    "run it on a cluster (snakemake --profile slurm)."
+                )
 
 
 def growing(amount):

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, ValidationError, create_model, field_validator, model_validator
 
 from s2h.corpora.settings import CorpusSettings
-from s2h.errors import ConfigError
+from s2h.errors import ConfigError, ModelError
 from s2h.models.settings import ModelSettings, PretrainedSettings, Source, TrainingSettings
+from s2h.models.weights import Keep
 from s2h.puzzles.registry import TASKS
 from s2h.puzzles.task import Level, Modality, Task, TaskSettings
 from s2h.registry import unknown
+from s2h.scoring.vllm import find_vllm
 from s2h.settings import Settings
 from s2h.supervision.formats import FULL, INTERNALISED, NONE
 from s2h.supervision.recipes import Recipe, puzzles_needed
@@ -134,6 +136,9 @@ class Config(Settings):
         trackers: packages that follow the trainings beside TensorBoard (docs/training.md); changing them makes nothing
             again.
         cache: folder from which results that were made before, here or by others, are taken; null for none.
+        keep_weights: what stays of a run's models once it is scored (docs/training.md): ``all`` weights; those of its
+            ``last_phase``, so that no earlier phase can be gone on from; or ``adapters``, from which those of phases
+            with ``lora`` are made again when they are asked for. Changing it trains and scores nothing again.
         seed: seed of the puzzles.
         shard_size: puzzles in a file, by split.
         validation: when a set of puzzles may be used.
@@ -151,6 +156,7 @@ class Config(Settings):
     results: str = "results"
     trackers: tuple[TrackerName, ...] = ()
     cache: str | None = None
+    keep_weights: Keep = "all"
     seed: int = Field(0, ge=0)
     shard_size: ShardSize = ShardSize()
     validation: ValidationSettings = ValidationSettings()
@@ -256,6 +262,7 @@ class Config(Settings):
         for phase in range(len(recipe.phases)):
             self.training(run, phase)
         self._check_corpora(run.model)
+        self._check_vllm(run.model)
         needed = puzzles_needed(recipe.phases, run.budget, len(members))
         for name in members:
             self._check_task(run, name, needed)
@@ -272,6 +279,17 @@ class Config(Settings):
         for stage in source.stages if source.kind == "made" else ():
             for problem in self.corpora[stage.corpus].problems():
                 raise ValueError(f"corpora.{stage.corpus}, from which the model {model} is made: {problem}")
+
+    def _check_vllm(self, model: str) -> None:
+        """A model that vLLM shall serve is one that it knows, and vLLM is there."""
+        if not self.models[model].served_by_vllm:
+            return
+        if self.origin(model).kind in ("released_eagle", "assembled"):
+            raise ValueError(f"models.{model}.scoring.backend is vllm, which has no Eagle-X2: set it to transformers")
+        try:
+            find_vllm()
+        except ModelError as error:
+            raise ValueError(f"models.{model}.{error}") from None
 
     def _check_task(self, run: Run, name: str, needed: dict[Any, int]) -> None:
         task, recipe = self.task(name), self.recipes[run.recipe]

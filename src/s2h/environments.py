@@ -34,8 +34,8 @@ class Kind:
 
 KINDS = {
     "puzzles": Kind("Puzzles, mixtures, tables: no torch."),
-    "training": Kind("Training: torch, transformers, DeepSpeed.", ("train",)),
-    "scoring": Kind("Scoring: what training needs, and VLMEvalKit.", ("train", "eval")),
+    "training": Kind("Training: torch, transformers, DeepSpeed, Liger's kernels.", ("train", "kernels")),
+    "scoring": Kind("Scoring: what training needs, and VLMEvalKit.", ("train", "kernels", "eval")),
 }
 
 _PYTHON = "3.11"

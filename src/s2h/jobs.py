@@ -1,4 +1,4 @@
-"""What every job of the workflow does around its work: inputs that are whole, one job a result, cache, record."""
+"""What every job of the workflow does around its work: inputs that are whole, one job a result, GPUs, cache, record."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from s2h.claims import claimed_gpus
 from s2h.errors import DataError
 from s2h.exclusive import exclusive
 from s2h.files import remove_parts
@@ -37,6 +38,7 @@ def run_job(
 
     Inputs are checked against their records first. Two jobs never make the same result at once: the second one, for
     instance of a workflow that was started again while a job of the first still ran, waits, and takes what it finds.
+    It sees the GPUs that its rule asks for (``resources: gpus``) and no others, and has them to itself.
 
     Args:
         snakemake: what Snakemake tells a script.
@@ -55,7 +57,8 @@ def run_job(
             started, cache = datetime.now(UTC), job.cache if cached else None
             found = cache.fetch(job.key, job.outputs) if cache else None
             if not found:
-                main()
+                with claimed_gpus(snakemake.resources.get("gpus", 0)):
+                    main()
             records = job.records(found, started)
             job.write(records)
             if cache and not found:

@@ -31,6 +31,7 @@ PROFILE = ["--profile", "slurm", "--latency-wait", "5"]
 WITHOUT_ACCOUNTING = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "6"]
 SETS = [f"results/puzzles/visual_analogy/{level}/eval/shard-00000.parquet" for level in ("SIMPLE", "HARD")]
 RUN = "grid_navigation/mix/{budget}/tiny/0"
+ON_GPUS = {"models": {"tiny": {"resources": {"billions": 0.001, "gpus": 2, "cpus": 1, "decoding_gpus": 1}}}}
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +50,7 @@ def checkout(tmp_path: Path) -> Path:
 
 def configure(checkout: Path, *, recipe: str = "mix", budget: int = 48, **changes: Any) -> None:
     grid = {"tasks": ["grid_navigation"], "recipes": [recipe], "budgets": [budget], "models": ["tiny"], "seeds": [0]}
-    values = merge(merge(config_values("smoke"), {"runs": [grid]}), changes)
+    values = merge(merge(merge(config_values("smoke"), {"runs": [grid]}), ON_GPUS), changes)
     (checkout / "config/small.yaml").write_text(yaml.safe_dump(values))
 
 
@@ -58,7 +59,8 @@ def command(*words: str, config: str = "small") -> list[str]:
 
 
 def environment(checkout: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(checkout / "src")}
+    """Jobs inherit it; what they compute on the GPUs that are pretended, they compute on the CPU."""
+    return {**os.environ, "PYTHONPATH": str(checkout / "src"), "S2H_PRETENDED_GPUS": str(GPUS)}
 
 
 def snakemake(checkout: Path, *words: str, config: str = "small") -> str:

@@ -109,11 +109,14 @@ def test_patterns_are_filled_in_and_names_stay_in_order(tmp_path: Path) -> None:
 
 def test_a_stage_asks_for_the_conversations_of_every_process(values: dict[str, Any]) -> None:
     model = load_config(values).models["eagle-x2-made"]
-    asked = {"entries": 1_800_000, "epochs": 1, "loaders": 4, "attempt": 1}
-    needs, alone = staging_needs(model, **asked), training_needs(model, examples=1_800_000, attempt=1)
+    assert model.training is not None
+    training = model.training.model_copy(update={"loader_processes": 4})
+    asked = {"entries": 1_800_000, "epochs": 1, "attempt": 1}
+    needs = staging_needs(model, training, **asked)
+    alone = training_needs(model, training, examples=1_800_000, attempt=1)
     assert 140_000 < needs.mem_mb - alone.mem_mb < 150_000
     assert (needs.runtime, needs.gpus) == (alone.runtime, 8)
-    assert staging_needs(model, **{**asked, "attempt": 2}).mem_mb == 2 * needs.mem_mb
+    assert staging_needs(model, training, **{**asked, "attempt": 2}).mem_mb == 2 * needs.mem_mb
 
 
 def test_the_config_without_corpora_is_as_before() -> None:

@@ -89,6 +89,7 @@ BY_HAND = {
     "git clone <this repository> && cd s2h": "the address is the reader's",
     "source .venv/bin/activate": "it changes the reader's shell alone",
     "pre-commit install": "pre-commit is not among the packages; its hooks are those of make lint",
+    "make vllm": "it takes 10 GB; docs/scoring.md says what was run",
     "make bench": "it takes long; docs/benchmarks.md holds what it printed",
     "docker build -t s2h -f containers/Dockerfile .": "it needs Docker and a network",
     "apptainer build s2h.sif containers/s2h.def && apptainer exec --nv s2h.sif snakemake": (

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from s2h.claims import claimed_gpus
 from s2h.config import load_config
 from s2h.errors import S2HError
 from s2h.models.loading import load_processor
@@ -120,6 +121,11 @@ def missing_deepspeed(folder: Path) -> str:
     return said(lambda: read_config(settings, rounds=1))
 
 
+def claim() -> None:
+    with claimed_gpus(64):
+        pass
+
+
 PROVOKED: dict[str, Provoke] = {
     "An unknown key": config({"sedd": 1}),
     "An unknown name": snakemake("-n", "--config", f"runs=[{TINY_RUN | {'recipes': ['mix_pluss']}}]"),
@@ -152,6 +158,11 @@ PROVOKED: dict[str, Provoke] = {
     "A torn mixture": torn(read_mixture),
     "A folder that holds no processor": lambda folder: said(lambda: load_processor(folder)),
     "A DeepSpeed file that is not there": missing_deepspeed,
+    "The GPUs of a job": lambda folder: said(claim),
+    "More GPUs than there are": snakemake(
+        "results/models/table_readout/mix/60/tiny/0/phase-1",
+        *("--config", f"runs=[{TINY_RUN}]", "models={tiny: {resources: {gpus: 64}}}"),
+    ),
     "A full disk": full_disk,
 }
 """Headings of the page, each with what provokes its message in an empty folder."""

@@ -17,6 +17,7 @@ from transformers.integrations import HfDeepSpeedConfig
 from s2h.models.loading import load_model, load_processor
 from s2h.training.collate import Collator
 from s2h.training.data import Example
+from s2h.training.losses import Learner, blank_picture, with_targets
 from tests.shipped import ROOT
 
 
@@ -28,14 +29,16 @@ def main(folder: str) -> None:
     keep = HfDeepSpeedConfig(config)  # spreads the weights while they are loaded
     model = load_model(folder, dtype=torch.float32, attention="eager").train()
     del keep
+    processor = load_processor(folder)
+    learner = Learner(model, blank_picture(processor))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=config)
     rank = dist.get_rank()
     image = Image.new("RGB", (80, 80)) if rank == 0 else None
     example = Example(0, "image" if image else "text", "from a to b", "7", image)
-    batch = Collator(load_processor(folder), random_positions=0, seed=0, examples=1)([example])
+    batch = with_targets(Collator(processor, random_positions=0, seed=0, examples=1)([example]))
     for _ in range(2):
-        engine.backward(engine(**batch).loss)
+        engine.backward(learner.loss(engine, batch, torch.device("cpu")))
         engine.step()
     print(f"{rank} finished", flush=True)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s2h.models.resources import decoding_needs, process_count, training_needs
-from s2h.models.settings import ModelNeeds, ModelSettings
+from s2h.models.settings import ModelNeeds, ModelSettings, TrainingSettings
 from tests.shipped import ROOT, config_values, merge
 
 
@@ -20,24 +20,43 @@ def paper_model(name: str) -> ModelSettings:
     return ModelSettings.model_validate(values["models"][name])
 
 
+def training(model: ModelSettings, **changes: int) -> TrainingSettings:
+    assert model.training is not None
+    return model.training.model_copy(update=changes)
+
+
 def model(**needs: float) -> ModelSettings:
     return paper_model("qwen2.5-vl-7b").model_copy(update={"resources": ModelNeeds.model_validate(needs)})
 
 
 @pytest.mark.parametrize(("examples", "hours"), [(30_000, 1.5), (60_000, 3), (120_000, 6), (240_000, 12)])
 def test_the_papers_largest_model_gets_the_papers_time_and_half_as_much_again(examples: int, hours: float) -> None:
-    needs = training_needs(paper_model("qwen2.5-vl-7b"), examples=examples, attempt=1)
+    qwen = paper_model("qwen2.5-vl-7b")
+    needs = training_needs(qwen, training(qwen), examples=examples, attempt=1)
     assert hours < needs.runtime / 60 < 2 * hours
     assert (needs.gpus, needs.nodes, needs.cpus) == (8, 1, 64)
     assert 100_000 < needs.mem_mb < 400_000
 
 
-def test_the_tiny_model_gets_no_gpu_and_the_smoke_study_pretends_to_have_some() -> None:
+def test_the_tiny_model_gets_no_gpu_in_the_smoke_study_either() -> None:
     tiny = ModelSettings.model_validate(config_values("config")["models"]["tiny"])
     smoke = ModelSettings.model_validate(merge(config_values("config"), config_values("smoke"))["models"]["tiny"])
     assert (tiny.needs.gpus, tiny.needs.decoding_gpus) == (0, 0)
-    assert training_needs(tiny, examples=30_000, attempt=1).mem_mb < 6000
-    assert (smoke.needs.gpus, smoke.needs.decoding_gpus) == (2, 1)
+    assert training_needs(tiny, training(tiny), examples=30_000, attempt=1).mem_mb < 6000
+    assert (smoke.needs.gpus, smoke.needs.decoding_gpus) == (0, 0)
+
+
+def test_processes_that_read_ahead_have_memory_for_themselves_and_what_they_hold() -> None:
+    qwen = paper_model("qwen2.5-vl-7b")
+
+    def memory(loaders: int, micro_batch: int = 4, attempt: int = 1) -> int:
+        settings = training(qwen, loader_processes=loaders, micro_batch_size=micro_batch)
+        return training_needs(qwen, settings, examples=1000, attempt=attempt).mem_mb
+
+    assert memory(1) - memory(0) == 8 * (700 + 4 * 96)
+    assert memory(4) - memory(0) == 4 * (memory(1) - memory(0))
+    assert memory(2, micro_batch=8) > memory(2)
+    assert memory(2, attempt=3) == 3 * memory(2)
 
 
 @given(
@@ -51,9 +70,8 @@ def test_needs_grow_with_the_work_and_with_every_attempt(
     billions: float, gpus: int, nodes: int, examples: int, attempt: int
 ) -> None:
     def needs(examples: int = examples, nodes: int = nodes, attempt: int = attempt) -> int:
-        return training_needs(
-            model(billions=billions, gpus=gpus, nodes=nodes), examples=examples, attempt=attempt
-        ).runtime
+        asked = model(billions=billions, gpus=gpus, nodes=nodes)
+        return training_needs(asked, training(asked), examples=examples, attempt=attempt).runtime
 
     assert needs(examples=examples + 10_000) >= needs()
     assert needs(nodes=nodes + 1) <= needs()
@@ -65,7 +83,6 @@ def test_needs_grow_with_the_work_and_with_every_attempt(
     assert then == attempt * first
 
 
-def test_processes_without_a_gpu_are_the_cores_or_as_many_as_the_gpus_asked_for() -> None:
+def test_processes_are_the_gpus_or_without_any_the_cores() -> None:
     assert process_count(gpus=0, threads=3) == 3
-    assert process_count(gpus=8, threads=2) == 8
     assert process_count(gpus=2, threads=16) == 2

@@ -39,6 +39,7 @@ def job(study: Path, rule: str, output: str, inputs: list[str] = [], **changes: 
         "input": Named(str(study / path) for path in inputs),
         "output": Named([str(study / output)]),
         "log": [str(study / f"logs/{rule}.log")],
+        "resources": {},
         "config": {"results": str(study)},
     }
     return SimpleNamespace(**values | changes)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from s2h.errors import ModelError
 from s2h.models.settings import EndpointSettings, ScoringSettings, VlmevalSettings
-from s2h.scoring.backends import EndpointBackend, LocalBackend, VllmBackend, make_chunks
+from s2h.scoring.backends import EndpointBackend, LocalBackend, make_chunks
 from s2h.scoring.decoding import Prompt, load_decoder
 from s2h.scoring.engine import VlmevalBackend
 from s2h.scoring.sets import read_set
@@ -81,14 +81,11 @@ def test_an_endpoint_that_does_not_answer_is_an_error():
         list(backend.answers([[Prompt("hello", None)]]))
 
 
-def test_a_missing_key_and_a_missing_library_are_errors(monkeypatch):
+def test_a_missing_key_is_an_error(monkeypatch):
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
     source = EndpointSettings(url="http://127.0.0.1:9/v1", name="m", key_variable="NO_SUCH_KEY")
     with pytest.raises(ModelError, match="NO_SUCH_KEY holds no key"):
         EndpointBackend(source, SETTINGS)
-    monkeypatch.setitem(sys.modules, "vllm", None)
-    with pytest.raises(ModelError, match=r"scoring\.backend is vllm, which cannot be imported"):
-        VllmBackend("folder", SETTINGS, processor=None, gpus=1)
 
 
 def test_a_model_that_vlmevalkit_does_not_list_is_answered_with_near_matches(tmp_path):

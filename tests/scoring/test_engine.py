@@ -134,7 +134,7 @@ def test_awkward_replies_survive_a_second_run_of_vlmevalkit(task, shards, tmp_pa
     class Told:
         batches, chunk = False, 1
 
-        def answers(self, chunks):
+        def answers(self, chunks, *, alone=False):
             yield 0, [Reply(AWKWARD[asked.pop(0)], 1, 0.0)]
 
     eval_set = read_set(task, "SIMPLE", "text", shards["SIMPLE"])

@@ -27,7 +27,7 @@ class Counting:
     def __init__(self, fail_after=10**9):
         self.asked, self.fail_after = [], fail_after
 
-    def answers(self, chunks):
+    def answers(self, chunks, *, alone=False):
         for position, chunk in enumerate(chunks):
             if position == self.fail_after:
                 raise KeyboardInterrupt
@@ -136,7 +136,7 @@ def test_replies_that_differ_when_decoded_alone_are_counted(sets, tmp_path):
 
 def test_a_job_that_has_all_replies_loads_no_model(sets, model_folder, tmp_path):
     arguments = {"source": TinySettings(), "settings": SETTINGS, "sets": sets, "store": tmp_path / "kept"}
-    arguments |= {"processes": 1, "title": "t", "trained": True}
+    arguments |= {"processes": 1, "title": "t", "trained": True, "log": tmp_path / "log"}
     jobs.decode_replies(str(model_folder), output=tmp_path / "first.parquet", **arguments)
     folder = shutil.copytree(model_folder, tmp_path / "model")
     (folder / "processor_config.json").rename(tmp_path / "away.json")

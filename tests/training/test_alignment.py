@@ -18,6 +18,7 @@ from s2h.models.settings import TrainingSettings
 from s2h.training.alignment import SCHEMA, SOURCES, Question, align, measure_alignment, probe, write_alignment
 from s2h.training.collate import IGNORED, Collator
 from s2h.training.data import Example
+from s2h.training.losses import Learner, with_targets
 from tests.shipped import default_config
 
 numbers = st.floats(-3, 3, allow_nan=False, width=32)
@@ -62,24 +63,47 @@ class Known(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.logits = nn.Parameter(torch.tensor([0.0, 1.0, -1.0]))
+        self.head = nn.Identity()
+        self.base_model = None
 
-    def forward(self, input_ids: Tensor, logits_to_keep: int, **_: Any) -> Any:
-        spread = self.logits.expand(len(input_ids), logits_to_keep, 3)
-        return type("Output", (), {"logits": spread})()
+    def get_output_embeddings(self) -> nn.Module:
+        return self.head
+
+    def forward(self, input_ids: Tensor, **_: Any) -> Any:
+        return type("Output", (), {"logits": self.head(self.logits.expand(*input_ids.shape, 3))})()
 
 
 def batch(labels: list[list[int]]) -> dict[str, Tensor]:
-    return {"input_ids": torch.zeros(len(labels), len(labels[0]), dtype=torch.long), "labels": torch.tensor(labels)}
+    inputs = torch.zeros(len(labels), len(labels[0]), dtype=torch.long)
+    return with_targets({"input_ids": inputs, "labels": torch.tensor(labels)})
+
+
+def text_batch(model: Any, shard: str) -> dict[str, Tensor]:
+    """Eight puzzles of a shard as text."""
+    collator = Collator(load_processor(model), random_positions=0, seed=0, examples=8)
+    rows = pl.read_parquet(shard).head(8).iter_rows(named=True)
+    made = [Example(0, "text", r["text"] + "\n\n" + r["text_question"], r["reasoning"], None) for r in rows]
+    return with_targets(collator(made))
 
 
 def test_loss_and_gradient_are_means_over_the_target_tokens() -> None:
     model, no = Known(), IGNORED
-    found = probe(model, [batch([[no, 1, 1], [no, no, 0]]), batch([[no, 1, no]])])
+    found = probe(model, Learner(model), [batch([[no, 1, 1], [no, no, 0]]), batch([[no, 1, no]])])
     shares = torch.tensor([0.0, 1.0, -1.0]).softmax(0)
     expected = shares - torch.tensor([1 / 4, 3 / 4, 0])
     torch.testing.assert_close(found.gradient["logits"], expected)
     assert found.loss == pytest.approx(float(-(3 * shares[1].log() + shares[0].log()) / 4))
     assert found.exact == pytest.approx(2 / 3)
+
+
+def test_in_bf16_loss_and_gradient_are_about_the_same(tiny_model, readout_shards) -> None:
+    batches = [text_batch(tiny_model, readout_shards["SIMPLE"][0])]
+    model = load_model(tiny_model, dtype=torch.float32, attention="eager")
+    learner = Learner(model)
+    exact, rounded = (probe(model, learner, batches, autocast=autocast) for autocast in (False, True))
+    assert exact.loss != rounded.loss
+    assert rounded.loss == pytest.approx(exact.loss, rel=1e-2)
+    assert align(exact.gradient, rounded.gradient).cosine == pytest.approx(1, abs=1e-2)
 
 
 def settings(**changes: Any) -> TrainingSettings:
@@ -96,22 +120,18 @@ def question(model: Any, shards: dict[str, list[str]], puzzles: int = 12) -> Que
 def test_a_small_step_lowers_the_other_loss_by_the_inner_product(tiny_model, readout_shards) -> None:
     """The first-order prediction, held against a real step of gradient descent."""
 
-    processor = load_processor(tiny_model)
-    collator = Collator(processor, random_positions=0, seed=0, examples=8)
-
     def examples(level: str) -> list[dict[str, Tensor]]:
-        rows = pl.read_parquet(readout_shards[level][0]).head(8).iter_rows(named=True)
-        made = [Example(0, "text", r["text"] + "\n\n" + r["text_question"], r["reasoning"], None) for r in rows]
-        return [collator(made)]
+        return [text_batch(tiny_model, readout_shards[level][0])]
 
     model = load_model(tiny_model, dtype=torch.float32, attention="eager")
-    source, target = probe(model, examples("SIMPLE")), probe(model, examples("HARD"))
+    learner = Learner(model)
+    source, target = (probe(model, learner, examples(level)) for level in ("SIMPLE", "HARD"))
     predicted = align(source.gradient, target.gradient).inner_product
     rate = 1e-3 / predicted
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter -= rate * source.gradient[name]
-    lowered = target.loss - probe(model, examples("HARD")).loss
+    lowered = target.loss - probe(model, learner, examples("HARD")).loss
     assert lowered == pytest.approx(rate * predicted, rel=0.05)
 
 

@@ -4,7 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2h.training.batches import micro_batches, step_count, step_positions
+from s2h.training.batches import Limits, Sizes, micro_batches, round_count, step_count, step_positions
+from s2h.training.inspection import Lengths
 from s2h.training.loader import Plan
 
 
@@ -15,55 +16,79 @@ def test_the_steps_cover_the_mixture_in_order(examples: int, batch_size: int) ->
     assert seen == list(range(examples))
 
 
-@given(st.lists(st.integers(1, 200), min_size=1, max_size=80), st.integers(1, 4), st.integers(1, 16))
-def test_a_step_is_dealt_out_completely_and_evenly(lengths: list[int], ranks: int, size: int) -> None:
-    dealt = micro_batches(lengths, ranks=ranks, micro_batch_size=size)
+LENGTHS = st.lists(st.integers(1, 200), min_size=1, max_size=80)
+LIMITS = st.builds(Limits, st.none() | st.integers(1, 16), st.none() | st.integers(1, 600))
+
+
+def padded(lengths: list[int], group: list[int]) -> int:
+    return len(group) * max((lengths[i] for i in group), default=0)
+
+
+@given(LENGTHS, st.data(), st.integers(1, 4), LIMITS)
+def test_a_step_is_dealt_out_completely_within_the_limits(lengths, data, ranks, limits) -> None:
+    work = data.draw(st.lists(st.floats(0.01, 100), min_size=len(lengths), max_size=len(lengths)))
+    sizes = Sizes(lengths, work)
+    rounds = round_count(sizes, ranks=ranks, limits=limits) + data.draw(st.integers(0, 2))
+    dealt = micro_batches(sizes, ranks=ranks, rounds=rounds, limits=limits)
     assert sorted(i for groups in dealt for group in groups for i in group) == list(range(len(lengths)))
-    assert len({len(groups) for groups in dealt}) == 1
-    assert max(len(group) for groups in dealt for group in groups) <= size
+    assert [len(groups) for groups in dealt] == [rounds] * ranks
+    for group in (group for groups in dealt for group in groups):
+        assert limits.examples is None or len(group) <= limits.examples
+        assert limits.tokens is None or len(group) <= 1 or padded(lengths, group) <= limits.tokens
 
 
 @given(st.lists(st.integers(1, 200), min_size=32, max_size=32), st.permutations(range(32)))
 def test_no_other_way_of_dealing_has_a_smaller_largest_group(lengths: list[int], order: list[int]) -> None:
-    def largest(groups: list[list[int]]) -> int:
-        return max(len(group) * max(lengths[i] for i in group) for group in groups if group)
-
-    dealt = micro_batches(lengths, ranks=2, micro_batch_size=8)
+    dealt = micro_batches(Sizes.alike(lengths), ranks=2, rounds=2, limits=Limits(8))
     other = [order[start : start + 8] for start in range(0, 32, 8)]
-    assert largest([group for groups in dealt for group in groups]) <= largest(other)
+    largest = max(padded(lengths, group) for groups in dealt for group in groups)
+    assert largest <= 1.01 * max(padded(lengths, group) for group in other)
 
 
 def test_many_short_examples_weigh_as_much_as_few_long_ones() -> None:
-    assert micro_batches([10, 30, 10, 10], ranks=2, micro_batch_size=4) == [[[1]], [[0, 2, 3]]]
+    dealt = micro_batches(Sizes.alike([10, 30, 10, 10]), ranks=2, rounds=1, limits=Limits(4))
+    assert sorted(dealt) == [[[0, 2, 3]], [[1]]]
 
 
-@given(
-    st.lists(st.tuples(st.integers(1, 60), st.booleans()), min_size=1, max_size=60),
-    st.integers(1, 16),
-    st.integers(1, 6),
-    st.integers(1, 3),
-)
-def test_a_plan_learns_every_example_once_and_shows_an_image_everywhere(
-    examples: list[tuple[int, bool]], batch_size: int, size: int, ranks: int
-) -> None:
+def test_groups_of_like_work_are_computed_at_the_same_time() -> None:
+    """Half of the examples cost four times as much for their length, as those with pictures do."""
+    lengths = [100] * 32
+    work = [4.0 if i % 2 else 1.0 for i in range(32)]
+    dealt = micro_batches(Sizes(lengths, work), ranks=2, rounds=4, limits=Limits(8))
+    for pair in zip(*dealt, strict=True):
+        weights = [sum(work[i] for i in group) for group in pair]
+        assert max(weights) <= 1.5 * min(weights)
+
+
+EXAMPLES = st.lists(st.tuples(st.integers(1, 60), st.booleans()), min_size=1, max_size=60)
+
+
+def lengths_of(examples: list[tuple[int, bool]]) -> Lengths:
     tokens, shows = (np.array(each) for each in zip(*examples, strict=True))
-    plan = Plan(tokens, shows, batch_size=batch_size, micro_batch_size=size, ranks=ranks)
+    return Lengths(tokens, (tokens + 1) // 2, np.where(shows, 500, 0))
+
+
+@given(EXAMPLES, st.integers(1, 16), LIMITS, st.integers(1, 3))
+def test_a_plan_learns_every_example_once(examples, batch_size, limits, ranks) -> None:
+    lengths = lengths_of(examples)
+    plan = Plan(lengths, batch_size=batch_size, limits=limits, ranks=ranks)
     groups = [group for step in range(plan.steps) for mine in plan.groups(step) for group in mine]
     assert sorted(position for group in groups for position in group) == list(range(len(examples)))
     assert len(groups) == plan.steps * plan.rounds * ranks
     for group in groups:
-        computed = plan.computed(group, 0)
-        assert computed[: len(group)] == group
-        assert len(computed) <= max(len(group), 1) + 1
-        assert bool(shows[computed].any()) == bool(shows.any())
+        assert plan.computed(group) == (group or [int(lengths.tokens.argmin())])
     assert 0 <= plan.padding() < 1
-    assert len(plan.largest()) * tokens[plan.largest()].max() >= tokens.max()
+    assert -1e-9 <= plan.waiting() < 1
+    largest = plan.largest()
+    assert max(len(group) * lengths.tokens[group].max() for group in largest) >= lengths.tokens.max()
+    for measure in (lengths.targets, lengths.pixels):
+        assert max(int(measure[group].sum()) for group in largest) >= measure.max()
 
 
 def test_padding_counts_everything_that_is_not_learned() -> None:
-    alone = Plan(np.array([10, 10]), np.array([False, False]), batch_size=2, micro_batch_size=2, ranks=1)
+    alone = Plan(lengths_of([(10, False), (10, False)]), batch_size=2, limits=Limits(2), ranks=1)
     assert alone.padding() == 0
-    unequal = Plan(np.array([10, 30]), np.array([False, False]), batch_size=2, micro_batch_size=2, ranks=1)
+    unequal = Plan(lengths_of([(10, False), (30, False)]), batch_size=2, limits=Limits(2), ranks=1)
     assert unequal.padding() == 1 - 40 / 60
-    filled = Plan(np.array([10, 20]), np.array([False, True]), batch_size=1, micro_batch_size=1, ranks=1)
-    assert filled.padding() == 1 - 30 / (2 * 20 + 20)
+    idle = Plan(lengths_of([(10, False)]), batch_size=1, limits=Limits(1), ranks=2)
+    assert idle.padding() == 1 - 10 / 20

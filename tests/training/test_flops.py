@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import Qwen2_5_VLConfig, Qwen2VLImageProcessor
 
 from s2h.errors import ModelError
-from s2h.models.adapters import add_adapters
+from s2h.models.adapters import with_adapters
 from s2h.models.loading import load_model, load_processor
 from s2h.models.parts import freeze, linear_layers
 from s2h.models.settings import LoraSettings, ModelPart
@@ -92,7 +92,7 @@ def compare(
     model = load_model(folder, dtype=torch.float32, attention="eager").eval()
     freeze(model, frozen)
     if lora:
-        model = add_adapters(model, lora, linear_layers(model, frozen))
+        model = with_adapters(model, lora, linear_layers(model, frozen))
     pictures = sum(side is not None for side in images)
     assert reckoned(work, batch, pictures) == pytest.approx(really(model, batch), rel=0.01)
 

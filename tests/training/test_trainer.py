@@ -85,7 +85,7 @@ def train(folder: Path, base: Path, mixture: Path, *options: str, **changes: Any
         capture_output=True,
         text=True,
         check=False,
-        timeout=300,  # processes that wait for each other would do so for ever
+        timeout=900,  # processes that wait for each other would do so for ever
     )
 
 
@@ -232,12 +232,14 @@ def test_gradients_are_those_of_one_process_under_zero_2_and_zero_3(
 
 def _modalities(mixture: Path) -> list[list[str]]:
     """What the micro-batches of both processes show."""
+    from s2h.training.batches import Limits
+    from s2h.training.inspection import Lengths
     from s2h.training.loader import Plan
 
     frame = pl.read_parquet(mixture)
-    lengths = frame["prompt"].str.len_chars() + frame["response"].str.len_chars()
+    tokens = (frame["prompt"].str.len_chars() + frame["response"].str.len_chars()).to_numpy()
     shows = (frame["image_shard"] != "").to_numpy()
-    plan = Plan(lengths.to_numpy(), shows, batch_size=8, micro_batch_size=2, ranks=2)
+    plan = Plan(Lengths(tokens, tokens, shows.astype(int)), batch_size=8, limits=Limits(2), ranks=2)
     groups = [group for step in range(plan.steps) for mine in plan.groups(step) for group in mine if group]
     return [["image" if shows[position] else "text" for position in group] for group in groups]
 

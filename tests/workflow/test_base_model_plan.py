@@ -121,7 +121,7 @@ def test_the_recipes_have_the_papers_settings_and_budgets(config: Config) -> Non
             training = config.training(each, phase)
             assert (training.learning_rate, training.batch_size, training.max_length) == (2e-5, 128, 3072)
             assert (training.schedule, training.warmup, training.weight_decay) == ("cosine", 0.03, 0)
-            assert (training.precision, training.gradient_checkpointing) == ("bf16", True)
+            assert (training.precision, training.gradient_checkpointing) == ("bf16", "auto")
             assert (training.deepspeed, training.too_long) == ("config/deepspeed/zero2.json", "refuse")
 
 

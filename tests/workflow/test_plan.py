@@ -203,11 +203,12 @@ def test_a_change_in_the_trainings_code_trains_nothing_again(study: Path) -> Non
     assert not plan(study)
 
 
-@proves("resources of a model, the profile, environments, the cache, trackers")
+@proves("resources of a model, the profile, environments, the cache, `keep_weights`, trackers")
 def test_where_and_with_what_a_study_runs_remakes_nothing(study: Path) -> None:
     resources = {"billions": 1, "gpus": 4, "nodes": 2, "cpus": 3, "decoding_gpus": 2}
     (study / "src/wandb.py").write_text("")  # so that it is installed
-    configure(study, {"models": {"tiny": {"resources": resources}}, "cache": "somewhere", "trackers": ["wandb"]})
+    told = {"cache": "somewhere", "keep_weights": "adapters", "trackers": ["wandb"]}
+    configure(study, {"models": {"tiny": {"resources": resources}}, **told})
     for name in ("puzzles", "training", "scoring"):
         environment = study / f"envs/{name}.yaml"
         environment.write_text(environment.read_text().replace("3.11", "3.12"))

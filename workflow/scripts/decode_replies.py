@@ -24,6 +24,7 @@ def main() -> None:
         processes=process_count(gpus=snakemake.resources.gpus, threads=snakemake.threads),
         title=snakemake.params.title,
         trained=snakemake.params.trained,
+        log=snakemake.log[0],
     )
 
 

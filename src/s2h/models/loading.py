@@ -8,10 +8,14 @@ from typing import Any
 
 import torch
 from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers.integrations import is_deepspeed_zero3_enabled
 from transformers.utils import is_flash_attn_2_available
 
 from s2h.errors import ModelError
+from s2h.models.adapters import add_adapters
+from s2h.models.attention import attend_in_windows
 from s2h.models.eagle import RELEASED_TYPES  # and the Auto classes know Eagle-X2, which is not of transformers
+from s2h.models.weights import ADAPTERS, check_weights, checked_base, missing_files
 
 
 def load_processor(folder: str | Path, **options: Any) -> Any:
@@ -35,17 +39,42 @@ def load_processor(folder: str | Path, **options: Any) -> Any:
 
 
 def load_model(folder: str | Path, *, dtype: torch.dtype, attention: str) -> Any:
-    """The model of a folder.
+    """The model of a folder; where adapters alone were kept of it, they are put onto their base.
 
     Args:
         folder: what ``save_pretrained`` wrote.
         dtype: of the weights.
-        attention: implementation of attention: "eager", "sdpa" or "flash_attention_2".
+        attention: implementation of attention: "eager", "sdpa" or "flash_attention_2". With "sdpa" a vision tower that
+            cuts pictures into windows computes all of them in one call (``s2h.models.attention``).
+
+    Raises:
+        ModelError: it cannot be loaded, or its weights were removed.
     """
+    if missing_files(folder):
+        return _made_again(folder, dtype=dtype, attention=attention)
     try:
-        return AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, attn_implementation=attention)
+        model = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, attn_implementation=attention)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"no image-text-to-text model can be loaded from {folder}: {_advice(folder)}{error}") from None
+    if attention == "sdpa":
+        attend_in_windows(model)
+    return model
+
+
+def _made_again(folder: str | Path, *, dtype: torch.dtype, attention: str) -> Any:
+    """The model of a folder that has adapters alone, with the weights that its training wrote."""
+    check_weights(folder)
+    if is_deepspeed_zero3_enabled():
+        raise ModelError(
+            f"the weights of {folder} are made again from its adapters, and ZeRO-3 holds none whole: use a ZeRO-2 file "
+            "(training.deepspeed)."
+        )
+    trained_in = AutoConfig.from_pretrained(folder).dtype
+    model = load_model(checked_base(folder), dtype=trained_in, attention=attention)
+    add_adapters(model, Path(folder) / ADAPTERS)
+    for parameter in model.parameters():
+        parameter.data = parameter.data.to(dtype)
+    return model
 
 
 def parameter_count(folder: str | Path) -> int:
@@ -80,6 +109,15 @@ def _advice(folder: str | Path) -> str:
         "this is a released Eagle-X2, which is converted first (in the config: source.kind: released_eagle; by hand: "
         f"python -m s2h.models.eagle convert {folder} TARGET): "
     )
+
+
+_CAUSAL = ("eagle_x2", "internvl", "llava", "llava_next", "mistral3", "qwen2_vl", "qwen2_5_vl", "qwen3_vl")
+"""Types of models known to let each token see only what stands before it. Others, such as PaliGemma, do not."""
+
+
+def needs_mask(folder: str | Path) -> bool:
+    """Whether a model needs an attention mask where padding stands on the right, as padding may be seen."""
+    return AutoConfig.from_pretrained(folder).model_type not in _CAUSAL
 
 
 def fastest_attention(device: str) -> str:

@@ -245,6 +245,8 @@ class TrainingSettings(Settings):
         warmup: share of the phase in which the rate rises from zero (the paper: 0.03).
         batch_size: examples of an optimizer step, over all processes (the paper: 128).
         micro_batch_size: most examples that one process computes at once; the rest is gradient accumulation.
+        micro_batch_tokens: most tokens that one process computes at once, padding included, where examples are of very
+            different lengths: GPUs like a full load and have a limited memory. Give either, or both.
         weight_decay: of AdamW (the paper: 0).
         beta2: of AdamW.
         max_grad_norm: gradients are clipped to this norm.
@@ -254,9 +256,12 @@ class TrainingSettings(Settings):
             out. They are counted and reported. Cut a corpus of conversations if you like, never puzzles: their answers
             stand at the end.
         precision: arithmetic of the forward and backward pass.
-        gradient_checkpointing: recompute activations in the backward pass.
+        gradient_checkpointing: recompute activations in the backward pass: a third more arithmetic, a fraction of the
+            memory. ``auto`` does so where the largest micro-batch does not fit without.
         attention: ``auto`` takes the fastest that is there: FlashAttention 2 where it is installed, torch's own on any
             other GPU, the plain product on a CPU.
+        kernels: ``liger`` has norms, rotations and feed-forward layers computed by Liger's fused GPU kernels; ``plain``
+            by transformers' own code; ``auto`` takes Liger's on a GPU, where they are installed and know the model.
         lora: train low-rank adapters instead of the weights.
         loader_processes: processes beside each training process that read and encode examples ahead; 0 does it in
             between steps, which is right for two cores.
@@ -265,7 +270,9 @@ class TrainingSettings(Settings):
             Encodings).
             The range of the shift grows over the second half of the phase from none to this many positions: shifts
             from the start hold up the learning of images. 0 turns it off, as in the paper.
-        checkpoint_every: optimizer steps between two checkpoints from which an interrupted run goes on.
+        checkpoint_minutes: about how long a run goes on between two checkpoints from which it goes on when it was
+            interrupted: a large model takes a minute to write one, of 16 bytes a parameter.
+        checkpoint_every: optimizer steps between two of them, as well; null leaves it to the time alone.
         snapshots: models that are kept along a phase, at even distances and the last at its end, with the optimizer's
             second moments, so that the alignment of gradients can be measured along the training; 6 to 8 bytes a
             parameter each. Not with ``lora``.
@@ -277,21 +284,35 @@ class TrainingSettings(Settings):
     decay_from: float = Field(0.6, ge=0, lt=1)
     warmup: float = Field(0.03, ge=0, lt=1)
     batch_size: int = Field(ge=1)
-    micro_batch_size: int = Field(ge=1)
+    micro_batch_size: int | None = Field(None, ge=1)
+    micro_batch_tokens: int | None = Field(None, ge=1)
     weight_decay: float = Field(0.0, ge=0)
     beta2: float = Field(0.999, gt=0, lt=1)
     max_grad_norm: float = Field(1.0, gt=0)
     max_length: int = Field(ge=8)
     too_long: Literal["refuse", "drop", "cut"] = "refuse"
     precision: Literal["fp32", "bf16"] = "bf16"
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: bool | Literal["auto"] = False
     attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = "auto"
+    kernels: Literal["auto", "plain", "liger"] = "auto"
     lora: LoraSettings | None = None
     loader_processes: int = Field(0, ge=0)
     random_positions: int = Field(0, ge=0)
-    checkpoint_every: int = Field(500, ge=1)
+    checkpoint_minutes: float = Field(25, gt=0)
+    checkpoint_every: int | None = Field(None, ge=1)
     snapshots: int = Field(0, ge=0)
     deepspeed: str = "config/deepspeed/zero2.json"
+
+    @model_validator(mode="after")
+    def _micro_batches_have_a_limit(self) -> TrainingSettings:
+        if self.micro_batch_size is None and self.micro_batch_tokens is None:
+            raise ValueError("say how much a process computes at once: give micro_batch_size or micro_batch_tokens")
+        if self.micro_batch_tokens is not None and self.micro_batch_tokens < self.max_length:
+            raise ValueError(
+                f"micro_batch_tokens ({self.micro_batch_tokens}) must hold an example of max_length "
+                f"({self.max_length}) tokens"
+            )
+        return self
 
     @model_validator(mode="after")
     def _snapshots_hold_whole_weights(self) -> TrainingSettings:
@@ -307,7 +328,8 @@ class ScoringSettings(Settings):
         max_new_tokens: where a reply is cut off (the paper: 2048).
         batch_size: most examples decoded together; ``auto`` takes as many as fit the memory. Where a GPU's memory does
             not suffice after all, batches are halved.
-        backend: ``transformers``, or ``vllm`` for the models that it serves (on a GPU; installed by yourself).
+        backend: ``transformers``, or ``vllm`` for the models that it serves: on GPUs; ``make vllm`` installs it, and
+            each job starts and ends its own.
         recheck: so many examples are decoded alone as well, and replies that come out differently are counted and
             reported: arithmetic in batches rounds differently.
     """
@@ -362,4 +384,15 @@ class ModelSettings(Settings):
     def _can_be_trained(self) -> ModelSettings:
         if self.training and self.source.kind in ("endpoint", "vlmeval"):
             raise ValueError(f"a model of kind {self.source.kind} is not trained here: leave training away")
+        return self
+
+    @property
+    def served_by_vllm(self) -> bool:
+        """Whether jobs start vLLM for it; endpoints and models of VLMEvalKit are asked in their own way."""
+        return self.scoring.backend == "vllm" and self.source.kind not in ("endpoint", "vlmeval")
+
+    @model_validator(mode="after")
+    def _vllm_has_gpus(self) -> ModelSettings:
+        if self.served_by_vllm and not self.needs.decoding_gpus:
+            raise ValueError("scoring.backend is vllm, which needs a GPU: set resources.decoding_gpus to 1 or more")
         return self

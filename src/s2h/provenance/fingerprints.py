@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
+from s2h.errors import DataError
+
+REMOVED = "removed.json"
+"""In a folder: what files were that have been removed on purpose (``s2h.models.weights``)."""
+_UNSEEN = (".snakemake_timestamp", REMOVED)  # Snakemake marks the folders that it made with a hidden file
 _PART = 1 << 24  # bytes read at once
 # Files of a trained model that tell how it was made, with times and hosts: they are checked, but decide nothing.
 _STORIES = ("manifest.json", "metrics.jsonl")
@@ -32,8 +39,31 @@ Fingerprint = Mapping[str, FileMark]
 
 
 def take_fingerprint(path: str | Path) -> dict[str, FileMark]:
-    """The fingerprint of a file or folder as it is now; empty where there is nothing. All of it is read."""
-    return {name: _mark(file) for name, file in _files(path).items()}
+    """The fingerprint of a file or folder as it is now; empty where there is nothing. All of it is read.
+
+    What was removed on purpose counts as it was: the folder is still the one from which other results were made.
+    """
+    found = removed_files(path)
+    for name, file in _files(path).items():
+        with suppress(FileNotFoundError):  # it may be removed just now
+            found[name] = _mark(file)
+    return found
+
+
+def removed_files(folder: str | Path) -> dict[str, FileMark]:
+    """What the files were that have been removed on purpose from a folder, by their paths there.
+
+    Raises:
+        DataError: the file that says so cannot be read.
+    """
+    place = Path(folder) / REMOVED
+    try:
+        told = json.loads(place.read_text(encoding="utf-8"))["files"]
+        return {name: FileMark(**mark) for name, mark in told.items()}
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{place} cannot be read ({error}): delete the folder {folder} and run again.") from None
 
 
 def contents_digest(fingerprint: Fingerprint) -> str:
@@ -49,18 +79,18 @@ def same_contents(one: Fingerprint, other: Fingerprint) -> bool:
 
 def looks_unchanged(path: str | Path, fingerprint: Fingerprint) -> bool:
     """Whether all files still have their sizes and ages: a cheap look that reads nothing."""
-    found = {}
+    found = {name: (mark.bytes, mark.mtime_ns) for name, mark in removed_files(path).items()}
     for name, file in _files(path).items():
-        status = file.stat()
-        found[name] = (status.st_size, status.st_mtime_ns)
+        with suppress(FileNotFoundError):  # it may be removed just now
+            status = file.stat()
+            found[name] = (status.st_size, status.st_mtime_ns)
     return found == {name: (mark.bytes, mark.mtime_ns) for name, mark in fingerprint.items()}
 
 
 def _files(path: str | Path) -> dict[str, Path]:
     path = Path(path)
     if path.is_dir():
-        # Snakemake marks the folders that it made with a hidden file.
-        below = (file for file in sorted(path.rglob("*")) if file.is_file() and file.name != ".snakemake_timestamp")
+        below = (file for file in sorted(path.rglob("*")) if file.is_file() and file.name not in _UNSEEN)
         return {file.relative_to(path).as_posix(): file for file in below}
     return {"": path} if path.is_file() else {}
 

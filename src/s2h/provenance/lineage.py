@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from s2h.errors import DataError
+from s2h.provenance.fingerprints import removed_files
 from s2h.provenance.records import FOLDER, Record, advice, all_records, damage, read_record, record_path
 
 _SHOWN = 3  # inputs of one kind that are followed; the others are counted
@@ -76,12 +77,14 @@ class Verdict:
 
     Attributes:
         whole: number of results that hold what their jobs wrote.
+        reduced: of these, folders from which files were removed on purpose.
         gone: results that are no longer there.
         damaged: for each result that holds something else, what is wrong.
         stale: results that were made from an input that has been made again since, and holds something else now.
     """
 
     whole: int = 0
+    reduced: list[str] = dataclasses.field(default_factory=list)
     gone: list[str] = dataclasses.field(default_factory=list)
     damaged: dict[str, str] = dataclasses.field(default_factory=dict)
     stale: dict[str, str] = dataclasses.field(default_factory=dict)
@@ -106,6 +109,7 @@ def verify(results: str | Path) -> Verdict:
             verdict.damaged[output] = found
         else:
             verdict.whole += 1
+            verdict.reduced += [output] * bool(removed_files(output))
     for record in records:
         for path, held in record.inputs.items():
             if contents.get(path, held) != held:
@@ -123,6 +127,7 @@ def report(results: str | Path) -> list[str]:
     if verdict.whole + len(verdict.gone) + len(verdict.damaged) == 0:
         raise DataError(f"there are no records below {results}: has the workflow made anything there?")
     lines = [f"{verdict.whole} results hold what their jobs wrote."]
+    lines += [f"without the weights that keep_weights removed: {path}" for path in verdict.reduced]
     lines += [f"gone: {path}" for path in verdict.gone]
     lines += [f"older than {made_from}, from which it was made: {path}" for path, made_from in verdict.stale.items()]
     if verdict.damaged:

@@ -1,4 +1,4 @@
-"""What answers prompts: a model here, in one process or several; vLLM; or a server.
+"""What answers prompts: a model here, in one process or several; or a server, which may be vLLM's for this job.
 
 Each takes chunks of prompts and gives replies chunk by chunk, as they are finished, so that none is lost when decoding
 is interrupted. Models that VLMEvalKit lists are asked by ``s2h.scoring.engine``.
@@ -14,18 +14,29 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing import get_context
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
 
 from PIL import Image
 
+from s2h.children import end_with_parent
 from s2h.errors import ModelError
-from s2h.models.loading import prompt_text
+from s2h.logs import LOGGER
+from s2h.models.loading import parameter_count
 from s2h.models.settings import EndpointSettings, ScoringSettings
+from s2h.models.weights import missing_files
+from s2h.scoring import vllm
 from s2h.scoring.decoding import Decoder, Prompt, Reply, load_decoder
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
+
+_UNDER_WAY = 256  # requests at each copy of the weights in vLLM, which computes as many together
+_MOST_CONNECTIONS = 768  # a process may hold 1024 files open where nobody has said otherwise
+_TIMEOUT = 3600.0  # seconds for a reply of vLLM, which may wait for others before it begins
 
 Chunk = Sequence[Prompt]
 """Prompts that are answered together: all with an image, or all without."""
@@ -37,24 +48,32 @@ class Backend(Protocol):
     Attributes:
         chunk: how many prompts it likes to get at once.
         batches: whether it computes them together, so that arithmetic may round differently than for one alone.
+        facts: what is to be told of it beside its replies.
     """
 
     chunk: int
     batches: bool
+    facts: Mapping[str, str]
 
-    def answers(self, chunks: Sequence[Chunk]) -> Iterator[tuple[int, list[Reply]]]:
-        """(position of the chunk, replies in its order), as chunks are finished."""
+    def answers(self, chunks: Sequence[Chunk], *, alone: bool = False) -> Iterator[tuple[int, list[Reply]]]:
+        """(position of the chunk, replies in its order), as chunks are finished.
+
+        Args:
+            chunks: of prompts.
+            alone: whether no model may compute two chunks at once; only a server would.
+        """
 
 
 class LocalBackend:
     """A decoder in this process."""
 
     batches = True
+    facts: Mapping[str, str] = {}
 
     def __init__(self, decoder: Decoder) -> None:
         self.decoder, self.chunk = decoder, _chunk(decoder.settings)
 
-    def answers(self, chunks: Sequence[Chunk]) -> Iterator[tuple[int, list[Reply]]]:
+    def answers(self, chunks: Sequence[Chunk], *, alone: bool = False) -> Iterator[tuple[int, list[Reply]]]:
         for position, chunk in enumerate(chunks):
             yield position, self.decoder(chunk)
 
@@ -73,12 +92,13 @@ class PoolBackend:
     """
 
     batches = True
+    facts: Mapping[str, str] = {}
 
     def __init__(self, folder: str, settings: ScoringSettings, *, processes: int, options: Mapping[str, Any]) -> None:
         self.chunk, self.processes = _chunk(settings), processes
         self._arguments = (folder, settings, 1 / processes, dict(options))
 
-    def answers(self, chunks: Sequence[Chunk]) -> Iterator[tuple[int, list[Reply]]]:
+    def answers(self, chunks: Sequence[Chunk], *, alone: bool = False) -> Iterator[tuple[int, list[Reply]]]:
         context = get_context("spawn")
         ranks: Queue[int] = context.Queue()
         for rank in range(self.processes):
@@ -104,6 +124,7 @@ _WORKER: list[Any] = []
 
 
 def _start_worker(ranks: Queue[int], *told: Any) -> None:
+    end_with_parent()
     _WORKER[:] = [(ranks.get(), *told)]
 
 
@@ -117,12 +138,8 @@ def _work(chunk: Chunk) -> list[Reply]:
 def _load_worker(rank: int, folder: str, settings: ScoringSettings, share: float, options: dict[str, Any]) -> Decoder:
     import torch
 
-    device = f"cuda:{rank % torch.cuda.device_count()}" if torch.cuda.is_available() else "cpu"
-    if device == "cpu":
-        torch.set_num_threads(max(int(share * (os.cpu_count() or 1)), 1))
-    else:
-        torch.cuda.set_device(device)
-    return load_decoder(folder, settings, device=device, share=share, **options)
+    torch.set_num_threads(max(int(share * (os.cpu_count() or 1)), 1))  # each would take all cores
+    return load_decoder(folder, settings, rank=rank, share=share, **options)
 
 
 @contextmanager
@@ -132,50 +149,6 @@ def _stopped_at_once(pool: Executor) -> Iterator[None]:
         yield
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-class VllmBackend:
-    """A model in vLLM, which schedules batches itself.
-
-    Args:
-        folder: model folder.
-        settings: how to decode.
-        processor: of the model, for its chat template.
-        gpus: over which the weights are spread.
-
-    Raises:
-        ModelError: vLLM is not installed.
-    """
-
-    batches = True
-    chunk = 512
-
-    def __init__(self, folder: str, settings: ScoringSettings, *, processor: Any, gpus: int) -> None:
-        try:
-            from vllm import LLM, SamplingParams
-        except ImportError as error:
-            raise ModelError(
-                f"scoring.backend is vllm, which cannot be imported ({error}): install it into this environment, or "
-                "set scoring.backend to transformers."
-            ) from None
-        self.processor = processor
-        self._sampling = SamplingParams(temperature=0, max_tokens=settings.max_new_tokens)
-        self._llm = LLM(model=folder, dtype="bfloat16", tensor_parallel_size=gpus, seed=0)
-
-    def answers(self, chunks: Sequence[Chunk]) -> Iterator[tuple[int, list[Reply]]]:
-        for position, chunk in enumerate(chunks):
-            started = time.perf_counter()
-            found = self._llm.generate([self._request(prompt) for prompt in chunk], self._sampling, use_tqdm=False)
-            seconds = (time.perf_counter() - started) / len(chunk)
-            yield position, [Reply(each.outputs[0].text, len(each.outputs[0].token_ids), seconds) for each in found]
-
-    def _request(self, prompt: Prompt) -> dict[str, Any]:
-        request: dict[str, Any] = {
-            "prompt": prompt_text(self.processor, prompt.text, with_image=prompt.image is not None)
-        }
-        if prompt.image is not None:
-            request["multi_modal_data"] = {"image": Image.open(io.BytesIO(prompt.image)).convert("RGB")}
-        return request
 
 
 class EndpointBackend:
@@ -190,19 +163,24 @@ class EndpointBackend:
     """
 
     batches = False
+    facts: Mapping[str, str] = {}
     chunk = 1
+    more: Mapping[str, Any] = {}
+    """What every request holds besides."""
 
     def __init__(self, source: EndpointSettings, settings: ScoringSettings) -> None:
-        from openai import OpenAI
+        from openai import DefaultHttpxClient, OpenAI
 
         key = os.environ.get(source.key_variable, "") if source.key_variable else "none"
         if not key:
             raise ModelError(f"the environment variable {source.key_variable} holds no key for {source.url}: set it.")
         self.source, self.settings = source, settings
-        self._client = OpenAI(base_url=source.url, api_key=key, timeout=source.timeout, max_retries=4)
+        outside = urlsplit(source.url).hostname not in ("127.0.0.1", "localhost")  # else a proxy would lead astray
+        web = DefaultHttpxClient(trust_env=outside)
+        self._client = OpenAI(base_url=source.url, api_key=key, timeout=source.timeout, max_retries=4, http_client=web)
 
-    def answers(self, chunks: Sequence[Chunk]) -> Iterator[tuple[int, list[Reply]]]:
-        pool = ThreadPoolExecutor(self.source.connections)
+    def answers(self, chunks: Sequence[Chunk], *, alone: bool = False) -> Iterator[tuple[int, list[Reply]]]:
+        pool = ThreadPoolExecutor(1 if alone else self.source.connections)
         with _stopped_at_once(pool):
             futures = {pool.submit(self._ask, chunk): position for position, chunk in enumerate(chunks)}
             for future in as_completed(futures):
@@ -224,6 +202,7 @@ class EndpointBackend:
                 messages=[{"role": "user", "content": content}],  # type: ignore[misc, list-item]
                 max_tokens=self.settings.max_new_tokens,
                 temperature=0,
+                extra_body=dict(self.more),
             )
             text = found.choices[0].message.content or ""
         except (OpenAIError, AttributeError, IndexError, TypeError) as error:
@@ -232,6 +211,83 @@ class EndpointBackend:
                 "the server runs and knows the model, then run again; replies so far are kept."
             ) from error
         return Reply(text, getattr(found.usage, "completion_tokens", None), time.perf_counter() - started)
+
+
+class VllmBackend(EndpointBackend):
+    """A model that vLLM serves to this job alone; prompts become the tokens that they are in training.
+
+    Args:
+        source: address and name.
+        settings: longest reply.
+        gpus: that answer.
+        version: of vLLM.
+    """
+
+    batches = True
+    more: Mapping[str, Any] = {"add_special_tokens": True}  # as our processors do; a chat's default is not to
+
+    def __init__(self, source: EndpointSettings, settings: ScoringSettings, *, gpus: int, version: str) -> None:
+        super().__init__(source, settings)
+        self.gpus, self.facts = gpus, {"vllm": version}
+
+    def answers(self, chunks: Sequence[Chunk], *, alone: bool = False) -> Iterator[tuple[int, list[Reply]]]:
+        """As of any server, with the GPU seconds of a reply: those of all that were under way are shared."""
+        together = 1 if alone else min(self.source.connections, max(len(chunks), 1))
+        for position, replies in super().answers(chunks, alone=alone):
+            yield position, [replace(each, seconds=each.seconds * self.gpus / together) for each in replies]
+
+
+@contextmanager
+def vllm_backend(
+    folder: str, settings: ScoringSettings, *, gpus: int, options: Mapping[str, int], log: Path
+) -> Iterator[VllmBackend]:
+    """A model in a server of vLLM, which ends with the block.
+
+    Args:
+        folder: model folder.
+        settings: how to decode.
+        gpus: that it may use, of those that this process sees.
+        options: for the processor.
+        log: file of all that the server prints.
+
+    Raises:
+        ModelError: vLLM is not there, the GPUs do not hold the model, or the server did not start or did not answer.
+    """
+    if missing_files(folder):
+        raise ModelError(
+            f"the weights of {folder} were removed (keep_weights in the config), and vLLM does not make them again "
+            "from adapters: set scoring.backend to transformers."
+        )
+    program, cards = vllm.find_vllm(), gpu_memory()[:gpus]
+    layout = vllm.lay_out(shape_of(folder), cards)
+    LOGGER.info("vLLM: %d copies of the weights on %d GPUs each", layout.data, layout.tensor)
+
+    def command(name: str, port: int) -> list[str]:
+        return vllm.serve_command(program, folder, name=name, port=port, layout=layout, options=options)
+
+    with vllm.served(command, log=log) as server:
+        connections = min(_UNDER_WAY * layout.data, _MOST_CONNECTIONS)
+        source = EndpointSettings(url=server.url, name=server.name, connections=connections, timeout=_TIMEOUT)
+        yield VllmBackend(source, settings, gpus=layout.tensor * layout.data, version=server.version)
+
+
+def gpu_memory() -> list[int]:
+    """Bytes of each GPU that this process sees."""
+    import torch
+
+    return [torch.cuda.get_device_properties(i).total_memory for i in range(torch.cuda.device_count())]
+
+
+def shape_of(folder: str) -> vllm.Shape:
+    """What decides over how many GPUs a model folder can be spread, from its config alone."""
+    from transformers import AutoConfig
+
+    weights = 2 * parameter_count(folder)  # which says what is wrong with the folder
+    config = AutoConfig.from_pretrained(folder)
+    text, names = config.get_text_config(), ("num_attention_heads", "num_heads", "intermediate_size")
+    parts = [text, getattr(config, "vision_config", None)]
+    sizes = tuple(size for part in parts for name in names if isinstance(size := getattr(part, name, None), int))
+    return vllm.Shape(weights, sizes, getattr(text, "num_key_value_heads", None) or text.num_attention_heads)
 
 
 def _data_url(image: bytes) -> str:

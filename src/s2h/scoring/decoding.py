@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor
 from transformers import GenerationConfig
 
+from s2h.devices import own_device
 from s2h.errors import ModelError
 from s2h.logs import LOGGER
 from s2h.models.loading import load_model, load_processor, prompt_text
@@ -157,22 +158,22 @@ def example_bytes(model: Any, tokens: int, new_tokens: int) -> int:
 
 
 def load_decoder(
-    folder: str | Path, settings: ScoringSettings, *, device: str | None = None, share: float = 1.0, **options: Any
+    folder: str | Path, settings: ScoringSettings, *, rank: int = 0, share: float = 1.0, **options: Any
 ) -> Decoder:
-    """The decoder of a model folder: on a GPU in bf16 where there is one, else on the CPU in fp32.
+    """The decoder of a model folder: in bf16 on the GPU that is given (``own_device``), else in fp32 on the CPU.
 
     Args:
         folder: what ``save_pretrained`` wrote.
         settings: how to decode.
-        device: ``cpu`` or a GPU; found by default.
+        rank: number of this process among those that decode together; each has its own GPU.
         share: of the machine's memory that the decoder may use.
         options: what the processor is told, e.g. ``max_pixels``.
 
     Raises:
-        ModelError: the folder holds no model or no processor.
+        ModelError: the folder holds no model or no processor, or a GPU is missing.
     """
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    on_gpu = device.startswith("cuda")
+    device = own_device(rank)
+    on_gpu = device.type == "cuda"
     dtype = torch.bfloat16 if on_gpu else torch.float32
     model = load_model(folder, dtype=dtype, attention="sdpa" if on_gpu else "eager")  # as in training
     return Decoder(model.to(device), load_processor(folder, **options), settings, share=share)

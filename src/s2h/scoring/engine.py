@@ -283,6 +283,7 @@ class VlmevalBackend:
     """
 
     batches = False
+    facts: Mapping[str, str] = {}
     chunk = 1
 
     def __init__(self, source: VlmevalSettings, work: Path) -> None:
@@ -298,7 +299,7 @@ class VlmevalBackend:
             except Exception as error:  # whatever its many classes raise
                 raise ModelError(f"VLMEvalKit cannot build {source.name} ({type(error).__name__}: {error}).") from error
 
-    def answers(self, chunks: Sequence[Chunk]) -> Iterator[tuple[int, list[Reply]]]:
+    def answers(self, chunks: Sequence[Chunk], *, alone: bool = False) -> Iterator[tuple[int, list[Reply]]]:
         for position, chunk in enumerate(chunks):
             yield position, [self._reply(prompt) for prompt in chunk]
 

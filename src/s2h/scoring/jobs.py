@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from s2h.files import whole_file
 from s2h.logs import LOGGER
-from s2h.models.loading import load_processor
 from s2h.models.settings import EndpointSettings, PretrainedSettings, ScoringSettings, Source, VlmevalSettings
 from s2h.scoring import engine
-from s2h.scoring.backends import Backend, EndpointBackend, LocalBackend, PoolBackend, VllmBackend
+from s2h.scoring.backends import Backend, EndpointBackend, LocalBackend, PoolBackend, vllm_backend
 from s2h.scoring.decoding import load_decoder
 from s2h.scoring.replies import Store, decode, example_digest, model_digest, read_replies, recheck, write_replies
 from s2h.scoring.sets import EvalSet, Evaluation
@@ -30,29 +30,34 @@ def read_sets(evaluation: Mapping[str, Any], outside: Mapping[str, Any]) -> list
     return own + [read_outside(name, **values) for name, values in outside.items()]
 
 
-def make_backend(
-    model: str, source: Source, settings: ScoringSettings, *, processes: int, work: Path, trained: bool
-) -> Backend:
-    """What answers for a model.
+@contextmanager
+def open_backend(
+    model: str, source: Source, settings: ScoringSettings, *, processes: int, work: Path, trained: bool, log: Path
+) -> Iterator[Backend]:
+    """What answers for a model, as long as the block runs.
 
     Args:
         model: model folder; not used for models that are asked where they are.
         source: where the model comes from.
         settings: how to decode.
-        processes: that share the work; on GPUs each has its own, and vLLM spreads the weights over as many.
+        processes: that share the work; on GPUs each has its own, and vLLM has as many GPUs.
         work: folder for files of VLMEvalKit's own models.
         trained: whether the folder was trained here, so that its processor knows its options.
+        log: log file of the job; vLLM's own is beside it, with ``.vllm`` added.
     """
-    if isinstance(source, EndpointSettings):
-        return EndpointBackend(source, settings)
-    if isinstance(source, VlmevalSettings):
-        return engine.VlmevalBackend(source, work)
     options: dict[str, Any] = source.processor_options if isinstance(source, PretrainedSettings) and not trained else {}
-    if settings.backend == "vllm":
-        return VllmBackend(model, settings, processor=load_processor(model, **options), gpus=processes)
-    if processes > 1:
-        return PoolBackend(model, settings, processes=processes, options=options)
-    return LocalBackend(load_decoder(model, settings, **options))
+    if isinstance(source, EndpointSettings):
+        yield EndpointBackend(source, settings)
+    elif isinstance(source, VlmevalSettings):
+        yield engine.VlmevalBackend(source, work)
+    elif settings.backend == "vllm":
+        own = log.with_name(f"{log.name}.vllm")
+        with vllm_backend(model, settings, gpus=processes, options=options, log=own) as backend:
+            yield backend
+    elif processes > 1:
+        yield PoolBackend(model, settings, processes=processes, options=options)
+    else:
+        yield LocalBackend(load_decoder(model, settings, **options))
 
 
 def decode_replies(
@@ -66,28 +71,35 @@ def decode_replies(
     processes: int,
     title: str,
     trained: bool,
+    log: str | Path,
 ) -> None:
     """Decode a model's replies to evaluation sets, each example once, and write them as Parquet.
 
     Args:
-        model: see ``make_backend``, as are source, settings, processes and trained.
+        model: see ``open_backend``, as are source, settings, processes, trained and log.
         source: where the model comes from.
         settings: how to decode.
         sets: what is asked.
-        output: Parquet file of the replies; its metadata say what was found when some were decoded alone.
+        output: Parquet file of the replies; its metadata say what was found when some were decoded alone,
+            and which vLLM it was.
         store: folder in which replies are kept as they come.
         processes: that share the work.
         title: for the progress.
         trained: whether the model was trained here.
+        log: log file of the job.
     """
     kept = Store(store, model_digest(model, source, settings))
     facts = kept.folder / "recheck.json"
     if any(example_digest(row) not in kept.replies for each in sets for row in each.rows):
-        backend = make_backend(model, source, settings, processes=processes, work=kept.folder / "work", trained=trained)
-        decode(sets, backend, kept, title=title)
-        alone, different = recheck(sets, backend, kept, settings.recheck)
+        work = kept.folder / "work"
+        with open_backend(
+            model, source, settings, processes=processes, work=work, trained=trained, log=Path(log)
+        ) as backend:
+            decode(sets, backend, kept, title=title)
+            alone, different = recheck(sets, backend, kept, settings.recheck)
         with whole_file(facts) as temporary:
-            temporary.write_text(json.dumps({"decoded_alone": str(alone), "different_alone": str(different)}))
+            told = {"decoded_alone": str(alone), "different_alone": str(different), **backend.facts}
+            temporary.write_text(json.dumps(told))
     else:
         LOGGER.info("all replies are there already")
     write_replies(output, sets, kept, json.loads(facts.read_text()) if facts.exists() else {})

@@ -7,7 +7,6 @@ import json
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -15,6 +14,7 @@ from s2h.errors import DataError
 from s2h.files import whole_file
 from s2h.logs import LOGGER, Progress
 from s2h.models.settings import ScoringSettings, Source
+from s2h.provenance.fingerprints import contents_digest, take_fingerprint
 from s2h.scoring.backends import Backend, make_chunks
 from s2h.scoring.decoding import Prompt, Reply
 from s2h.scoring.sets import EvalRow, EvalSet
@@ -28,7 +28,7 @@ SCHEMA = {
 }
 """Columns of a file of replies: a row for each puzzle of each set, in order."""
 
-_WEIGHTS = 1 << 24  # bytes of a file read at once
+_DECIDING = (".json", ".jinja", ".safetensors")  # ends of the files of a model that decide its replies
 
 
 def model_digest(model: str | Path, source: Source, settings: ScoringSettings) -> str:
@@ -43,19 +43,11 @@ def model_digest(model: str | Path, source: Source, settings: ScoringSettings) -
     digest = hashlib.sha256(json.dumps([settings.backend, settings.max_new_tokens, told]).encode())
     folder = Path(model).expanduser()
     if folder.is_dir():
-        for path in sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".jinja", ".safetensors")):
-            if path.name != "manifest.json":
-                digest.update(path.relative_to(folder).as_posix().encode())
-                _add_file(digest, path)
+        held = {name: mark for name, mark in take_fingerprint(folder).items() if name.endswith(_DECIDING)}
+        digest.update(contents_digest(held).encode())
     else:
         digest.update(source.model_dump_json().encode())
     return digest.hexdigest()
-
-
-def _add_file(digest: Any, path: Path) -> None:
-    with path.open("rb") as file:
-        while part := file.read(_WEIGHTS):
-            digest.update(part)
 
 
 def example_digest(row: EvalRow) -> str:
@@ -130,8 +122,9 @@ def recheck(sets: Sequence[EvalSet], backend: Backend, store: Store, examples: i
     """Decode some examples alone, spread over the sets, and compare: (examples, replies that come out differently)."""
     rows = list({example_digest(row): row for each in sets for row in each.rows}.items())
     chosen = rows[:: max(len(rows) // examples, 1)][:examples] if examples and backend.batches else []
+    alone = [[Prompt(row.question, row.image)] for _, row in chosen]
     different = 0
-    for position, (reply,) in backend.answers([[Prompt(row.question, row.image)] for _, row in chosen]):
+    for position, (reply,) in backend.answers(alone, alone=True):
         different += reply.text != store.replies[chosen[position][0]].text
     if chosen:
         LOGGER.info("%d of %d replies come out differently when decoded alone", different, len(chosen))

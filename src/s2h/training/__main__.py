@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import get_args
 
+from s2h.children import end_with_parent
 from s2h.errors import TrainingError
 from s2h.logs import job_log
-from s2h.training.launch import end_with_parent
 from s2h.training.trackers import TrackerName, missing_package
 
 

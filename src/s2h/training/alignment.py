@@ -16,6 +16,7 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
+from s2h.devices import own_device
 from s2h.files import whole_file
 from s2h.logs import LOGGER, Progress
 from s2h.models.loading import fastest_attention, load_model, load_processor
@@ -25,9 +26,9 @@ from s2h.puzzles.task import Level
 from s2h.supervision.formats import Format
 from s2h.supervision.mixture import Source, assemble, read_puzzles
 from s2h.supervision.recipes import ModelPart, Phase
-from s2h.training.collate import IGNORED, Collator
+from s2h.training.collate import Collator
 from s2h.training.data import Mixture
-from s2h.training.losses import response_logits, summed_loss, whole_responses
+from s2h.training.losses import Learner, summed_loss, whole_responses, with_targets
 from s2h.training.snapshots import Snapshot, read_snapshots
 
 Kind = tuple[Level, Format]
@@ -140,32 +141,33 @@ class Probe:
     gradient: Gradient
 
 
-def probe(model: nn.Module, batches: Sequence[dict[str, Tensor]], *, autocast: bool = False) -> Probe:
+def probe(model: nn.Module, learner: Learner, batches: Sequence[dict[str, Tensor]], *, autocast: bool = False) -> Probe:
     """Loss and gradient over examples.
 
     Args:
         model: in float32.
-        batches: what ``Collator`` gives.
+        learner: of the model.
+        batches: what ``with_targets`` gives.
         autocast: compute in bf16 where a GPU would in training.
     """
     device = next(model.parameters()).device
-    targets = sum(int((batch["labels"] != IGNORED).sum()) for batch in batches)
+    targets = sum(len(batch["targets"]) for batch in batches)
     loss, exact = 0.0, 0
     model.zero_grad(set_to_none=True)
     for batch in batches:
         with torch.autocast(device.type, torch.bfloat16) if autocast else nullcontext():
-            logits, labels = response_logits(model, batch, device)
-        share = summed_loss(logits, labels) / targets
+            logits = learner.logits(model, batch, device)
+        share = summed_loss(logits, batch["targets"].to(device)) / targets
         share.backward()  # type: ignore[no-untyped-call]
         loss += float(share.detach())
-        exact += whole_responses(logits, labels)
+        exact += whole_responses(logits, batch)
     gradient = {
         name: parameter.grad.detach().float().cpu() if parameter.grad is not None else torch.zeros(parameter.shape)
         for name, parameter in model.named_parameters()
         if parameter.requires_grad
     }
     model.zero_grad(set_to_none=True)
-    return Probe(loss, exact / sum(len(batch["labels"]) for batch in batches), gradient)
+    return Probe(loss, exact / sum(len(batch["input_ids"]) for batch in batches), gradient)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -205,8 +207,8 @@ def measure_alignment(question: Question, title: str) -> pl.DataFrame:
 def _measure(
     snapshot: Snapshot, batches: Mapping[Kind, Sequence[dict[str, Tensor]]], question: Question
 ) -> Iterator[dict[str, Any]]:
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = load_model(snapshot.folder, dtype=torch.float32, attention=fastest_attention(device)).to(device)
+    device = own_device()
+    model = load_model(snapshot.folder, dtype=torch.float32, attention=fastest_attention(device.type)).to(device)
     moments = snapshot.second_moments() if snapshot.updates else None
     if moments is None:
         freeze(model, question.frozen)
@@ -216,15 +218,16 @@ def _measure(
     if question.settings.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     model.train()  # no dropout in the models that are trained here, and checkpointing asks for it
-    autocast = question.settings.precision == "bf16" and device == "cuda"
-    target = probe(model, batches[TARGET], autocast=autocast)
+    learner = Learner(model)
+    autocast = question.settings.precision == "bf16" and device.type == "cuda"
+    target = probe(model, learner, batches[TARGET], autocast=autocast)
     for kind in SOURCES:
-        source = probe(model, batches[kind], autocast=autocast)
+        source = probe(model, learner, batches[kind], autocast=autocast)
         found = align(source.gradient, target.gradient, moments, snapshot.beta2)
         yield {
             "step": snapshot.step,
             "steps": snapshot.steps,
-            "puzzles": sum(len(batch["labels"]) for batch in batches[TARGET]),
+            "puzzles": sum(len(batch["input_ids"]) for batch in batches[TARGET]),
             **dict(zip(("source_level", "source_format"), kind, strict=True)),
             **dict(zip(("target_level", "target_format"), TARGET, strict=True)),
             "source_loss": source.loss,
@@ -251,9 +254,9 @@ def _examples(shards: Mapping[str, Mapping[Level, Sequence[str]]], puzzles: int)
 
 def _batches(mixture: Mixture, processor: Any, settings: TrainingSettings) -> Iterator[dict[str, Tensor]]:
     collator = Collator(processor, random_positions=0, seed=0, examples=len(mixture))
-    size = settings.micro_batch_size
+    size = settings.micro_batch_size or max((settings.micro_batch_tokens or 0) // settings.max_length, 1)
     for start in range(0, len(mixture), size):
-        yield collator([mixture[place] for place in range(start, min(start + size, len(mixture)))])
+        yield with_targets(collator([mixture[place] for place in range(start, min(start + size, len(mixture)))]))
 
 
 def write_alignment(path: str | Path, question: Question, *, run: Mapping[str, Any], phase: int) -> None:

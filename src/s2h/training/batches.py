@@ -2,9 +2,42 @@
 
 from __future__ import annotations
 
-import bisect
+import dataclasses
 import math
 from collections.abc import Sequence
+
+_CLOSE = 1.01  # groups are as even as they can be, but for one per cent
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Limits:
+    """What one micro-batch may hold.
+
+    Attributes:
+        examples: most examples; None for any number.
+        tokens: most tokens, padding included; None for any number. An example that is longer is computed alone.
+    """
+
+    examples: int | None = None
+    tokens: int | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Sizes:
+    """The examples of a step.
+
+    Attributes:
+        tokens: of each example, at least 1.
+        work: arithmetic of each example in any unit, above 0.
+    """
+
+    tokens: Sequence[int]
+    work: Sequence[float]
+
+    @classmethod
+    def alike(cls, tokens: Sequence[int]) -> Sizes:
+        """Examples whose work is that of their tokens."""
+        return cls(tokens, [float(number) for number in tokens])
 
 
 def step_count(examples: int, batch_size: int) -> int:
@@ -17,47 +50,81 @@ def step_positions(step: int, *, examples: int, batch_size: int) -> range:
     return range(step * batch_size, min((step + 1) * batch_size, examples))
 
 
-def round_count(batch_size: int, *, ranks: int, micro_batch_size: int) -> int:
-    """Micro-batches that each process computes for a step: its rounds of gradient accumulation."""
-    return max(math.ceil(batch_size / (ranks * micro_batch_size)), 1)
+def round_count(sizes: Sizes, *, ranks: int, limits: Limits) -> int:
+    """Micro-batches that each process needs for a step: its rounds of gradient accumulation."""
+    return math.ceil(len(_cut(sizes, _longest_first(sizes), math.inf, limits)) / ranks)
 
 
-def micro_batches(lengths: Sequence[int], *, ranks: int, micro_batch_size: int) -> list[list[list[int]]]:
-    """Deal the examples of a step to the processes, in groups of like length.
+def micro_batches(sizes: Sizes, *, ranks: int, rounds: int, limits: Limits) -> list[list[list[int]]]:
+    """Deal the examples of a step to the processes, in groups of like length and equal work.
 
-    The examples are sorted by length and cut into groups so that the largest group, padding included, is as small as
-    it can be: many short examples weigh as much as few long ones, and all processes finish together. Every process
-    gets the same number of groups; where there are fewer examples than groups, some are empty.
+    The examples are sorted by length and cut into groups so that the group with the most work, padding included, has
+    as little as can be. Groups of like work are computed in the same round: processes wait for each other after each.
 
     Args:
-        lengths: length of each example of the step, in any unit, at least 1.
+        sizes: of the examples of the step.
         ranks: number of processes.
-        micro_batch_size: most examples in a group.
+        rounds: groups of each process, at least as many as ``round_count`` says.
+        limits: of a group.
 
     Returns:
-        For each process its groups, each a list of places in ``lengths``.
+        For each process its groups, each a list of places in ``sizes``; some are empty where there are few examples.
     """
-    groups = ranks * round_count(len(lengths), ranks=ranks, micro_batch_size=micro_batch_size)
-    order = sorted(range(len(lengths)), key=lambda i: (-lengths[i], i))
-    longest = lengths[order[0]]
-    weights = range(longest, longest * micro_batch_size + 1)
-    least = bisect.bisect_left(
-        weights, True, key=lambda weight: len(_cut(lengths, order, weight, micro_batch_size)) <= groups
-    )
-    cut = _cut(lengths, order, weights[least], micro_batch_size)
-    cut += [[]] * (groups - len(cut))
+    order = _longest_first(sizes)
+    cut = _even_cut(sizes, order, ranks * rounds, limits)
+    cut.sort(key=lambda group: -_padded_work(sizes, group))
+    cut += [[]] * (ranks * rounds - len(cut))
+    rows = [cut[start : start + ranks] for start in range(0, len(cut), ranks)]
     # Back and forth, so that no process gets the heavier group of every round.
-    rounds = [cut[start : start + ranks] for start in range(0, groups, ranks)]
-    turned = [row if turn % 2 == 0 else row[::-1] for turn, row in enumerate(rounds)]
+    turned = [row if turn % 2 == 0 else row[::-1] for turn, row in enumerate(rows)]
     return [[row[rank] for row in turned] for rank in range(ranks)]
 
 
-def _cut(lengths: Sequence[int], order: Sequence[int], weight: int, most: int) -> list[list[int]]:
-    """Cut ``order``, longest first, into groups of at most ``most`` examples and ``weight`` tokens with padding."""
+def _longest_first(sizes: Sizes) -> list[int]:
+    return sorted(range(len(sizes.tokens)), key=lambda i: (-sizes.tokens[i], i))
+
+
+def _even_cut(sizes: Sizes, order: Sequence[int], groups: int, limits: Limits) -> list[list[int]]:
+    """At most ``groups`` groups, of which the largest is as small as can be."""
+    least = max(max(sizes.work), sum(sizes.work) / groups)
+    most = least
+    while len(cut := _cut(sizes, order, most, limits)) > groups:
+        least, most = most, most * 1.2
+        if math.isinf(most):
+            raise ValueError(f"{len(order)} examples do not fit into {groups} groups of {limits}")
+    while most > least * _CLOSE:
+        middle = (least + most) / 2
+        found = _cut(sizes, order, middle, limits)
+        if len(found) <= groups:
+            most, cut = middle, found
+        else:
+            least = middle
+    return cut
+
+
+def _cut(sizes: Sizes, order: Sequence[int], most: float, limits: Limits) -> list[list[int]]:
+    """Cut ``order``, longest first, into groups within ``limits`` and, where they hold several, of ``most`` work."""
     cut: list[list[int]] = []
     start = 0
     while start < len(order):
-        size = min(weight // lengths[order[start]], most)
+        longest = sizes.tokens[order[start]]
+        room = min(
+            len(order) - start if limits.examples is None else limits.examples,
+            len(order) - start if limits.tokens is None else limits.tokens // longest,
+        )
+        size, work, tokens = 1, sizes.work[order[start]], longest
+        while size < min(room, len(order) - start):
+            following = order[start + size]
+            work, tokens = work + sizes.work[following], tokens + sizes.tokens[following]
+            if work / tokens * longest * (size + 1) > most:
+                break
+            size += 1
         cut.append(list(order[start : start + size]))
         start += size
     return cut
+
+
+def _padded_work(sizes: Sizes, group: Sequence[int]) -> float:
+    """Work of a group when its padding costs what its tokens cost."""
+    tokens = [sizes.tokens[i] for i in group]
+    return sum(sizes.work[i] for i in group) / sum(tokens) * max(tokens) * len(group)

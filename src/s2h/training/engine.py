@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,12 @@ from transformers.integrations import HfDeepSpeedConfig
 
 from s2h.errors import ConfigError, TrainingError
 from s2h.logs import LOGGER
+from s2h.models.kernels import choose_kernels
 from s2h.models.loading import fastest_attention, load_model, parameter_count
 from s2h.models.parts import freeze, linear_layers
 from s2h.models.settings import TrainingSettings
 from s2h.training.job import Job
+from s2h.training.losses import Learner, blank_picture
 from s2h.training.schedule import rate
 
 _GIB = 2**30
@@ -29,6 +32,9 @@ def read_config(settings: TrainingSettings, *, rounds: int) -> dict[str, Any]:
     Args:
         settings: how to train.
         rounds: micro-batches of a process in a step.
+
+    Raises:
+        ConfigError: the file cannot be read, or does not go with the settings.
     """
     path = Path(settings.deepspeed)
     try:
@@ -38,7 +44,7 @@ def read_config(settings: TrainingSettings, *, rounds: int) -> dict[str, Any]:
     if settings.lora and zero_stage(config) == 3:
         raise ConfigError("lora is merged into whole weights, which ZeRO-3 does not hold: use a ZeRO-2 file.")
     return config | {
-        "train_micro_batch_size_per_gpu": settings.micro_batch_size,
+        "train_micro_batch_size_per_gpu": 1,  # read by nothing that runs here: the loader deals micro-batches
         "gradient_accumulation_steps": rounds,
         "gradient_clipping": settings.max_grad_norm,
         "bf16": {"enabled": settings.precision == "bf16"},
@@ -51,42 +57,67 @@ def zero_stage(config: dict[str, Any]) -> int:
     return int(config.get("zero_optimization", {}).get("stage", 0))
 
 
-def build_engine(job: Job, config: dict[str, Any], *, device: str, steps: int, uses_images: bool) -> Any:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Built:
+    """A model that is ready to be trained.
+
+    Attributes:
+        engine: of DeepSpeed.
+        learner: computes the loss of a micro-batch.
+        kernels: what computes norms and feed-forward layers, ``liger`` or ``plain``.
+    """
+
+    engine: Any
+    learner: Learner
+    kernels: str
+
+
+def build(
+    job: Job, config: dict[str, Any], processor: Any, *, device: str, steps: int, uses_images: bool, recompute: bool
+) -> Built:
     """The model of a job in DeepSpeed's engine.
 
     Args:
         job: what is trained.
         config: what ``read_config`` gave.
+        processor: of the model.
         device: ``cuda`` or ``cpu``.
         steps: optimizer steps of the phase.
         uses_images: whether any example has an image; otherwise vision and projector are left as they are.
+        recompute: recompute activations in the backward pass.
     """
     settings = job.settings
-    check_memory(job, config, device=device)
     # Weights are spread over the processes while they are loaded, as long as this object lives.
     keep = HfDeepSpeedConfig(config) if zero_stage(config) == 3 else None
     attention = fastest_attention(device) if settings.attention == "auto" else settings.attention
     dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
     model = load_model(job.base, dtype=dtype, attention=attention)
     del keep
+    kernels = choose_kernels(model, settings, device=device)
     frozen = {*job.frozen, *(() if uses_images else ("vision", "projector"))}
     _log_parts(freeze(model, frozen))
     if settings.lora:
         model = _with_adapters(model, settings, linear_layers(model, frozen))
-    if settings.gradient_checkpointing:
+    if recompute:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     model.train()
-    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.AdamW(
-        learning,
+    shows_blank = uses_images and (zero_stage(config) == 3 or not {"vision", "projector"} <= frozen)
+    learner = Learner(model, blank_picture(processor) if shows_blank else None)
+    optimizer = _optimizer(model, settings, device=device)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, steps=steps, settings=settings))
+    engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, lr_scheduler=schedule, config=config)
+    return Built(engine, learner, kernels)
+
+
+def _optimizer(model: Any, settings: TrainingSettings, *, device: str) -> torch.optim.Optimizer:
+    """AdamW of all that learns."""
+    return torch.optim.AdamW(
+        [parameter for parameter in model.parameters() if parameter.requires_grad],
         lr=settings.learning_rate,
         betas=(0.9, settings.beta2),
         weight_decay=settings.weight_decay,
         fused=device == "cuda",
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, steps=steps, settings=settings))
-    engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, lr_scheduler=schedule, config=config)
-    return engine
 
 
 def _log_parts(counts: dict[Any, tuple[int, int]]) -> None:
@@ -108,13 +139,12 @@ def _with_adapters(model: Any, settings: TrainingSettings, layers: list[str]) ->
 
 
 def whole_model(engine: Any) -> tuple[Any, dict[str, Any] | None]:
-    """The plain model for saving, and its weights where they have to be put together from all processes.
+    """The model for saving, and its weights where they have to be put together from all processes.
 
-    All processes must call it. Adapters are merged into the weights.
+    All processes must call it. Adapters are still apart from the weights (``s2h.models.adapters``).
     """
     state = engine._zero3_consolidated_16bit_state_dict() if engine.zero_optimization_stage() == 3 else None
-    model = engine.module
-    return (model.merge_and_unload() if hasattr(model, "merge_and_unload") else model), state
+    return engine.module, state
 
 
 def needed_memory(parameters: int, settings: TrainingSettings, *, stage: int, ranks: int) -> float:
@@ -147,6 +177,6 @@ def memory_advice(stage: int) -> str:
     """What to change when memory does not suffice, the least painful first."""
     spread = "" if stage == 3 else ", spread the weights too (training.deepspeed: config/deepspeed/zero3.json)"
     return (
-        "lower training.micro_batch_size, set training.gradient_checkpointing"
+        "lower training.micro_batch_tokens or micro_batch_size, set training.gradient_checkpointing"
         f"{spread}, use more GPUs, or train adapters (training.lora)"
     )

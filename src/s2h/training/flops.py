@@ -29,7 +29,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from s2h.errors import ModelError
-from s2h.models.adapters import add_adapters
+from s2h.models.adapters import with_adapters
 from s2h.models.loading import weightless_model
 from s2h.models.parts import freeze, linear_layers, part_of
 from s2h.models.settings import LoraSettings, ModelPart
@@ -82,7 +82,7 @@ class Work:
         freeze(model, frozen)
         if lora:
             with torch.device("meta"):
-                add_adapters(model, lora, linear_layers(model, frozen))
+                with_adapters(model, lora, linear_layers(model, frozen))
         try:
             token, pair = _decoder(model)
             return cls(token, pair, _output_layer(model), *_vision(model, processor))

@@ -28,14 +28,17 @@ class Lengths:
     Attributes:
         tokens: of every example as it is trained on, image tokens included, ``int64[examples]``.
         targets: of these the ones that are learned, ``int64[examples]``.
+        pixels: numbers of which the processor makes an example's picture (elements of pixel_values),
+            ``int64[examples]``; 0 without one.
     """
 
     tokens: NDArray[np.int64]
     targets: NDArray[np.int64]
+    pixels: NDArray[np.int64]
 
     def kept(self, which: NDArray[np.bool_]) -> Lengths:
         """Those of some of the examples."""
-        return Lengths(self.tokens[which], self.targets[which])
+        return Lengths(self.tokens[which], self.targets[which], self.pixels[which])
 
 
 def measure(mixture: Mixture, collator: Collator) -> Lengths:
@@ -45,8 +48,8 @@ def measure(mixture: Mixture, collator: Collator) -> Lengths:
         TrainingError: a word is not in the model's vocabulary.
     """
     processor = collator.processor
-    added = _added_tokens(mixture, collator)
-    tokens, targets = [], []
+    added = _added(mixture, collator)
+    tokens, targets, pixels = [], [], []
     for start in range(0, len(mixture), _CHUNK):
         rows = mixture.frame.slice(start, _CHUNK)
         prompts = processor.tokenizer(rows["prompt"].to_list(), add_special_tokens=False)["input_ids"]
@@ -56,11 +59,12 @@ def measure(mixture: Mixture, collator: Collator) -> Lengths:
                 answer += collator.encode_more(more.to_list())
         _check_words(processor.tokenizer, rows, prompts, answers)
         extra = [added[kind] for kind in _kinds(rows).iter_rows()]
-        for prompt, answer, more_tokens in zip(prompts, answers, extra, strict=True):
+        for prompt, answer, (more_tokens, shown) in zip(prompts, answers, extra, strict=True):
             whole, learned = _counted(len(prompt) + more_tokens, answer, collator.max_length)
             tokens.append(whole)
             targets.append(learned)
-    return Lengths(np.array(tokens, dtype=np.int64), np.array(targets, dtype=np.int64))
+            pixels.append(shown)
+    return Lengths(*(np.array(each, dtype=np.int64) for each in (tokens, targets, pixels)))
 
 
 def _counted(prompt: int, answer: list[Piece], most: int | None) -> tuple[int, int]:
@@ -105,8 +109,8 @@ def _kinds(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.select("task", (pl.col("image_shard") != "").alias("image"), *sizes)
 
 
-def _added_tokens(mixture: Mixture, collator: Collator) -> dict[tuple[str, bool, int, int], int]:
-    """Tokens that the chat template and the image add to a prompt, by ``_kinds``: one example of each tells.
+def _added(mixture: Mixture, collator: Collator) -> dict[tuple[str, bool, int, int], tuple[int, int]]:
+    """Tokens that the chat template and the image add to a prompt, and its pixels, by ``_kinds``: one of each tells.
 
     Where images have many sizes the most different ones are asked first: most models give all the same number.
     """
@@ -130,11 +134,12 @@ def _most_different(alike: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(ends).unique("place")
 
 
-def _added_to(example: Example, collator: Collator) -> int:
-    """Tokens of an example's whole prompt without those of its text."""
-    whole = collator.encode_prompts([example])["input_ids"].shape[1]
+def _added_to(example: Example, collator: Collator) -> tuple[int, int]:
+    """Tokens of an example's whole prompt without those of its text, and elements of its pixel_values."""
+    encoded = collator.encode_prompts([example])
     alone: list[int] = collator.processor.tokenizer(example.prompt, add_special_tokens=False)["input_ids"]
-    return int(whole) - len(alone)
+    pixels = encoded["pixel_values"].numel() if "pixel_values" in encoded else 0
+    return int(encoded["input_ids"].shape[1]) - len(alone), pixels
 
 
 def _check_words(tokenizer: Any, rows: pl.DataFrame, prompts: list[list[int]], answers: list[list[Piece]]) -> None:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import re
-import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from s2h.children import end_with_parent, with_this_code
+from s2h.devices import pretended_gpus
 from s2h.errors import TrainingError
 from s2h.models.resources import process_count
 
@@ -31,7 +31,7 @@ def launch(
         more: further words of it.
         log: log file of the job.
         threads: of the job, on each node.
-        gpus: see ``process_count``.
+        gpus: of each node, which CUDA_VISIBLE_DEVICES names; see ``process_count``.
         nodes: that train together.
 
     Raises:
@@ -41,13 +41,12 @@ def launch(
     arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     command = _command([*arguments, *more], processes=processes, nodes=nodes, threads=threads)
     environment = os.environ | {
-        "PYTHONPATH": _with_this_code(),
+        "PYTHONPATH": with_this_code(),
         "OMP_NUM_THREADS": "1",
         "OMP_WAIT_POLICY": "passive",
         "PYTHONUNBUFFERED": "1",
+        "DS_ACCELERATOR": "cuda" if gpus and not pretended_gpus() else "cpu",  # DeepSpeed would choose by itself
     }
-    if gpus == 0:
-        environment["CUDA_VISIBLE_DEVICES"] = ""
     output = log.with_name(f"{log.name}.output")
     lines: list[str] = []
     told = False
@@ -88,11 +87,6 @@ def _first_host(job: str) -> str:
     return f"{host}:{20_000 + int(job) % 10_000}"
 
 
-def _with_this_code() -> str:
-    """PYTHONPATH with the folder of this package first: Snakemake takes it out of jobs in a conda environment."""
-    return os.pathsep.join([str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])])
-
-
 def _start(command: Sequence[str], environment: dict[str, str]) -> subprocess.Popen[str]:
     try:
         return subprocess.Popen(
@@ -107,13 +101,3 @@ def _start(command: Sequence[str], environment: dict[str, str]) -> subprocess.Po
         )
     except OSError as error:
         raise TrainingError(f"{command[0]} cannot be started: {error}") from None
-
-
-def end_with_parent() -> None:
-    """Let the kernel end this process when its parent dies, even by kill -9 (Linux; elsewhere nothing happens).
-
-    Otherwise an orphan would train on and write over the run that takes its place.
-    """
-    if sys.platform == "linux":
-        set_parent_death_signal = 1  # PR_SET_PDEATHSIG in linux/prctl.h
-        ctypes.CDLL(None).prctl(set_parent_death_signal, signal.SIGKILL)

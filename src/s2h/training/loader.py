@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,79 +10,91 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from s2h.training.batches import micro_batches, round_count, step_count, step_positions
+from s2h.training.batches import Limits, Sizes, micro_batches, round_count, step_count, step_positions
 from s2h.training.collate import IGNORED, Collator
 from s2h.training.data import Mixture
+from s2h.training.inspection import Lengths
+from s2h.training.losses import with_targets
 
 _AHEAD = 4  # micro-batches that each loader process prepares
 
 
 class Plan:
-    """Which examples each process computes in each step and round: a function of the lengths alone.
-
-    Where the mixture has images, every micro-batch gets one, if need be from an example that is not learned (the
-    filler): all processes then run the vision tower equally often, and their gradients come in the same order. Without
-    it ZeRO-3 waits for ever, and ZeRO-2, which adds up gradients as they come, adds those of different parameters.
+    """Which examples each process computes in each step and round: a function of their lengths and work alone.
 
     Args:
-        tokens: of every example of the phase, ``int64[examples]``.
-        shows: whether it has an image, ``bool[examples]``.
+        lengths: of the examples of the phase.
+        work: arithmetic of each example in any unit, ``float64[examples]``; None takes their tokens for it.
         batch_size: examples of a step, over all processes.
-        micro_batch_size: most examples that a process computes at once.
+        limits: of a micro-batch.
         ranks: number of processes.
     """
 
     def __init__(
         self,
-        tokens: NDArray[np.int64],
-        shows: NDArray[np.bool_],
+        lengths: Lengths,
         *,
+        work: NDArray[np.float64] | None = None,
         batch_size: int,
-        micro_batch_size: int,
+        limits: Limits,
         ranks: int,
     ) -> None:
-        self.tokens, self.shows = tokens, shows
-        self.batch_size, self.micro_batch_size, self.ranks = batch_size, micro_batch_size, ranks
-        self.steps = step_count(len(tokens), batch_size)
-        self.rounds = round_count(batch_size, ranks=ranks, micro_batch_size=micro_batch_size)
-        self.filler = int(np.where(shows, tokens, np.iinfo(np.int64).max).argmin()) if shows.any() else None
+        self.lengths, self.batch_size, self.ranks = lengths, batch_size, ranks
+        self.work = lengths.tokens.astype(np.float64) if work is None else work
+        self.steps = step_count(len(lengths.tokens), batch_size)
+        sizes = [self._sizes(step) for step in range(self.steps)]
+        self.rounds = max(round_count(each, ranks=ranks, limits=limits) for each in sizes)
+        self._dealt = [micro_batches(each, ranks=ranks, rounds=self.rounds, limits=limits) for each in sizes]
+        self.stand_in = int(lengths.tokens.argmin())
 
     def positions(self, step: int) -> range:
         """Positions in the mixture of a step's examples."""
-        return step_positions(step, examples=len(self.tokens), batch_size=self.batch_size)
+        return step_positions(step, examples=len(self.lengths.tokens), batch_size=self.batch_size)
 
-    @lru_cache(maxsize=4)  # noqa: B019 - a plan lives as long as its training
+    def _sizes(self, step: int) -> Sizes:
+        chosen = self.positions(step)
+        tokens, work = (each[chosen.start : chosen.stop].tolist() for each in (self.lengths.tokens, self.work))
+        return Sizes(tokens, work)
+
     def groups(self, step: int) -> list[list[list[int]]]:
         """For each process its groups of positions, as many as there are rounds; some may be empty."""
         positions = self.positions(step)
-        lengths = [int(length) for length in self.tokens[positions.start : positions.stop]]
-        dealt = micro_batches(lengths, ranks=self.ranks, micro_batch_size=self.micro_batch_size)
-        padded = [[*mine, *[[]] * (self.rounds - len(mine))] for mine in dealt]
-        return [[[positions[i] for i in group] for group in mine] for mine in padded]
+        return [[[positions[i] for i in group] for group in mine] for mine in self._dealt[step]]
 
-    def computed(self, group: Sequence[int], stand_in: int) -> list[int]:
-        """The positions that are really computed for a group: a stand-in for none, and the filler where it is needed.
-
-        Only the group itself is learned.
-        """
-        whole = [*group] or [stand_in]
-        needed = self.filler is not None and not self.shows[whole].any()
-        return [*whole, self.filler] if needed and self.filler is not None else whole
+    def computed(self, group: Sequence[int]) -> list[int]:
+        """The positions that are really computed for a group: where it is empty the shortest example, not learned."""
+        return [*group] or [self.stand_in]
 
     def _all_groups(self) -> Iterator[list[int]]:
-        """Every group of every step and process, with what is computed beside it."""
+        """Every group of every step and process, as it is computed."""
         for step in range(self.steps):
             for mine in self.groups(step):
-                yield from (self.computed(group, self.positions(step)[0]) for group in mine)
+                yield from map(self.computed, mine)
 
     def padding(self) -> float:
-        """The share of the tokens computed that no example is made of: padding, stand-ins and fillers."""
-        computed = sum(len(group) * int(self.tokens[group].max()) for group in self._all_groups())
-        return 1 - int(self.tokens.sum()) / computed
+        """The share of the tokens computed that no example is made of: padding and stand-ins."""
+        tokens = self.lengths.tokens
+        computed = sum(len(group) * int(tokens[group].max()) for group in self._all_groups())
+        return 1 - int(tokens.sum()) / computed
 
-    def largest(self) -> list[int]:
-        """The micro-batch with the most tokens, padding included: what needs the most memory."""
-        return max(self._all_groups(), key=lambda group: len(group) * int(self.tokens[group].max()))
+    def waiting(self) -> float:
+        """The share of their time for which processes would wait for the slowest of each round."""
+        slowest = 0.0
+        for step in range(self.steps):
+            rounds = zip(*self.groups(step), strict=True)
+            slowest += sum(max(float(self.work[group].sum()) for group in row) for row in rounds)
+        return 1 - float(self.work.sum()) / (slowest * self.ranks)
+
+    def largest(self) -> list[list[int]]:
+        """The micro-batches that need the most memory: the most tokens with padding, target tokens, pixels."""
+        tokens, targets, pixels = self.lengths.tokens, self.lengths.targets, self.lengths.pixels
+        groups = list(self._all_groups())
+        found = [
+            max(groups, key=lambda group: len(group) * int(tokens[group].max())),
+            max(groups, key=lambda group: int(targets[group].sum())),
+            max(groups, key=lambda group: int(pixels[group].sum())),
+        ]
+        return [group for place, group in enumerate(found) if group not in found[:place]]
 
 
 class MicroBatches(Dataset[dict[str, Tensor]]):
@@ -105,14 +116,13 @@ class MicroBatches(Dataset[dict[str, Tensor]]):
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         step, place = divmod(index, self.plan.rounds)
-        group = self.plan.groups(self.first + step)[self.rank][place]
-        return self.batch(group, self.plan.positions(self.first + step)[0])
+        return self.batch(self.plan.groups(self.first + step)[self.rank][place])
 
-    def batch(self, group: Sequence[int], stand_in: int) -> dict[str, Tensor]:
-        """The tensors of a group; what is computed beside it is not learned."""
-        tensors = self.collator([self.mixture[position] for position in self.plan.computed(group, stand_in)])
+    def batch(self, group: Sequence[int]) -> dict[str, Tensor]:
+        """The tensors of a group; a stand-in is not learned."""
+        tensors = self.collator([self.mixture[position] for position in self.plan.computed(group)])
         tensors["labels"][len(group) :] = IGNORED
-        return tensors
+        return with_targets(tensors)
 
 
 def load_ahead(batches: MicroBatches, *, processes: int, pin_memory: bool) -> Iterator[dict[str, Tensor]]:

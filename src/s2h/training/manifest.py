@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from s2h.models.weights import describe_base
 from s2h.provenance.code import code_digest
 from s2h.provenance.fingerprints import contents_digest, take_fingerprint
 from s2h.provenance.job import commit, versions
@@ -70,6 +71,7 @@ def manifest(job: Job, outcome: Outcome) -> dict[str, Any]:
         "seed": job.seed,
         "settings": job.settings.model_dump(),
         "frozen": list(job.frozen),
+        "adapters": describe_base(job.base, job.output) if job.settings.lora else None,
         "optimizer_from": str(job.optimizer_from) if job.optimizer_from else None,
         "commit": commit(),
         "code": code_digest("s2h.training.trainer"),
@@ -108,7 +110,7 @@ def training_key(job: Job, processes: int) -> str:
 
     DeepSpeed reads a checkpoint only in as many processes as wrote it.
     """
-    decides_nothing = {"checkpoint_every", "loader_processes"}
+    decides_nothing = {"checkpoint_every", "checkpoint_minutes", "loader_processes"}
     told = [
         contents_digest(take_fingerprint(job.mixture)),
         contents_digest(take_fingerprint(job.base)),

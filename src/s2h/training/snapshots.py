@@ -1,4 +1,7 @@
-"""Snapshots: the model along its training, with what its optimizer knows, to be measured afterwards."""
+"""Snapshots: the model along its training, with what its optimizer knows, to be measured afterwards.
+
+DeepSpeed is imported where snapshots are written: importing it uses CUDA, and who reads them has yet to claim a GPU.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import torch.distributed as dist
-from deepspeed.utils import safe_get_full_optimizer_state
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from s2h.errors import DataError
 from s2h.files import whole_folder
-from s2h.training.engine import whole_model
+from s2h.models.weights import check_weights
 
 FOLDER = "snapshots"
 """Where they lie in the folder of a trained model, in order of their names."""
@@ -42,6 +44,8 @@ class Snapshots:
         """Write the model as it is after ``done`` steps, if a snapshot is due then."""
         if done not in self.due:
             return
+        from s2h.training.engine import whole_model
+
         model, state = whole_model(self.engine)
         moments, updates = _second_moments(self.engine)
         if dist.get_rank() == 0:
@@ -70,6 +74,8 @@ def _link(file: str, place: str) -> None:
 
 def _second_moments(engine: Any) -> tuple[dict[str, Tensor], int]:
     """AdamW's second moments by parameter, on the CPU, and how many updates they are of; all processes must call it."""
+    from deepspeed.utils import safe_get_full_optimizer_state
+
     moments = {}
     for name, parameter in engine.module.named_parameters():
         if parameter.requires_grad:
@@ -110,8 +116,10 @@ def read_snapshots(model: str | Path) -> list[Snapshot]:
 
     Raises:
         DataError: the folder does not hold what a training leaves.
+        ModelError: its weights were removed.
     """
     folder = Path(model)
+    check_weights(folder)
     try:
         kept = sorted((folder / FOLDER).glob("step-*"))
         if kept:

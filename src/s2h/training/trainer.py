@@ -13,7 +13,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import deepspeed
@@ -21,25 +21,28 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from s2h.devices import own_device
 from s2h.errors import TrainingError
 from s2h.files import whole_folder
 from s2h.logs import LOGGER, Progress
-from s2h.models.loading import load_processor
+from s2h.models.adapters import keep_adapters
+from s2h.models.loading import load_processor, needs_mask
 from s2h.seeding import generator
+from s2h.training.batches import Limits
 from s2h.training.checkpoints import Checkpoints
 from s2h.training.collate import Collator
 from s2h.training.data import Mixture
-from s2h.training.engine import build_engine, memory_advice, read_config, whole_model, zero_stage
+from s2h.training.engine import build, memory_advice, read_config, whole_model, zero_stage
 from s2h.training.inspection import inspect
 from s2h.training.job import Job
 from s2h.training.loader import MicroBatches, Plan, load_ahead
-from s2h.training.losses import response_logits, summed_loss
 from s2h.training.manifest import Outcome, manifest, training_key
 from s2h.training.metrics import MetricsWriter, as_lines
 from s2h.training.schedule import rate
 from s2h.training.snapshots import Snapshots
 
 _SHARE_LOSSES_EVERY = 10  # steps
+_PATIENCE = timedelta(hours=2)  # of processes with one that writes a model to a slow disk; NCCL's own is 10 minutes
 
 
 class Trainer:
@@ -47,12 +50,12 @@ class Trainer:
 
     def __init__(self, job: Job) -> None:
         self.job, self.settings = job, job.settings
-        _start_processes()
+        self.device = _start_processes()
         self.rank, self.ranks = dist.get_rank(), dist.get_world_size()
-        self.device = torch.device(os.environ.get("LOCAL_RANK", "0") if torch.cuda.is_available() else "cpu")
         self._prepare_data()
         self._prepare_engine()
         self._own_losses: list[Tensor] = []
+        self._last_checkpoint, self._checkpoint_is_due = time.monotonic(), False
 
     def _prepare_data(self) -> None:
         job, settings = self.job, self.settings
@@ -64,31 +67,38 @@ class Trainer:
             seed=job.seed,
             examples=len(mixture),
             max_length=settings.max_length if settings.too_long == "cut" else None,
+            masks=needs_mask(job.base),
         )
         self.mixture, self.lengths, self.dropped = inspect(mixture, self.collator, settings)
         self.collator.examples = len(self.mixture)
-        self.shows = (self.mixture.frame["image_shard"] != "").to_numpy()
         self.plan = Plan(
-            self.lengths.tokens,
-            self.shows,
+            self.lengths,
             batch_size=settings.batch_size,
-            micro_batch_size=settings.micro_batch_size,
+            limits=Limits(settings.micro_batch_size, settings.micro_batch_tokens),
             ranks=self.ranks,
         )
         self.padding = self.plan.padding()
         self._say(
-            "%d examples, %d tokens (%d learned) in %d steps on %d processes of the nodes %s; %.1f %% is padding",
+            "%d examples, %d tokens (%d learned) in %d steps of %d rounds on %d processes of the nodes %s; %.1f %% is "
+            "padding; processes wait for each other %.1f %% of their time",
             *(len(self.mixture), self.lengths.tokens.sum(), self.lengths.targets.sum(), self.plan.steps),
-            *(self.ranks, ", ".join(_nodes()), 100 * self.padding),
+            *(self.plan.rounds, self.ranks, ", ".join(_nodes()), 100 * self.padding, 100 * self.plan.waiting()),
         )
 
     def _prepare_engine(self) -> None:
         job = self.job
         config = read_config(self.settings, rounds=self.plan.rounds)
         self.stage = zero_stage(config)
-        self.engine = build_engine(
-            job, config, device=self.device.type, steps=self.plan.steps, uses_images=bool(self.shows.any())
+        built = build(
+            job,
+            config,
+            self.processor,
+            device=self.device.type,
+            steps=self.plan.steps,
+            uses_images=bool(self.lengths.pixels.any()),
+            recompute=bool(self.settings.gradient_checkpointing),
         )
+        self.engine, self.learner = built.engine, built.learner
         parameters = self.engine.module.parameters()
         self.parameters = sum(getattr(p, "ds_numel", p.numel()) for p in parameters)
         self.checkpoints = Checkpoints(job.checkpoints, self.engine)
@@ -127,7 +137,8 @@ class Trainer:
     def _after_step(self, writer: MetricsWriter | None, progress: Progress) -> None:
         """Share losses, report and write a checkpoint, each when it is time."""
         done = len(self.steps)
-        checkpoint = done % self.settings.checkpoint_every == 0 and done < self.plan.steps
+        every = self.settings.checkpoint_every
+        checkpoint = every is not None and done % every == 0
         if checkpoint or done % _SHARE_LOSSES_EVERY == 0 or done == self.plan.steps:
             shared = len(self._own_losses)
             self._share_losses()
@@ -135,16 +146,18 @@ class Trainer:
                 writer.write(self.steps[-shared:])
                 progress(done, f"loss {self.steps[-1]['loss']:.3f}")
         self.snapshots.save(done)
-        if checkpoint:
+        if (checkpoint or self._checkpoint_is_due) and done < self.plan.steps:
             self.checkpoints.save(self.steps)
+            self._last_checkpoint, self._checkpoint_is_due = time.monotonic(), False
 
     def _rehearse(self, dataset: MicroBatches) -> None:
-        """Compute the largest micro-batch once: what does not fit, or does not fit together, fails now."""
-        largest = self.plan.largest()
+        """Compute the largest micro-batches with weight zero: what does not fit, or fit together, fails now."""
+        self.engine.set_gradient_accumulation_boundary(False)
         try:
-            self._loss(dataset.batch(largest, largest[0]))
+            for group in self.plan.largest():
+                self.engine.backward(self._loss(dataset.batch(group)) * 0)
         except (ValueError, RuntimeError) as error:
-            if "image" not in str(error).lower():
+            if isinstance(error, torch.OutOfMemoryError) or "image" not in str(error).lower():
                 raise
             raise TrainingError(
                 f"{self.job.base} does not take the images that its processor makes ({error}): use the processor "
@@ -159,7 +172,8 @@ class Trainer:
         targets = int(self.lengths.targets[positions.start : positions.stop].sum())
         tokens = int(self.lengths.tokens[positions.start : positions.stop].sum())
         total = torch.zeros((), device=self.device)
-        for batch in batches:
+        for place, batch in enumerate(batches, 1):
+            self.engine.set_gradient_accumulation_boundary(place == len(batches))
             loss = self._loss(batch) / targets
             total += loss.detach()
             # DeepSpeed takes the mean over processes and accumulation rounds; the loss is normalised already.
@@ -179,11 +193,18 @@ class Trainer:
         }
 
     def _share_losses(self) -> None:
-        """Add up the processes' shares of the last steps' losses: one exchange for many steps, as each one waits."""
-        losses = torch.stack(self._own_losses)
+        """Add up the processes' shares of the last steps' losses: one exchange for many steps, as each one waits.
+
+        The first process's clock says for all of them whether a checkpoint is due.
+        """
+        minutes = (time.monotonic() - self._last_checkpoint) / 60
+        due = self.rank == 0 and minutes >= self.settings.checkpoint_minutes
+        told = torch.stack([*self._own_losses, torch.tensor(float(due), device=self.device)])
         self._own_losses.clear()
-        dist.all_reduce(losses)
-        for step, loss in zip(self.steps[-len(losses) :], losses.tolist(), strict=True):
+        dist.all_reduce(told)
+        *losses, waiting = told.tolist()
+        self._checkpoint_is_due = waiting > 0
+        for step, loss in zip(self.steps[-len(losses) :], losses, strict=True):
             step["loss"] = loss
             if not math.isfinite(loss):
                 raise TrainingError(
@@ -193,7 +214,7 @@ class Trainer:
 
     def _loss(self, batch: dict[str, Tensor]) -> Tensor:
         """Cross entropy summed over the target tokens of a micro-batch."""
-        return summed_loss(*response_logits(self.engine, batch, self.device))
+        return self.learner.loss(self.engine, batch, self.device)
 
     def _save(self, started: datetime, *, seconds: float, resumed_at: int) -> None:
         """Write weights, processor, metrics and manifest; then the checkpoints are no longer needed."""
@@ -216,6 +237,8 @@ class Trainer:
                 zero_stage=self.stage,
             )
             with whole_folder(self.job.output) as folder:
+                if self.settings.lora:
+                    model = keep_adapters(model, folder)
                 model.save_pretrained(folder, state_dict=state)
                 self.processor.save_pretrained(folder)
                 self.snapshots.add_to(folder)
@@ -248,14 +271,15 @@ def _nodes() -> list[str]:
     return sorted(set(names))
 
 
-def _start_processes() -> None:
-    """Join the other processes of the launcher; gloo on a CPU, NCCL on GPUs."""
+def _start_processes() -> torch.device:
+    """Join the other processes of the launcher, by gloo on a CPU, by NCCL on GPUs; gives what this one computes on."""
     if "RANK" not in os.environ:
         raise TrainingError("training must be started by torchrun or deepspeed, which set RANK and WORLD_SIZE.")
-    if torch.cuda.is_available():
-        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    else:
+    device = own_device(int(os.environ.get("LOCAL_RANK", "0")))
+    if device.type == "cpu":
         # Shared-memory reductions need minutes of compiling once per machine and gain nothing on a small model.
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    deepspeed.init_distributed(dist_backend="nccl" if torch.cuda.is_available() else "gloo", verbose=False)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    deepspeed.init_distributed(dist_backend=backend, timeout=_PATIENCE, verbose=False)
+    return device

@@ -117,9 +117,8 @@ class EagleX2Model(LlavaModel):  # type: ignore[misc, unused-ignore]
     """LLaVA's model with both towers: projected features take the places of the image tokens.
 
     QUIRK: in training the release shows the towers a picture of CLIP's mean colour (zeros, normalised) for each example
-    that has none, and takes nothing of it. Here one such picture does it, where a batch has no other, and only where it
-    is needed: in training, so that every process has gradients of the same parameters, and under ZeRO-3, where each
-    process holds a piece of every weight and all must ask for it together.
+    that has none, and takes nothing of it. Here the training does so for every model, once for a batch that has no
+    other picture (``s2h.training.losses.Learner``).
     """
 
     config_class = EagleX2Config
@@ -137,31 +136,6 @@ class EagleX2Model(LlavaModel):  # type: ignore[misc, unused-ignore]
         outputs = self.vision_tower(pixel_values)
         outputs.pooler_output = list(self.multi_modal_projector(outputs.last_hidden_state))
         return outputs
-
-    def forward(self, input_ids: Tensor | None = None, pixel_values: Tensor | None = None, **kwargs: Any) -> Any:
-        """LLaVA's forward pass; without an image the towers may be run for the sake of other processes."""
-        unseen = pixel_values is None and kwargs.get("mm_encoder_outputs") is None
-        if unseen and self._runs_for_others(kwargs.get("past_key_values")):
-            given = kwargs.get("inputs_embeds")
-            embedded = self.get_input_embeddings()(input_ids) if given is None else given
-            kwargs["inputs_embeds"] = embedded + self._nothing_seen().to(embedded.dtype)
-            input_ids = None
-        return super().forward(input_ids=input_ids, pixel_values=pixel_values, **kwargs)
-
-    def _runs_for_others(self, cache: Any) -> bool:
-        if cache is not None and cache.get_seq_length():  # in the middle of a reply, whose prompt may have shown images
-            return False
-        parameters = [*self.vision_tower.parameters(), *self.multi_modal_projector.parameters()]
-        spread = hasattr(parameters[0], "ds_id")  # by ZeRO-3
-        return spread or (self.training and any(parameter.requires_grad for parameter in parameters))
-
-    def _nothing_seen(self) -> Tensor:
-        """Zero, reckoned from all weights of towers and projector: their gradients are there, and zero."""
-        side = self.config.vision_config.image_size
-        blank = torch.zeros(1, 3, side, side, device=self.device, dtype=self.dtype)
-        (features,) = self.get_image_features(blank).pooler_output
-        nothing: Tensor = features.float().mean() * 0
-        return nothing
 
 
 class EagleX2ForConditionalGeneration(LlavaForConditionalGeneration):  # type: ignore[misc, unused-ignore]

@@ -1,0 +1,103 @@
+"""What a training step computes, counted without a GPU: ``python -m benchmarks.training``.
+
+Mix+ of the paper's sizes with Qwen2.5-VL's tokens (``benchmarks/lengths.json``: of 768 examples of each task, tokens,
+target tokens, and whether there is a picture), 128 examples a step on 8 processes. The yardstick is the plain way: four
+examples at once, an attention mask, a whole example with a picture beside texts, every logit from the first target on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import torch
+from torch.nn import functional
+from transformers import Qwen2_5_VLConfig
+from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
+
+from s2h.models.attention import WINDOWS, attend_in_windows
+from s2h.training.batches import Limits
+from s2h.training.inspection import Lengths
+from s2h.training.loader import Plan
+
+RANKS, BATCH, EXAMPLES, TOKENS = 8, 128, 4, 8192
+PATCHES, BLANK = 4992, 4  # of a table of 1500 x 800 pixels, of the blank picture
+_GRID = (1, 52, 96)
+
+
+def recorded(task: str) -> Lengths:
+    """The recorded lengths of a task's Mix+; a picture counts its patches."""
+    found = json.loads((Path(__file__).parent / "lengths.json").read_text())[task]
+    shows = np.array([letter == "1" for letter in found["images"]])
+    return Lengths(np.array(found["tokens"]), np.array(found["targets"]), np.where(shows, PATCHES, 0))
+
+
+def counted(groups: list[list[int]], lengths: Lengths, *, plain: bool) -> Counter[str]:
+    """Tokens, patches and rows of logits that groups compute."""
+    tokens, targets, patches = lengths.tokens, lengths.targets, lengths.pixels
+    filler = int(np.where(patches > 0, tokens, tokens.max() + 1).argmin())
+    found: Counter[str] = Counter()
+    for group in groups:
+        blind = not patches[group].any()
+        whole = [*group, filler] if plain and blind else group
+        longest = int(tokens[whole].max())
+        kept = longest - int((tokens - targets)[whole].min()) + 1
+        found["tokens"] += len(whole) * longest
+        found["patches"] += int(patches[whole].sum()) + BLANK * (blind and not plain)
+        found["rows"] += len(whole) * kept if plain else int(targets[group].sum())
+    return found
+
+
+def steps(task: str) -> None:
+    """Print a row for each way of dealing a task's examples."""
+    lengths = recorded(task)
+    work = lengths.tokens + 0.35 * lengths.pixels  # of the vision tower's patches against the decoder's tokens, about
+    least = {"tokens": lengths.tokens, "patches": lengths.pixels, "rows": lengths.targets}
+    for title, limits, given in (("plain", Limits(EXAMPLES), None), ("s2h", Limits(None, TOKENS), work)):
+        plan = Plan(lengths, work=given, batch_size=BATCH, limits=limits, ranks=RANKS)
+        plan.work = work
+        groups = [plan.computed(group) for step in range(plan.steps) for mine in plan.groups(step) for group in mine]
+        found = counted(groups, lengths, plain=title == "plain")
+        wasted = [f"{100 * (1 - int(each.sum()) / found[name]):.1f} %" for name, each in least.items()]
+        print(f"| {task} | {title} | {plan.rounds} | {' | '.join(wasted)} | {100 * plan.waiting():.1f} % |")
+
+
+def attention_calls(way: str) -> int:
+    """Calls of attention in a forward pass of Qwen2.5-VL's vision tower, narrow but as deep, on one picture."""
+    config: Any = Qwen2_5_VLConfig(
+        vision_config={"hidden_size": 32, "num_heads": 2, "intermediate_size": 32, "out_hidden_size": 32, "depth": 32}
+    ).vision_config
+    config._attn_implementation = "sdpa"
+    tower = Qwen2_5_VisionTransformerPretrainedModel(config)
+    if way == WINDOWS:
+        attend_in_windows(tower)
+    real, calls = functional.scaled_dot_product_attention, 0
+
+    def counting(*arguments: Any, **options: Any) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        return real(*arguments, **options)
+
+    with torch.no_grad(), mock.patch.object(functional, "scaled_dot_product_attention", counting):
+        tower(torch.zeros(PATCHES, 1176), grid_thw=torch.tensor([_GRID]))
+    return calls
+
+
+def main() -> None:
+    """Print both tables."""
+    print("| Mix+ of | way | rounds | tokens wasted | patches wasted | logits wasted | waiting |")
+    print("| --- | --- | --: | --: | --: | --: | --: |")
+    for task in ("consecutive_table_readout", "table_readout", "grid_navigation", "visual_analogy"):
+        steps(task)
+    print("\n| vision attention | calls an image, on a CPU |")
+    print("| --- | --: |")
+    for way in ("sdpa", WINDOWS):
+        print(f"| {way} | {attention_calls(way)} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""Every line that runs only with CUDA, NCCL, bf16 or several GPUs, and what runs it.
+
+Such lines are found by their words, in code and not in its comments. They are listed by the file and the function that
+hold them, with how many they are, and what runs them: a test, most often with a CUDA that is made up, or a section of
+``python -m benchmarks.gpu``, which is run on a GPU. ``python -m tests.test_accelerators`` prints the list as it should
+be, with what is not proved yet.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.shipped import ROOT
+
+_WORDS = re.compile(
+    r"cuda|nccl|bf16|bfloat16|tf32|flash_att|vllm|liger|triton|pin_memory|on_gpu|outofmemory|autocast|pretended_gpus",
+    re.IGNORECASE,
+)
+_FOLDERS = ("src", "workflow", "benchmarks")
+
+RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
+    "src/s2h/claims.py": {
+        "_folder": (1, "tests/test_claims.py::test_gpus_that_are_there_and_cannot_be_used_are_an_error"),
+        "claimed_gpus": (1, "tests/test_claims.py::test_gpus_that_are_there_and_cannot_be_used_are_an_error"),
+    },
+    "src/s2h/devices.py": {
+        "_reasons": (5, "tests/test_devices.py::test_what_keeps_gpus_from_being_used_is_found"),
+        "count_gpus": (1, "tests/test_devices.py::test_gpus_are_those_that_the_driver_lists_or_that_have_a_device"),
+        "module": (2, "tests/test_devices.py::test_gpus_are_seen_as_cuda_sees_them"),
+        "own_device": (4, "tests/test_devices.py::test_each_process_has_the_gpu_of_its_number"),
+        "pretended_gpus": (1, "tests/test_devices.py::test_gpus_are_seen_as_cuda_sees_them"),
+        "usable_gpus": (1, "tests/test_devices.py::test_each_process_has_the_gpu_of_its_number"),
+    },
+    "src/s2h/models/eagle/assembly.py": {
+        "_config": (1, "tests/models/test_eagle_assembly.py::test_it_loads_with_every_key_and_the_sizes_of_its_parts"),
+        "module": (
+            1,
+            "tests/models/test_eagle_assembly.py::test_it_loads_with_every_key_and_the_sizes_of_its_parts",
+        ),
+    },
+    "src/s2h/models/eagle/modelling.py": {
+        "EagleX2VisionModel": (1, "benchmarks.gpu: eagle"),
+    },
+    "src/s2h/models/eagle/released.py": {
+        "to_released": (1, "tests/models/test_eagle_conversion.py::test_a_trained_model_is_released_too"),
+    },
+    "src/s2h/models/eagle/shards.py": {
+        "module": (1, "tests/models/test_eagle_conversion.py::test_there_and_back_all_bytes_are_the_same"),
+    },
+    "src/s2h/models/loading.py": {
+        "fastest_attention": (1, "tests/test_devices.py::test_alignment_is_measured_on_the_gpu"),
+        "module": (1, "tests/test_devices.py::test_alignment_is_measured_on_the_gpu"),
+    },
+    "src/s2h/models/settings.py": {
+        "ScoringSettings": (1, "tests/test_config.py::test_the_schema_file_is_that_of_the_code"),
+        "TrainingSettings": (2, "tests/test_config.py::test_the_schema_file_is_that_of_the_code"),
+    },
+    "src/s2h/scoring/backends.py": {
+        "VllmBackend": (1, "tests/scoring/test_backends.py::test_a_missing_key_and_a_missing_library_are_errors"),
+        "VllmBackend.__init__": (3, "benchmarks.gpu: decoding"),
+    },
+    "src/s2h/scoring/decoding.py": {
+        "Decoder.__call__": (2, "tests/scoring/test_decoding.py::test_a_batch_that_does_not_fit_the_memory_is_halved"),
+        "Decoder._fitting": (2, "tests/test_devices.py::test_decoding_plans_with_the_memory_of_the_gpu"),
+        "load_decoder": (3, "tests/test_devices.py::test_a_process_that_decodes_has_its_gpu_and_bf16"),
+    },
+    "src/s2h/scoring/jobs.py": {
+        "make_backend": (2, "benchmarks.gpu: decoding"),
+    },
+    "src/s2h/training/alignment.py": {
+        "_measure": (3, "tests/test_devices.py::test_alignment_is_measured_on_the_gpu"),
+        "probe": (2, "tests/training/test_alignment.py::test_in_bf16_loss_and_gradient_are_about_the_same"),
+    },
+    "src/s2h/training/engine.py": {
+        "build_engine": (2, "benchmarks.gpu: training"),
+        "check_memory": (2, "tests/test_devices.py::test_a_training_needs_the_memory_of_the_gpu"),
+        "needed_memory": (1, "tests/training/test_trainer.py::test_memory_that_a_training_needs"),
+        "read_config": (1, "benchmarks.gpu: training"),
+    },
+    "src/s2h/training/launch.py": {
+        "launch": (1, "tests/test_devices.py::test_a_training_starts_a_process_for_each_gpu_and_deepspeed_takes_it"),
+    },
+    "src/s2h/training/loader.py": {
+        "load_ahead": (2, "benchmarks.gpu: training"),
+    },
+    "src/s2h/training/manifest.py": {
+        "manifest": (1, "benchmarks.gpu: training"),
+    },
+    "src/s2h/training/trainer.py": {
+        "Trainer._save": (1, "benchmarks.gpu: training"),
+        "Trainer.run": (1, "benchmarks.gpu: training"),
+        "_memory_advice": (1, "tests/test_devices.py::test_a_gpu_without_memory_is_answered_with_what_to_change"),
+        "_start_processes": (1, "tests/test_devices.py::test_a_process_of_a_training_has_its_gpu_and_nccl"),
+    },
+}
+"""For each file and function, or class, the number of such lines, and what runs them."""
+
+
+@cache
+def found() -> dict[str, dict[str, int]]:
+    """How many such lines there are, by file and function."""
+    paths = [path for folder in _FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+    counted = {str(path.relative_to(ROOT)): dict(sorted(Counter(_holders(path)).items())) for path in paths}
+    return {file: holders for file, holders in counted.items() if holders}
+
+
+def _holders(path: Path) -> Iterator[str]:
+    """For each such line of a module the function or class that holds it; ``module`` for none."""
+    text = path.read_text()
+    tree = ast.parse(text)
+    spans = list(_spans(tree))
+    skipped = _docstrings(tree) | _imports(tree)
+    for line in sorted({line for line in _lines(text) if line not in skipped}):
+        yield max((span for span in spans if span[0] <= line <= span[1]), default=(0, 0, "module"))[2]
+
+
+def _lines(text: str) -> Iterator[int]:
+    """Numbers of the lines with such a word in a name or a string."""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in (tokenize.COMMENT, tokenize.NL):
+            for line, part in enumerate(token.string.split("\n"), token.start[0]):
+                if _WORDS.search(part):
+                    yield line
+
+
+def _spans(node: ast.AST, outer: str = "") -> Iterator[tuple[int, int, str]]:
+    """First and last line of every function and class, and its name."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.FunctionDef, ast.ClassDef)):
+            assert child.end_lineno is not None
+            yield child.lineno, child.end_lineno, f"{outer}{child.name}"
+            yield from _spans(child, f"{outer}{child.name}.")
+        else:
+            yield from _spans(child, outer)
+
+
+def _docstrings(tree: ast.AST) -> set[int]:
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)]
+    return {line for node in nodes for line in range(node.lineno, (node.end_lineno or 0) + 1)}
+
+
+def _imports(tree: ast.AST) -> set[int]:
+    """Lines of imports from this project, which name what is proved where it stands."""
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and str(node.module).startswith("s2h")]
+    return {line for node in nodes for line in range(node.lineno, (node.end_lineno or 0) + 1)}
+
+
+def listing() -> str:
+    """The entries of ``RUN_BY`` as they should be."""
+    text = ""
+    for file, holders in found().items():
+        known = {holder: proof for holder, (_, proof) in RUN_BY.get(file, {}).items()}
+        lines = (f'        "{name}": ({count}, "{known.get(name, "NOT PROVED")}"),' for name, count in holders.items())
+        text += "\n".join([f'    "{file}": {{', *lines, "    },\n"])
+    return text
+
+
+def test_every_line_that_needs_a_gpu_is_listed_with_what_runs_it() -> None:
+    listed = {file: {holder: count for holder, (count, _) in holders.items()} for file, holders in RUN_BY.items()}
+    assert listed == found(), f"RUN_BY should hold:\n{listing()}"
+
+
+@pytest.mark.parametrize("proof", sorted({proof for holders in RUN_BY.values() for _, proof in holders.values()}))
+def test_what_runs_a_line_exists(proof: str) -> None:
+    benchmark, _, section = proof.partition(": ")
+    if section:
+        path = ROOT / f"{benchmark.replace('.', '/')}.py"
+        if not path.exists():
+            pytest.skip(f"{path.name} is not there yet")
+        assert section in path.read_text()
+    else:
+        name, _, test = proof.partition("::")
+        assert f"def {test}(" in (ROOT / name).read_text()
+
+
+def test_lines_are_found_in_code_and_not_in_what_is_said_about_it(tmp_path: Path) -> None:
+    path = tmp_path / "module.py"
+    path.write_text(
+        '"""CUDA."""\nimport vllm\nfrom s2h.x import vllm\nclass A:\n    """nccl"""\n    def f(self):  # cuda\n'
+        '        x = f"{self} cuda"\n        return x.cuda(\n            "bf16",\n        )\ny = "tf32"\n'
+    )
+    assert sorted(_holders(path)) == ["A.f", "A.f", "A.f", "module", "module"]
+
+
+if __name__ == "__main__":
+    print(listing())
