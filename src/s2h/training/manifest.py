@@ -101,7 +101,8 @@ def _speed(outcome: Outcome) -> dict[str, float | None]:
     """What was computed and how fast, over all steps; None for what was not measured."""
     peaks = [step["peak_memory_gb"] for step in outcome.steps if "peak_memory_gb" in step]
     means = {name: mean_over_time(outcome.steps, name) for name in ("tflops_per_second", "mfu", "data_wait")}
-    return {"flops": outcome.flops, **means, "peak_memory_gb": max(peaks, default=None)}
+    rounded = {name: None if mean is None else float(f"{mean:.4g}") for name, mean in means.items()}
+    return {"flops": outcome.flops, **rounded, "peak_memory_gb": max(peaks, default=None)}
 
 
 def training_key(job: Job, processes: int) -> str:
