@@ -9,6 +9,7 @@ Shapes: O outputs and I inputs of a layer, R the rank.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,10 @@ def keep_adapters(adapted: Any, folder: Path) -> Any:
     told["target_modules"] = sorted(told["target_modules"])  # peft writes a set, in another order each time
     config.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     model = adapted.unload()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count() or 1)  # training takes one a process, but all others wait for this now
     add_adapters(model, place)
+    torch.set_num_threads(threads)
     return model
 
 
