@@ -24,7 +24,7 @@ from s2h.training.batches import Limits
 from s2h.training.inspection import Lengths
 from s2h.training.loader import Plan
 
-RANKS, BATCH, EXAMPLES, TOKENS = 8, 128, 4, 8192
+RANKS, BATCH, EXAMPLES, TOKENS = 8, 128, 4, 4096
 PATCHES, BLANK = 4992, 4  # of a table of 1500 x 800 pixels, of the blank picture
 _GRID = (1, 52, 96)
 
