@@ -139,8 +139,9 @@ class _Zero2(_Rule):
 
     def backward(self) -> float:
         """Beside the activations; with several rounds those of the round are added to those of all before it."""
-        if self._widened:  # one at a time
-            gradients = self._gradients + _FP32 * self.sizes.largest
+        if self._widened:  # one at a time, or a bucket where it is exchanged
+            at_once = max(self.sizes.largest, self.zero.reduce_bucket_size if self.ranks > 1 else 0)
+            gradients = self._gradients + _FP32 * at_once
         else:
             gradients = 0 if self.offloads else self._gradients * (2 if self.rounds > 1 else 1)
         norm = _FP64 * self.sizes.largest if self.offloads else 0
