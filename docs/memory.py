@@ -34,7 +34,7 @@ _SPARE = 0.05
 _FILES = {"zero2": (1, 2, 8), "zero3": (1, 2, 8), "zero2_offload": (1, 2), "zero3_offload": (1, 2)}
 """DeepSpeed files, and the numbers of GPUs for which they are shown."""
 _BATCH = 128  # examples of a step, of which the rounds follow
-_SHIPPED = 4  # examples of a micro-batch in config/paper.yaml and config/base_model.yaml
+_SHIPPED = 4  # examples of a micro-batch whose activations are recomputed, as the page shows it
 
 _TEXT, _LEARNED = 1756, 1483
 """Tokens of the longest example beside its picture, and of these the response's: a Visual Analogy in the paper's sizes,

@@ -19,14 +19,11 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from s2h.errors import TrainingError
 from s2h.models.loading import load_model, load_processor
 from s2h.models.parts import part_of
-from s2h.models.settings import TrainingSettings
 from s2h.supervision.formats import WORDS
 from s2h.supervision.mixture import write_mixture
 from s2h.supervision.recipes import Phase
-from s2h.training import engine
 from tests.models import qwen
 from tests.shipped import ROOT, default_config
 
@@ -347,21 +344,3 @@ def test_a_base_without_a_processor_is_refused(tmp_path: Path, tiny_model: Path,
     run = train(tmp_path, base, mixture)
     assert run.returncode != 0
     assert "no processor can be loaded" in run.stderr or "a processor with a tokenizer" in run.stderr
-
-
-def test_memory_that_a_training_needs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    settings = TrainingSettings.model_validate(SETTINGS | {"precision": "bf16"})
-    needs = {
-        (stage, ranks): engine.needed_memory(7_000_000_000, settings, stage=stage, ranks=ranks)
-        for stage, ranks in ((2, 1), (2, 8), (3, 8))
-    }
-    assert needs[2, 1] == 7e9 * 16
-    assert needs[2, 8] == 7e9 * (2 + 14 / 8)
-    assert needs[3, 8] == 7e9 * 16 / 8
-    adapters = settings.model_copy(update={"lora": {"rank": 8}})
-    assert engine.needed_memory(7_000_000_000, adapters, stage=2, ranks=1) == 14e9
-    monkeypatch.setattr(engine, "parameter_count", lambda base: 7_000_000_000_000)
-    monkeypatch.setattr(engine.dist, "get_world_size", lambda: 1)
-    job: Any = type("Job", (), {"base": "a/model", "settings": settings})
-    with pytest.raises(TrainingError, match=r"needs 104308.1 GiB a process.*zero3.*training\.lora"):
-        engine.check_memory(job, {"zero_optimization": {"stage": 2}}, device="cpu")

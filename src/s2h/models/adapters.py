@@ -9,11 +9,8 @@ Shapes: O outputs and I inputs of a layer, R the rank.
 from __future__ import annotations
 
 import json
-<<<<<<< HEAD
-from collections.abc import Sequence
-=======
 import os
->>>>>>> disk
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,14 +56,10 @@ def keep_adapters(adapted: Any, folder: Path) -> Any:
     told["target_modules"] = sorted(told["target_modules"])  # peft writes a set, in another order each time
     config.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     model = adapted.unload()
-<<<<<<< HEAD
-    merge_adapters(model, place)
-=======
     threads = torch.get_num_threads()
     torch.set_num_threads(os.cpu_count() or 1)  # training takes one a process, but all others wait for this now
-    add_adapters(model, place)
+    merge_adapters(model, place)
     torch.set_num_threads(threads)
->>>>>>> disk
     return model
 
 

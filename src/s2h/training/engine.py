@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from s2h.models.kernels import choose_kernels
 from s2h.models.loading import fastest_attention, load_model
 from s2h.models.parts import freeze, linear_layers
 from s2h.models.settings import ModelPart, TrainingSettings
+from s2h.training.fitting import offloads
 from s2h.training.job import Job
 from s2h.training.losses import Learner, blank_picture
 from s2h.training.schedule import rate
@@ -94,6 +96,8 @@ def build(
         recompute: recompute activations in the backward pass.
     """
     settings = job.settings
+    if offloads(config):  # the optimizer steps on the CPU, where a process has one thread otherwise
+        torch.set_num_threads(max(len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1))
     # Weights are spread over the processes while they are loaded, as long as this object lives.
     keep = HfDeepSpeedConfig(config) if zero_stage(config) == 3 else None
     attention = fastest_attention(device) if settings.attention == "auto" else settings.attention

@@ -74,7 +74,7 @@ def recomputes(
     asked = job.settings.gradient_checkpointing
     for recompute in (False, True) if asked == "auto" else (bool(asked),):
         found = needed(job, config, batches if machine.gpu else [], frozen=frozen, recompute=recompute, machine=machine)
-        problem = _problem(found, machine)
+        problem = _problem(found, machine, offloads=offloads(config))
         way = "computed again in the backward pass" if recompute else "kept"
         LOGGER.info("with activations %s: %s", way, problem or f"{_told(found, machine)}: it fits")
         if not problem:
@@ -127,9 +127,15 @@ def _weightless(job: Job, frozen: Collection[ModelPart], *, recompute: bool) -> 
     return model.train()
 
 
-def _problem(found: Needs, machine: Machine) -> str:
+def offloads(config: dict[str, Any]) -> bool:
+    """Whether DeepSpeed keeps the optimizer in the machine's memory."""
+    place = config.get("zero_optimization", {}).get("offload_optimizer", {}).get("device", "none")
+    return str(place) != "none"
+
+
+def _problem(found: Needs, machine: Machine, *, offloads: bool) -> str:
     """What does not fit; empty where all does."""
-    host = found.host if machine.gpu else found.gpu * machine.ranks_per_host
+    host = found.host if machine.gpu else found.gpu * machine.ranks_per_host + found.host * offloads
     if machine.gpu and found.gpu > machine.gpu:
         return f"needs {found.gpu / _GIB:.1f} GiB of each GPU, of which {machine.gpu / _GIB:.1f} GiB can be used"
     if host > machine.host:
