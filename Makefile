@@ -36,6 +36,7 @@ test-rest:
 bench: setup
 	@python -m benchmarks.puzzles
 	@echo && python -m benchmarks.loader
+	@echo && python -m benchmarks.training
 	@echo && python -m benchmarks.decoding
 	@echo && python -m benchmarks.plan
 

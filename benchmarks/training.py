@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -21,12 +22,15 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTra
 
 from s2h.models.attention import WINDOWS, attend_in_windows
 from s2h.training.batches import Limits
+from s2h.training.flops import Work
 from s2h.training.inspection import Lengths
 from s2h.training.loader import Plan
 
 RANKS, BATCH, EXAMPLES, TOKENS = 8, 128, 4, 4096
 PATCHES, BLANK = 4992, 4  # of a table of 1500 x 800 pixels, of the blank picture
 _GRID = (1, 52, 96)
+_WORK = Work(token=1.665e10, pair=884_736, target=1.867e9, pixel=20.8e12 / PATCHES, pixel_pair=0)
+"""Of Qwen2.5-VL-3B with all of it learning, as ``s2h.training.flops`` counts it; a pixel is a patch here."""
 
 
 def recorded(task: str) -> Lengths:
@@ -47,15 +51,16 @@ def counted(groups: list[list[int]], lengths: Lengths, *, plain: bool) -> Counte
         longest = int(tokens[whole].max())
         kept = longest - int((tokens - targets)[whole].min()) + 1
         found["tokens"] += len(whole) * longest
+        found["pairs"] += len(whole) * longest * (longest + 1) // 2
         found["patches"] += int(patches[whole].sum()) + BLANK * (blind and not plain)
         found["rows"] += len(whole) * kept if plain else int(targets[group].sum())
     return found
 
 
-def steps(task: str) -> None:
-    """Print a row for each way of dealing a task's examples."""
+def steps(task: str) -> Iterator[str]:
+    """A row for each way of dealing a task's examples."""
     lengths = recorded(task)
-    work = lengths.tokens + 0.35 * lengths.pixels  # of the vision tower's patches against the decoder's tokens, about
+    work = _WORK.flops(lengths.tokens, lengths.targets, lengths.pixels)
     least = {"tokens": lengths.tokens, "patches": lengths.pixels, "rows": lengths.targets}
     for title, limits, given in (("plain", Limits(EXAMPLES), None), ("s2h", Limits(None, TOKENS), work)):
         plan = Plan(lengths, work=given, batch_size=BATCH, limits=limits, ranks=RANKS)
@@ -63,7 +68,11 @@ def steps(task: str) -> None:
         groups = [plan.computed(group) for step in range(plan.steps) for mine in plan.groups(step) for group in mine]
         found = counted(groups, lengths, plain=title == "plain")
         wasted = [f"{100 * (1 - int(each.sum()) / found[name]):.1f} %" for name, each in least.items()]
-        print(f"| {task} | {title} | {plan.rounds} | {' | '.join(wasted)} | {100 * plan.waiting():.1f} % |")
+        flops = found["tokens"] * _WORK.token + found["pairs"] * _WORK.pair + found["patches"] * _WORK.pixel
+        each = (flops + found["rows"] * _WORK.target) / len(lengths.tokens) / 1e12
+        cells = [str(plan.rounds), *wasted, f"{100 * plan.waiting():.1f} %", f"{each:.1f}"]
+        yield f"| {task} | {title} | {' | '.join(cells)} |"
+    yield f"| {task} | no waste | | | | | | {work.mean() / 1e12:.1f} |"
 
 
 def attention_calls(way: str) -> int:
@@ -87,17 +96,20 @@ def attention_calls(way: str) -> int:
     return calls
 
 
-def main() -> None:
-    """Print both tables."""
-    print("| Mix+ of | way | rounds | tokens wasted | patches wasted | logits wasted | waiting |")
-    print("| --- | --- | --: | --: | --: | --: | --: |")
-    for task in ("consecutive_table_readout", "table_readout", "grid_navigation", "visual_analogy"):
-        steps(task)
-    print("\n| vision attention | calls an image, on a CPU |")
-    print("| --- | --: |")
-    for way in ("sdpa", WINDOWS):
-        print(f"| {way} | {attention_calls(way)} |", flush=True)
+def tables() -> str:
+    """Both tables, as docs/benchmarks.md has them."""
+    tasks = ("consecutive_table_readout", "table_readout", "grid_navigation", "visual_analogy")
+    rows = [row for task in tasks for row in steps(task)]
+    calls = [f"| {way} | {attention_calls(way)} |" for way in ("sdpa", WINDOWS)]
+    return "\n".join([*_HEAD, *rows, "", *_CALLS, *calls])
+
+
+_HEAD = (
+    "| Mix+ of | way | rounds | tokens wasted | patches wasted | logits wasted | waiting | TFLOP an example |",
+    "| --- | --- | --: | --: | --: | --: | --: | --: |",
+)
+_CALLS = ("| vision attention | calls an image, on a CPU |", "| --- | --: |")
 
 
 if __name__ == "__main__":
-    main()
+    print(tables())
