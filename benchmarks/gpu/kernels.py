@@ -19,7 +19,9 @@ from s2h.models.settings import TrainingSettings
 from s2h.training.collate import IGNORED
 from s2h.training.losses import Learner, with_targets
 
-MIDDLE = dataclasses.replace(MINIATURE, width=256, feed_forward=512, vision_width=160, vision_feed_forward=320)
+MIDDLE = dataclasses.replace(
+    MINIATURE, width=256, feed_forward=512, sections=(8, 12, 12), vision_width=160, vision_feed_forward=320
+)
 """Heads of 64 and 80 numbers."""
 
 _TEXT, _IMAGE = Item(60, 20, image=False), Item(70, 10, image=True)
