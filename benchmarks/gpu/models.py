@@ -17,6 +17,7 @@ from transformers import AutoModelForImageTextToText, Qwen2_5_VLConfig
 
 from s2h.models.attention import attend_in_windows
 from s2h.models.eagle import EagleX2Config
+from s2h.models.eagle.configuration import LLAMA_SIZES
 from s2h.training.collate import IGNORED
 
 MARKS = 8
@@ -120,7 +121,7 @@ def qwen_config(size: Sizes, ids: dict[str, int] | None = None) -> Qwen2_5_VLCon
 def eagle_config(*, dry: bool, layers: int) -> EagleX2Config:
     """Eagle-X2 with its towers in full size and fewer layers of Llama-3."""
     if not dry:
-        return EagleX2Config(text_config={"num_hidden_layers": layers})
+        return EagleX2Config(text_config=LLAMA_SIZES | {"num_hidden_layers": layers})
     clip = {"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 1}
     vision = {
         "clip_config": {**clip, "image_size": 42, "patch_size": 14},
