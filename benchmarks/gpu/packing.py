@@ -21,6 +21,7 @@ PACKAGES = (
     *("hjson", "py-cpuinfo", "einops", "msgpack"),
     *("polars", "polars-runtime-32", "zlib-ng", "liger-kernel"),
     *("tensorboard", "absl-py", "protobuf"),
+    "matplotlib",  # its fonts alone
 )
 """What training and decoding import beside the stack of torch, transformers, accelerate, peft, timm and pyarrow."""
 
