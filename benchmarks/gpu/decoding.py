@@ -5,6 +5,7 @@ Questions of Table Readout at the paper's size, half with a picture and half as 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.gpu.data import paper_task, qwen_model, qwen_processor
@@ -15,24 +16,32 @@ from s2h.models.settings import ScoringSettings
 from s2h.puzzles.shards import PuzzleSet, make_record
 from s2h.scoring.decoding import Decoder, Prompt, Reply
 
+_MARKS = 32  # words of the tokenizer that are none of the questions, at most
+
 
 def measure(report: Report, *, dry: bool) -> None:
     """The same questions at every size of batch; one at a time only some of them."""
-    number, limit = (2, 3) if dry else (32, 64)
-    asked = _prompts(number)
-    words = {word for prompts in asked for prompt in prompts for word in prompt.text.split()}
+    number, limit = (2, 3) if dry else (64, 64)
+    asked, size = _prompts(number), sizes(dry=dry)
     least, most = (4, 16) if dry else (128, 1280)
-    model = qwen_model(sizes(dry=dry), processor := qwen_processor(words, least=least, most=most))
+    processor = qwen_processor(_words(asked, size.words), least=least, most=most)
+    model = qwen_model(size, processor)
     alone: list[list[Reply]] = []
-    for size in (1, 2) if dry else (1, 16, 64, "auto"):
-        chosen = [prompts[: max(number // 8, 1)] for prompts in asked] if size == 1 else asked
-        settings = ScoringSettings(max_new_tokens=limit, batch_size=size)  # type: ignore[arg-type]
+    for batch in (1, 2) if dry else (1, 16, 64, "auto"):
+        chosen = [prompts[:4] for prompts in asked] if batch == 1 else asked
+        settings = ScoringSettings(max_new_tokens=limit, batch_size=batch)  # type: ignore[arg-type]
         found = report.attempt(
-            f"batches of {size}",
+            f"batches of {batch}",
             lambda chosen=chosen, settings=settings: _decoded(model, processor, settings, chosen, alone),  # type: ignore[misc]
         )
         if found is None:
             clear_memory()
+
+
+def _words(asked: Iterable[list[Prompt]], number: int) -> set[str]:
+    """The words of the questions, and others up to about the number that the model may say: replies are text."""
+    words = {word for prompts in asked for prompt in prompts for word in prompt.text.split()}
+    return words | {f"word-{place}" for place in range(number - len(words) - _MARKS)}
 
 
 def _prompts(number: int) -> tuple[list[Prompt], list[Prompt]]:

@@ -48,7 +48,7 @@ def _timed(base: Path, mixture: Path, folder: Path, processes: int, *, dry: bool
         "loader_processes": processes,
         "gradient_checkpointing": False,
     }
-    steps = train(Training(base, mixture, settings), folder, gpu=on_gpu(), limit=60)
+    steps = train(Training(base, mixture, settings), folder, gpu=on_gpu(), limit=75)
     told = story(folder)
     busy = sum(step["seconds"] for step in steps)
     return {
