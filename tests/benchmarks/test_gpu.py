@@ -75,7 +75,7 @@ def test_the_page_shows_what_is_there_and_says_what_is_not() -> None:
     assert "on NVIDIA X, 1, 2 MiB, torch 2." in text
     assert "reach 789 TFLOP/s, copies 3,000 GB/s" in text
     assert "| tiny fp32 | yes | 0.0001 | 0.005 |" in text
-    assert re.search(r"\| as it was \| OutOfMemoryError: a   b c \|( \|)+", text)
+    assert re.search(r"\| as it was \| OutOfMemoryError: a   b c \|( +\|)+", text)
     assert "steps: ended after its 9 seconds." in text
     assert "eagle: skipped the 9 minutes were spent." in text
     assert "decoding: skipped it was not asked for." in text
@@ -95,7 +95,7 @@ def test_an_archive_is_unpacked_beside_it(tmp_path: Path) -> None:
 def test_useful_arithmetic_is_about_six_a_weight_and_token() -> None:
     """The decoder has 2.77 billion weights without its embeddings, which are the output layer too (0.31)."""
     text = Item(1000, 500, image=False)
-    assert useful_flops([text], QWEN_3B) / (6 * (2.77e9 * 1000 + 0.311e9 * 500)) == pytest.approx(1.05, abs=0.02)
+    assert useful_flops([text], QWEN_3B) / (6 * (2.77e9 * 1000 + 0.311e9 * 500)) == pytest.approx(1.027, abs=0.01)
     picture = useful_flops([Item(1000, 500, image=True)], QWEN_3B) - useful_flops([text], QWEN_3B)
     assert picture / (6 * 0.63e9 * 4992) == pytest.approx(1.1, abs=0.1)
     items = recorded_items(24, dry=False)
