@@ -30,7 +30,7 @@ BUILT = ("deepspeed",)
 
 _PYTHON = "3.12"
 _PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
-_LEFT_OUT = ("/tests/", "/test/", ".map", "tensorboard/webapp", "/projector/")
+_LEFT_OUT = ("/tests/", "/test/", "/matplotlib/backends/", "/mpl-data/sample_data/", "tensorboard/webapp")
 """Parts of file names of what nobody imports."""
 
 
@@ -58,9 +58,10 @@ def _fetch(wheels: Path) -> None:
     target = ["--only-binary=:all:", "--python-version", _PYTHON, "--implementation", "cp"]
     target += [word for platform in _PLATFORMS for word in ("--platform", platform)]
     for package in PACKAGES:
-        subprocess.run([*pip, "download", "-q", "--no-deps", *target, "-d", wheels, _pinned(package)], check=True)
+        command = [*pip, "download", "-q", "--no-deps", *target, "-d", str(wheels), _pinned(package)]
+        subprocess.run(command, check=True)
     for package in BUILT:
-        command = [*pip, "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", wheels, _pinned(package)]
+        command = [*pip, "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", str(wheels), _pinned(package)]
         subprocess.run(command, check=True, env=os.environ | {"DS_BUILD_OPS": "0"})
 
 

@@ -130,8 +130,8 @@ class EagleX2Config(LlavaConfig):  # type: ignore[misc, unused-ignore]
 
     def __post_init__(self, **kwargs: Any) -> None:
         """Make the parts' configs; the number of image tokens follows from the vision towers."""
-        self.vision_config = _made(EagleX2VisionConfig, self.vision_config, {})
-        self.text_config = _made(LlamaConfig, self.text_config, LLAMA_SIZES)
+        own: Any = self
+        own.vision_config = _made(EagleX2VisionConfig, own.vision_config, {})
+        own.text_config = _made(LlamaConfig, own.text_config, LLAMA_SIZES)
         super().__post_init__(**kwargs)
-        vision: Any = self.vision_config
-        self.image_seq_length = vision.grid_size**2
+        self.image_seq_length = own.vision_config.grid_size**2
