@@ -78,6 +78,9 @@ ELSEWHERE = {
     "python -m s2h.models.eagle convert released/Eagle-X2-Llama3-8B models/Eagle-X2-Llama3-8B": (
         "tests/models/test_eagle_conversion.py::test_the_command_line_accounts_for_every_key"
     ),
+    "python -m benchmarks.gpu --dry-run": (
+        "tests/benchmarks/test_gpu.py::test_every_section_runs_in_miniature_and_all_that_is_judged_is_right"
+    ),
     "python -m s2h.models.eagle release results/models/…/phase-1 released/mine": (
         "tests/models/test_eagle_conversion.py::test_the_command_line_accounts_for_every_key"
     ),
@@ -91,6 +94,10 @@ BY_HAND = {
     "pre-commit install": "pre-commit is not among the packages; its hooks are those of make lint",
     "make vllm": "it takes 10 GB; docs/scoring.md says what was run",
     "make bench": "it takes long; docs/benchmarks.md holds what it printed",
+    "python -m benchmarks.gpu --output gpu-results.json": "it needs a GPU; its dry run is proved",
+    "python -m benchmarks.gpu --write gpu-results.json": "it needs results of a GPU; its tables are proved",
+    "python -m benchmarks.gpu --pack packages": "it fetches 100 MB; docs/benchmarks.md says how large the file is",
+    "python -m benchmarks.gpu --packages packages/gpu-packages.tar.xz --output gpu-results.json": "it needs a GPU",
     "docker build -t s2h -f containers/Dockerfile .": "it needs Docker and a network",
     "apptainer build s2h.sif containers/s2h.def && apptainer exec --nv s2h.sif snakemake": (
         "it needs Apptainer and a network"

@@ -9,7 +9,6 @@ from typing import Any
 
 from huggingface_hub.dataclasses import strict
 from transformers import CLIPVisionConfig, LlamaConfig, LlavaConfig, PreTrainedConfig
-from transformers.configuration_utils import SubConfigSpec
 
 STRIDE = 32
 """Pixels of a side of what becomes one place of ConvNeXt's last stage: 4 of the stem, halved by three stages."""
@@ -46,6 +45,14 @@ LLAMA_SIZES: dict[str, Any] = {
 """Llama-3-8B-Instruct; a reply ends at <|end_of_text|> (128001) or <|eot_id|> (128009)."""
 
 
+def _made(kind: Any, given: Any, sizes: dict[str, Any]) -> Any:
+    """A part's config: as it is given, from a dict, or in the released ``sizes`` where nothing is given.
+
+    transformers has a way of its own for this, but not yet in 5.17.
+    """
+    return given if isinstance(given, PreTrainedConfig) else kind(**(sizes if given is None else given))
+
+
 @strict
 class EagleX2VisionConfig(PreTrainedConfig):  # type: ignore[misc, unused-ignore]
     """The two vision towers.
@@ -63,9 +70,7 @@ class EagleX2VisionConfig(PreTrainedConfig):  # type: ignore[misc, unused-ignore
 
     model_type = "eagle_x2_vision"
     base_config_key = "vision_config"
-    sub_configs_defaults = {  # noqa: RUF012
-        "clip_config": SubConfigSpec(config_class=CLIPVisionConfig, init_kwargs=CLIP_SIZES)
-    }
+    sub_configs = sub_configs_defaults = {"clip_config": CLIPVisionConfig}  # noqa: RUF012 - old and new name of it
 
     clip_config: dict | PreTrainedConfig | None = None  # type: ignore[type-arg]
     convnext_depths: list[int] | tuple[int, ...] = (3, 4, 30, 3)
@@ -74,6 +79,11 @@ class EagleX2VisionConfig(PreTrainedConfig):  # type: ignore[misc, unused-ignore
     convnext_eps: float = 1e-5
     image_size: int = 1024
     initializer_range: float = 0.02
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        """Make the tower's config."""
+        self.clip_config = _made(CLIPVisionConfig, self.clip_config, CLIP_SIZES)
+        super().__post_init__(**kwargs)
 
     @property
     def hidden_size(self) -> int:
@@ -112,16 +122,16 @@ class EagleX2Config(LlavaConfig):  # type: ignore[misc, unused-ignore]
     """
 
     model_type = "eagle_x2"
-    sub_configs_defaults = {  # noqa: RUF012
-        "vision_config": SubConfigSpec(config_class=EagleX2VisionConfig),
-        "text_config": SubConfigSpec(config_class=LlamaConfig, init_kwargs=LLAMA_SIZES),
-    }
+    sub_configs = {"vision_config": EagleX2VisionConfig, "text_config": LlamaConfig}  # noqa: RUF012
+    sub_configs_defaults = sub_configs
 
     image_token_index: int = 128003
     image_seq_length: int = 1024
 
     def __post_init__(self, **kwargs: Any) -> None:
-        """The number of image tokens follows from the vision towers."""
+        """Make the parts' configs; the number of image tokens follows from the vision towers."""
+        own: Any = self
+        own.vision_config = _made(EagleX2VisionConfig, own.vision_config, {})
+        own.text_config = _made(LlamaConfig, own.text_config, LLAMA_SIZES)
         super().__post_init__(**kwargs)
-        vision: Any = self.vision_config
-        self.image_seq_length = vision.grid_size**2
+        self.image_seq_length = own.vision_config.grid_size**2

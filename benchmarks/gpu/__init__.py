@@ -1,0 +1,1 @@
+"""One prepared run that proves and measures training and decoding on one GPU: see ``python -m benchmarks.gpu -h``."""
