@@ -177,7 +177,8 @@ def recorded_items(number: int, *, dry: bool) -> list[Item]:
 
     The tokenizer is Qwen2.5-VL's, and every image is 1500 x 800 pixels.
     """
-    rows = json.loads(Path(__file__).with_name("lengths.json").read_text())["examples"][:number]
+    found = json.loads((Path(__file__).parents[1] / "lengths.json").read_text())["table_readout"]
+    rows = list(zip(found["tokens"], found["targets"], map(int, found["images"]), strict=True))[:number]
     if not dry:
         return [Item(tokens, targets, bool(image)) for tokens, targets, image in rows]
     return [Item(tokens // 40 + 20 * image, targets // 40 + 1, bool(image)) for tokens, targets, image in rows]
