@@ -26,7 +26,6 @@ rule remove_weights:
     params:
         keep=CONFIG.keep_weights,
         checkpoints=f"{RESULTS}/checkpoints/{RUN}",
-        results=RESULTS,
     message:
         "remove weights of {wildcards.recipe} on {wildcards.task} that are not kept"
     script:

@@ -173,7 +173,9 @@ STORY_TABLES = ["accuracy", "failures", "costs"]
 
 def shown_config():
     """The config as a reader sees it."""
-    return CONFIG.model_dump(mode="json", exclude={"recipes", "cache", "keep_weights", "trackers"})
+    return CONFIG.model_dump(
+        mode="json", exclude={"recipes", "cache", "keep_weights", "trackers"}
+    )
 
 
 def run_alignments(wildcards):

@@ -17,7 +17,7 @@ def main() -> None:
         params.keep,
         checkpoints=params.checkpoints,
         output=snakemake.output[0],
-        results=params.results,
+        results=snakemake.config.get("results", "results"),
     )
 
 
