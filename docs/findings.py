@@ -103,10 +103,14 @@ def _draw_share(axes: Axes, row: Mapping[str, Any], height: float, colour: str, 
 
 
 def filled(page: str, studies: Mapping[str, Path]) -> str:
-    """A page with its tables as they are in the studies' folders; a place is called study/table."""
+    """A page with its tables as they are in the studies' folders; a place is called study/table.
+
+    Places of a study that is not given stay as they are.
+    """
     for name in block_names(page):
         study, found = name.split("/")
-        page = fill_block(page, name, table(studies[study], found))
+        if study in studies:
+            page = fill_block(page, name, table(studies[study], found))
     return page
 
 
@@ -114,11 +118,14 @@ def main() -> None:
     """Write both pages and their pictures."""
     parser = argparse.ArgumentParser(prog="python -m docs.findings", description="Show what real runs found.")
     parser.add_argument("default", type=Path, help="results of config/config.yaml")
-    parser.add_argument("sweep", type=Path, help="results of config/sweep.yaml")
-    studies = vars(parser.parse_args())
+    parser.add_argument(
+        "sweep", type=Path, nargs="?", help="results of config/sweep.yaml; what it showed stays without"
+    )
+    studies = {name: folder for name, folder in vars(parser.parse_args()).items() if folder}
     pages = {page: filled(page.read_text(), studies) for page in (PAGE, README)}
     for study, figure in re.findall(r"\(images/findings/(\w+)-(\w+)\.svg\)", pages[PAGE]):
-        shutil.copyfile(studies[study] / f"figures/{figure}.svg", IMAGES / f"{study}-{figure}.svg")
+        if study in studies:
+            shutil.copyfile(studies[study] / f"figures/{figure}.svg", IMAGES / f"{study}-{figure}.svg")
     with look():
         finding(pl.read_parquet(studies["default"] / "tables/accuracy.parquet")).savefig(PICTURE, dpi=250)
     for page, text in pages.items():
