@@ -34,6 +34,10 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
         "_folder": (1, "tests/test_claims.py::test_gpus_that_are_there_and_cannot_be_used_are_an_error"),
         "claimed_gpus": (1, "tests/test_claims.py::test_gpus_that_are_there_and_cannot_be_used_are_an_error"),
     },
+    "src/s2h/config.py": {
+        "Config._check": (1, "tests/test_config.py::test_vllm_is_looked_for_before_anything_runs"),
+        "Config._check_vllm": (4, "tests/test_config.py::test_vllm_is_looked_for_before_anything_runs"),
+    },
     "src/s2h/devices.py": {
         "_reasons": (5, "tests/test_devices.py::test_what_keeps_gpus_from_being_used_is_found"),
         "count_gpus": (1, "tests/test_devices.py::test_gpus_are_those_that_the_driver_lists_or_that_have_a_device"),
@@ -42,12 +46,19 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
         "pretended_gpus": (1, "tests/test_devices.py::test_gpus_are_seen_as_cuda_sees_them"),
         "usable_gpus": (1, "tests/test_devices.py::test_each_process_has_the_gpu_of_its_number"),
     },
+    "src/s2h/environments.py": {
+        "module": (1, "tests/test_environments.py::test_the_committed_files_are_those_that_make_lock_writes"),
+    },
+    "src/s2h/models/attention.py": {
+        "attend": (1, "tests/models/test_attention.py::test_a_gpu_computes_them_in_one_kernel"),
+        "module": (1, "tests/models/test_attention.py::test_a_gpu_computes_them_in_one_kernel"),
+    },
+    "src/s2h/models/disk.py": {
+        "stored": (1, "tests/models/test_disk.py::test_the_papers_study_is_told_before_it_fills_the_disk"),
+    },
     "src/s2h/models/eagle/assembly.py": {
         "_config": (1, "tests/models/test_eagle_assembly.py::test_it_loads_with_every_key_and_the_sizes_of_its_parts"),
-        "module": (
-            1,
-            "tests/models/test_eagle_assembly.py::test_it_loads_with_every_key_and_the_sizes_of_its_parts",
-        ),
+        "module": (1, "tests/models/test_eagle_assembly.py::test_it_loads_with_every_key_and_the_sizes_of_its_parts"),
     },
     "src/s2h/models/eagle/modelling.py": {
         "EagleX2VisionModel": (1, "benchmarks.gpu: eagle"),
@@ -58,17 +69,35 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
     "src/s2h/models/eagle/shards.py": {
         "module": (1, "tests/models/test_eagle_conversion.py::test_there_and_back_all_bytes_are_the_same"),
     },
+    "src/s2h/models/kernels.py": {
+        "_feed_forward": (2, "tests/models/test_kernels.py::test_norms_and_feed_forward_layers_are_computed_by_liger"),
+        "_norm": (2, "tests/models/test_kernels.py::test_norms_and_feed_forward_layers_are_computed_by_liger"),
+        "_take_liger": (5, "tests/models/test_kernels.py::test_norms_and_feed_forward_layers_are_computed_by_liger"),
+        "choose_kernels": (4, "tests/models/test_kernels.py::test_norms_and_feed_forward_layers_are_computed_by_liger"),
+    },
     "src/s2h/models/loading.py": {
         "fastest_attention": (1, "tests/test_devices.py::test_alignment_is_measured_on_the_gpu"),
         "module": (1, "tests/test_devices.py::test_alignment_is_measured_on_the_gpu"),
     },
     "src/s2h/models/settings.py": {
+        "ModelSettings._vllm_has_gpus": (3, "tests/test_config.py::test_vllm_is_looked_for_before_anything_runs"),
+        "ModelSettings.served_by_vllm": (2, "tests/test_config.py::test_vllm_is_looked_for_before_anything_runs"),
         "ScoringSettings": (1, "tests/test_config.py::test_the_schema_file_is_that_of_the_code"),
-        "TrainingSettings": (2, "tests/test_config.py::test_the_schema_file_is_that_of_the_code"),
+        "TrainingSettings": (3, "tests/test_config.py::test_the_schema_file_is_that_of_the_code"),
     },
     "src/s2h/scoring/backends.py": {
-        "VllmBackend": (1, "tests/scoring/test_backends.py::test_a_missing_key_and_a_missing_library_are_errors"),
-        "VllmBackend.__init__": (3, "benchmarks.gpu: decoding"),
+        "VllmBackend": (1, "tests/scoring/test_vllm.py::test_replies_through_vllm_are_those_of_our_own_decoding"),
+        "VllmBackend.__init__": (
+            1,
+            "tests/scoring/test_vllm.py::test_replies_through_vllm_are_those_of_our_own_decoding",
+        ),
+        "gpu_memory": (1, "tests/scoring/test_vllm.py::test_gpus_that_are_not_there_or_too_small_are_errors"),
+        "shape_of": (2, "tests/scoring/test_vllm.py::test_the_shape_of_a_model_is_read_from_its_config"),
+        "vllm_backend": (8, "tests/scoring/test_vllm.py::test_replies_through_vllm_are_those_of_our_own_decoding"),
+        "vllm_backend.command": (
+            1,
+            "tests/scoring/test_vllm.py::test_replies_through_vllm_are_those_of_our_own_decoding",
+        ),
     },
     "src/s2h/scoring/decoding.py": {
         "Decoder.__call__": (2, "tests/scoring/test_decoding.py::test_a_batch_that_does_not_fit_the_memory_is_halved"),
@@ -76,17 +105,37 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
         "load_decoder": (3, "tests/test_devices.py::test_a_process_that_decodes_has_its_gpu_and_bf16"),
     },
     "src/s2h/scoring/jobs.py": {
-        "make_backend": (2, "benchmarks.gpu: decoding"),
+        "open_backend": (3, "tests/scoring/test_vllm.py::test_replies_through_vllm_are_those_of_our_own_decoding"),
+    },
+    "src/s2h/scoring/vllm.py": {
+        "_Server.wait_for": (4, "tests/scoring/test_vllm.py::test_a_server_is_waited_for_and_leaves_no_process_behind"),
+        "_environment": (1, "tests/scoring/test_vllm.py::test_a_server_is_waited_for_and_leaves_no_process_behind"),
+        "find_vllm": (
+            4,
+            "tests/scoring/test_vllm.py::test_the_program_is_that_of_the_variable_then_ours_then_that_of_the_path",
+        ),
+        "lay_out": (2, "tests/scoring/test_vllm.py::test_gpus_hold_as_many_copies_as_fit"),
+        "module": (1, "tests/scoring/test_vllm.py::test_a_server_is_waited_for_and_leaves_no_process_behind"),
+        "serve_command": (1, "tests/scoring/test_vllm.py::test_pixel_limits_reach_the_server_of_a_model_from_outside"),
     },
     "src/s2h/training/alignment.py": {
         "_measure": (3, "tests/test_devices.py::test_alignment_is_measured_on_the_gpu"),
         "probe": (2, "tests/training/test_alignment.py::test_in_bf16_loss_and_gradient_are_about_the_same"),
     },
     "src/s2h/training/engine.py": {
-        "build_engine": (2, "benchmarks.gpu: training"),
-        "check_memory": (2, "tests/test_devices.py::test_a_training_needs_the_memory_of_the_gpu"),
-        "needed_memory": (1, "tests/training/test_trainer.py::test_memory_that_a_training_needs"),
+        "_optimizer": (1, "benchmarks.gpu: training"),
+        "build": (1, "benchmarks.gpu: training"),
         "read_config": (1, "benchmarks.gpu: training"),
+    },
+    "src/s2h/training/fitting.py": {
+        "Machine.here": (1, "tests/test_devices.py::test_a_training_looks_at_the_memory_of_its_gpu"),
+        "_weightless": (
+            2,
+            "tests/training/test_fitting.py::test_activations_are_recomputed_only_where_the_memory_asks_for_it",
+        ),
+    },
+    "src/s2h/training/flops.py": {
+        "Work.of": (1, "tests/training/test_flops.py::test_it_counts_what_is_computed"),
     },
     "src/s2h/training/launch.py": {
         "launch": (1, "tests/test_devices.py::test_a_training_starts_a_process_for_each_gpu_and_deepspeed_takes_it"),
@@ -97,7 +146,20 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
     "src/s2h/training/manifest.py": {
         "manifest": (1, "benchmarks.gpu: training"),
     },
+    "src/s2h/training/memory.py": {
+        "_Rule.pinned": (1, "tests/training/test_memory.py::test_pinned_memory_is_handed_out_in_powers_of_two"),
+        "needs": (3, "tests/training/test_memory.py::test_the_rules_give_what_deepspeed_allocates"),
+    },
+    "src/s2h/training/metrics.py": {
+        "peak_memory": (2, "tests/test_devices.py::test_a_training_looks_at_the_memory_of_its_gpu"),
+    },
+    "src/s2h/training/peaks.py": {
+        "device_peak": (2, "tests/test_devices.py::test_a_training_looks_at_the_memory_of_its_gpu"),
+        "peak_flops": (3, "tests/training/test_peaks.py::test_cards_have_the_peaks_of_their_data_sheets"),
+    },
     "src/s2h/training/trainer.py": {
+        "Trainer._recomputes": (1, "benchmarks.gpu: training"),
+        "Trainer._rehearse": (1, "benchmarks.gpu: training"),
         "Trainer._save": (1, "benchmarks.gpu: training"),
         "Trainer.run": (1, "benchmarks.gpu: training"),
         "_memory_advice": (1, "tests/test_devices.py::test_a_gpu_without_memory_is_answered_with_what_to_change"),

@@ -16,7 +16,7 @@ from s2h.devices import count_gpus, missing_gpus, own_device, visible_gpus
 from s2h.errors import ModelError, TrainingError
 from s2h.models.settings import ScoringSettings
 from s2h.scoring import backends, decoding
-from s2h.training import alignment, trainer
+from s2h.training import alignment, fitting, metrics, peaks, trainer
 from s2h.training import launch as launching
 from s2h.training.snapshots import Snapshot
 
@@ -226,6 +226,25 @@ def test_decoding_plans_with_the_memory_of_the_gpu(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(decoding.Decoder, "encode", lambda self, prompts: {"input_ids": torch.zeros(1, 5)})
     monkeypatch.setattr(decoding, "example_bytes", lambda model, tokens, new: 10)
     assert decoder._fitting([decoding.Prompt("a", None)]) == 90  # 0.6 of what is free, or reserved and not in use
+
+
+def test_a_training_looks_at_the_memory_of_its_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = torch.device("cuda", 1)
+    monkeypatch.setattr(fitting.dist, "get_world_size", lambda: 8)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
+    asked: list[torch.device] = []
+    told = {
+        "mem_get_info": (100, 200),
+        "max_memory_allocated": 70,
+        "get_device_name": "NVIDIA H100 80GB HBM3",
+    }
+    for name, value in told.items():
+        monkeypatch.setattr(torch.cuda, name, lambda place, value=value: asked.append(place) or value)
+    machine = fitting.Machine.here(device)
+    assert (machine.gpu, machine.ranks, machine.ranks_per_host) == (95, 8, 4)
+    assert metrics.peak_memory(device) == 70
+    assert peaks.device_peak(device, "bf16") == 989.5e12
+    assert asked == [device] * 3
 
 
 def test_a_gpu_without_memory_is_answered_with_what_to_change() -> None:
