@@ -1,4 +1,3 @@
-# ruff: noqa: E501 (names of tests are as long as they are)
 """Every line that runs only with CUDA, NCCL, bf16 or several GPUs, and what runs it.
 
 Such lines are found by their words, in code and not in its comments. They are listed by the file and the function that
