@@ -30,7 +30,7 @@ BUILT = ("deepspeed",)
 
 _PYTHON = "3.12"
 _PLATFORMS = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux_2_17_x86_64", "manylinux2014_x86_64")
-_LEFT_OUT = ("/tests/", "/test/", "/matplotlib/backends/", "/mpl-data/sample_data/", "tensorboard/webapp")
+_LEFT_OUT = ("/tests/", "/test/", "/matplotlib/backends/", "/mpl-data/sample_data/", "tensorboard/webfiles.zip")
 """Parts of file names of what nobody imports."""
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.gpu.sections import ROOT
 
-ENDED, WANTED = "ended", "checkpoints/last"
+_CHECKPOINT = "checkpoints/last"  # is there when the first checkpoint is whole
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def train(training: Training, folder: Path, *, gpu: bool, limit: float = 240) ->
         _end(process)
         code = -1
     if code:
-        raise RuntimeError(f"the training ended with code {code}: {(folder / 'output').read_text()[-1500:]}")
+        raise RuntimeError(f"the training ended with code {code}: {_said(folder)}")
     return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
@@ -75,12 +75,18 @@ def train_killed(training: Training, folder: Path, *, gpu: bool) -> list[dict[st
     """The same, but it is killed when it has written a checkpoint, and started again."""
     folder.mkdir(exist_ok=True)
     process = _start(training, folder, gpu=gpu)
-    while not (folder / WANTED).exists() and process.poll() is None:
+    while not (folder / _CHECKPOINT).exists() and process.poll() is None:
         time.sleep(0.01)
     if process.poll() is not None:
-        raise RuntimeError(f"the training ended before it was killed: {(folder / 'output').read_text()[-1500:]}")
+        raise RuntimeError(f"the training ended before it was killed: {_said(folder)}")
     _end(process)
     return train(training, folder, gpu=gpu)
+
+
+def _said(folder: Path) -> str:
+    """The end of what a training logged, and of what its launcher printed."""
+    told = [folder / name for name in ("log", "output") if (folder / name).exists()]
+    return "\n".join(path.read_text(errors="replace")[-1000:] for path in told)
 
 
 def story(folder: Path) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def test_a_section_that_takes_too_long_keeps_what_it_found(tmp_path: Path, monke
     monkeypatch.setattr(sections.sys, "executable", str(script))
     monkeypatch.setattr(sections, "SECTIONS", {"steps": 2, "eagle": 2})
     monkeypatch.setattr(sections, "_LEAST", 1)
-    found = run_sections(["steps", "eagle"], tmp_path / "results.json", minutes=2.5 / 60, dry=True, site=None)
+    found = run_sections(["steps", "eagle"], tmp_path / "results.json", minutes=2.5 / 60, dry=False, site=None)
     assert found["steps"]["one"] == 1
     assert found["steps"]["ended"] == "after its 2 seconds"
     assert "were spent" in found["eagle"]["skipped"]
