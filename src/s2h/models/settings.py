@@ -260,8 +260,8 @@ class TrainingSettings(Settings):
             memory. ``auto`` does so where the largest micro-batch does not fit without.
         attention: ``auto`` takes the fastest that is there: FlashAttention 2 where it is installed, torch's own on any
             other GPU, the plain product on a CPU.
-        kernels: ``liger`` has norms, rotations and feed-forward layers computed by Liger's fused GPU kernels; ``plain``
-            by transformers' own code; ``auto`` takes Liger's on a GPU, where they are installed and know the model.
+        kernels: ``liger`` has norms and gated feed-forward layers computed by Liger's fused GPU kernels, ``plain`` by
+            transformers' own code; ``auto`` takes Liger's on a GPU, where they are installed and know the model.
         lora: train low-rank adapters instead of the weights.
         loader_processes: processes beside each training process that read and encode examples ahead; 0 does it in
             between steps, which is right for two cores.
