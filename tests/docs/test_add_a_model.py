@@ -46,7 +46,7 @@ def test_its_config_takes_a_new_family_from_puzzles_to_a_table(tmp_path: Path) -
     copy_project(tmp_path)
     task: Any = default_config().task_object("table_readout")
     internvl.build(tmp_path / "model", task.words() | WORDS)
-    config = block("yaml").replace("organisation/model", "./model")
+    config = block("yaml").replace("organisation/model", "./model").replace("gpus: 1", "gpus: 0, decoding_gpus: 0")
     (tmp_path / "config/mine.yaml").write_text(config)
     command = next(line for line in block("sh").splitlines() if "summary.csv" in line).replace("failures", "summary")
     done = run(tmp_path, command)

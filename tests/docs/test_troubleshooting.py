@@ -21,7 +21,10 @@ from s2h.models.loading import load_processor
 from s2h.puzzles.shards import read_shards
 from s2h.supervision.mixture import read_mixture
 from s2h.training.engine import read_config
+from s2h.training.fitting import Machine, recomputes
+from tests.models import qwen
 from tests.shipped import ROOT, config_values, copy_project, default_config, merge
+from tests.training.test_fitting import job
 
 PAGE = (ROOT / "docs/troubleshooting.md").read_text()
 TINY_RUN = {"tasks": ["table_readout"], "recipes": ["mix"], "budgets": [60], "models": ["tiny"], "seeds": [0]}
@@ -121,6 +124,13 @@ def missing_deepspeed(folder: Path) -> str:
     return said(lambda: read_config(settings, rounds=1))
 
 
+def too_little_memory(folder: Path) -> str:
+    qwen.build(folder, {"a"})
+    asked = job(folder)
+    machine = Machine(gpu=1.0, host=1e9, ranks=1, ranks_per_host=1)
+    return said(lambda: recomputes(asked, read_config(asked.settings, rounds=1), [], frozen=(), machine=machine))
+
+
 def claim() -> None:
     with claimed_gpus(64):
         pass
@@ -158,6 +168,7 @@ PROVOKED: dict[str, Provoke] = {
     "A torn mixture": torn(read_mixture),
     "A folder that holds no processor": lambda folder: said(lambda: load_processor(folder)),
     "A DeepSpeed file that is not there": missing_deepspeed,
+    "Too little memory": too_little_memory,
     "The GPUs of a job": lambda folder: said(claim),
     "More GPUs than there are": snakemake(
         "results/models/table_readout/mix/60/tiny/0/phase-1",
