@@ -15,12 +15,10 @@ from transformers.integrations import HfDeepSpeedConfig
 
 from s2h.errors import ConfigError
 from s2h.logs import LOGGER
-from s2h.models.adapters import with_adapters
 from s2h.models.kernels import choose_kernels
 from s2h.models.loading import fastest_attention, load_model
-from s2h.models.parts import freeze, linear_layers
 from s2h.models.settings import ModelPart, TrainingSettings
-from s2h.training.fitting import offloads
+from s2h.training.fitting import made_ready, offloads
 from s2h.training.job import Job
 from s2h.training.losses import Learner, blank_picture
 from s2h.training.schedule import rate
@@ -105,12 +103,8 @@ def build(
     model = load_model(job.base, dtype=dtype, attention=attention)
     del keep
     kernels = choose_kernels(model, settings, device=device)
-    _log_parts(freeze(model, frozen))
-    if settings.lora:
-        model = with_adapters(model, settings.lora, linear_layers(model, frozen))
-    if recompute:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
-    model.train()
+    model, counts = made_ready(model, settings, frozen=frozen, recompute=recompute)
+    _log_parts(counts)
     shows_blank = uses_images and (zero_stage(config) == 3 or not {"vision", "projector"} <= set(frozen))
     learner = Learner(model, blank_picture(processor) if shows_blank else None)
     optimizer = _optimizer(model, settings, device=device)

@@ -17,7 +17,7 @@ from s2h.logs import LOGGER
 from s2h.models.adapters import with_adapters
 from s2h.models.loading import fastest_attention, weightless_model
 from s2h.models.parts import freeze, linear_layers
-from s2h.models.settings import ModelPart
+from s2h.models.settings import ModelPart, TrainingSettings
 from s2h.training.job import Job
 from s2h.training.losses import Learner
 from s2h.training.memory import Needs, Sizes, needs
@@ -118,13 +118,20 @@ def _weightless(job: Job, frozen: Collection[ModelPart], *, recompute: bool) -> 
     attention = fastest_attention("cuda") if settings.attention == "auto" else settings.attention
     dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
     model = weightless_model(job.base, dtype=dtype, attn_implementation="sdpa" if "flash" in attention else attention)
-    freeze(model, frozen)
+    with torch.device("meta"):
+        return made_ready(model, settings, frozen=frozen, recompute=recompute)[0]
+
+
+def made_ready(
+    model: Any, settings: TrainingSettings, *, frozen: Collection[ModelPart], recompute: bool
+) -> tuple[Any, dict[ModelPart, tuple[int, int]]]:
+    """A model as it is trained: parts frozen, with adapters, activations kept or not; and what ``freeze`` says of it."""
+    counts = freeze(model, frozen)
     if settings.lora:
-        with torch.device("meta"):
-            model = with_adapters(model, settings.lora, linear_layers(model, frozen))
+        model = with_adapters(model, settings.lora, linear_layers(model, frozen))
     if recompute:
         model.gradient_checkpointing_enable({"use_reentrant": False})
-    return model.train()
+    return model.train(), counts
 
 
 def offloads(config: dict[str, Any]) -> bool:
