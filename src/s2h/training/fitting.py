@@ -125,7 +125,7 @@ def _weightless(job: Job, frozen: Collection[ModelPart], *, recompute: bool) -> 
 def made_ready(
     model: Any, settings: TrainingSettings, *, frozen: Collection[ModelPart], recompute: bool
 ) -> tuple[Any, dict[ModelPart, tuple[int, int]]]:
-    """A model as it is trained: parts frozen, with adapters, activations kept or not; and what ``freeze`` says of it."""
+    """A model as it is trained: parts frozen, with adapters, activations kept or not; and what ``freeze`` says."""
     counts = freeze(model, frozen)
     if settings.lora:
         model = with_adapters(model, settings.lora, linear_layers(model, frozen))
