@@ -54,8 +54,8 @@ def modules_run(name: str) -> set[str]:
     return imported_modules(*started, *by_name)
 
 
-OF_SOME_JOBS = {"s2h.devices": {"torch"}}
-"""What a module imports in jobs alone whose environment has it: here in those that were given GPUs."""
+OF_SOME_JOBS = {"s2h.devices": {"torch"}, "s2h.training.trackers": {"wandb", "mlflow", "trackio"}}
+"""What a module imports in some jobs alone: in those that were given GPUs, or trackers to tell."""
 
 
 def third_party(modules: set[str]) -> set[str]:
