@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from s2h.puzzles.consecutive_table_readout import ConsecutiveTableReadout, ConsecutiveTableReadoutSettings
 from s2h.puzzles.shards import PuzzleSet, write_shard
 from tests.shipped import copy_project
 from tests.workflow.study import configure, snakemake
+
+
+hypothesis.settings.register_profile("shared machine", deadline=None)  # others compute beside the tests
+hypothesis.settings.load_profile("shared machine")
 
 
 @pytest.fixture(scope="session")
