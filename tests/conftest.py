@@ -12,7 +12,6 @@ from s2h.puzzles.shards import PuzzleSet, write_shard
 from tests.shipped import copy_project
 from tests.workflow.study import configure, snakemake
 
-
 hypothesis.settings.register_profile("shared machine", deadline=None)  # others compute beside the tests
 hypothesis.settings.load_profile("shared machine")
 
