@@ -362,6 +362,6 @@ def test_the_project_s_trainer_lowers_its_loss(model_folder: Path, mixture_file:
 def test_processes_with_and_without_images_do_not_wait_for_ever_under_zero_3(model_folder: Path) -> None:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
     words = [*launcher, "-m", "tests.models.eagle_ranks", str(model_folder)]
-    done = subprocess.run(words, env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True, check=False, timeout=400)
+    done = subprocess.run(words, env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     assert sorted(re.findall(r"(\d) finished", done.stdout)) == ["0", "1"]  # lines of two processes may run together

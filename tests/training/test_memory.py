@@ -55,14 +55,14 @@ def test_the_rules_give_what_deepspeed_allocates(ranks: int, tmp_path: Path) -> 
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={ranks}"]
     command = [*launcher, "-m", "tests.training.zero_memory", str(tmp_path / "found.json"), *map(str, paths)]
     environment = ENVIRONMENT | {"DS_ACCELERATOR": "cpu"}
-    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=900)
     assert run.returncode == 0, run.stderr[-3000:]
     sizes = Sizes.of(stack())
     assert sizes == Sizes(LAYERS * WIDTH**2, LAYERS * WIDTH**2, WIDTH**2)
     found = dict(zip(configs, json.loads((tmp_path / "found.json").read_text()), strict=True))
     expected = {name: sum(_on_one(sizes, each, ranks)) for name, each in configs.items()}
     ratios = {name: found[name] / number for name, number in expected.items()}
-    assert all(0.85 < ratio < 1.02 for ratio in ratios.values()), ratios
+    assert all(0.8 < ratio < 1.02 for ratio in ratios.values()), ratios
 
 
 def _on_one(sizes: Sizes, config: dict[str, Any], ranks: int) -> tuple[int, int]:
