@@ -50,12 +50,12 @@ def _timed(base: Path, mixture: Path, folder: Path, processes: int, *, dry: bool
     }
     steps = train(Training(base, mixture, settings), folder, gpu=on_gpu(), limit=75)
     told = story(folder)
-    busy = sum(step["seconds"] for step in steps)
     return {
         "steps": len(steps),
         "tokens_per_second_in_steps": statistics.median(step["tokens_per_second"] for step in steps[1:]),
         "tokens_per_second": round(told["tokens"] / told["seconds"], 1),
         "examples_per_second": round(told["examples"] / told["seconds"], 2),
-        "share_outside_steps": round(1 - busy / told["seconds"], 4),
+        "data_wait": told["data_wait"],
+        "mfu": told["mfu"],
         "losses": [step["loss"] for step in steps],
     }

@@ -42,7 +42,8 @@ COLUMNS: dict[str, tuple[str, Mapping[str, str]]] = {
         {
             "tokens_per_second_in_steps": "tokens/s in steps",
             "tokens_per_second": "tokens/s in all",
-            "share_outside_steps": "share outside steps",
+            "data_wait": "waiting for data",
+            "mfu": "MFU",
         },
     ),
     "decoding": (

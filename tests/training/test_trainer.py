@@ -137,6 +137,7 @@ def test_the_result_is_a_plain_model_folder_with_its_story(trained: Path, tiny_m
     assert (story["zero_stage"], story["processes"], story["steps"]) == (2, 2, 6)
     assert (story["examples"], story["examples_dropped"], story["resumed_at_step"]) == (48, 0, 0)
     assert 0 <= story["padding"] < 0.5
+    assert (story["kernels"], story["activations_recomputed"]) == ("plain", False)
     assert story["final_loss"] < story["first_loss"]
     assert {"torch", "transformers", "deepspeed", "python"} <= set(story["versions"])
     assert len(story["mixture_sha256"]) == 64

@@ -41,6 +41,8 @@ class Outcome:
         processes: that trained it.
         gpus: that they trained it on.
         zero_stage: of DeepSpeed.
+        kernels: what computed norms and feed-forward layers, ``liger`` or ``plain``.
+        recomputed: whether activations were computed again in the backward pass.
         flops: of the forward and backward passes of all examples; None where they cannot be counted.
     """
 
@@ -56,6 +58,8 @@ class Outcome:
     processes: int
     gpus: int
     zero_stage: int
+    kernels: str
+    recomputed: bool
     flops: float | None = None
 
 
@@ -80,6 +84,8 @@ def manifest(job: Job, outcome: Outcome) -> dict[str, Any]:
         "processes": outcome.processes,
         "gpus": outcome.gpus,
         "zero_stage": outcome.zero_stage,
+        "kernels": outcome.kernels,
+        "activations_recomputed": outcome.recomputed,
         "parameters": outcome.parameters,
         "examples": len(outcome.lengths.tokens),
         "examples_dropped": outcome.dropped,

@@ -114,6 +114,7 @@ class Trainer:
         job = self.job
         config = read_config(self.settings, rounds=self.plan.rounds)
         self.config, self.stage = config, zero_stage(config)
+        self.recomputed = self._recomputes()
         built = build(
             job,
             config,
@@ -122,9 +123,9 @@ class Trainer:
             steps=self.plan.steps,
             frozen=self.frozen,
             uses_images=self.uses_images,
-            recompute=self._recomputes(),
+            recompute=self.recomputed,
         )
-        self.engine, self.learner = built.engine, built.learner
+        self.engine, self.learner, self.kernels = built.engine, built.learner, built.kernels
         parameters = self.engine.module.parameters()
         self.parameters = sum(getattr(p, "ds_numel", p.numel()) for p in parameters)
         self.checkpoints = Checkpoints(job.checkpoints, self.engine)
@@ -280,6 +281,8 @@ class Trainer:
                 processes=self.ranks,
                 gpus=self.ranks if self.device.type == "cuda" else 0,
                 zero_stage=self.stage,
+                kernels=self.kernels,
+                recomputed=self.recomputed,
                 flops=None if self.flops is None else float(self.flops.sum()),
             )
             with whole_folder(self.job.output) as folder:
