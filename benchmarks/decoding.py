@@ -13,7 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from s2h.models.settings import ScoringSettings, TinySettings
+from s2h.models.settings import ScoringSettings
+from s2h.models.sources import TinySource
 from s2h.models.tiny import build
 from s2h.puzzles.shards import PuzzleSet, write_shard
 from s2h.puzzles.task import Level, Task
@@ -60,7 +61,7 @@ def main() -> None:
         folder = arguments.model or Path(name) / "model"
         if not arguments.model:
             source = config.models["tiny"].source
-            assert isinstance(source, TinySettings)
+            assert isinstance(source, TinySource)
             build(source, words=task.words() | WORDS, image_size=task.image_size[0], seed=0, folder=folder)
         sets = make_sets(task, Path(name), arguments.puzzles)
         prompts = [Prompt(row.question, row.image) for each in sets for row in each.rows]

@@ -17,13 +17,13 @@ import numpy as np
 import polars as pl
 
 from benchmarks.puzzles import settings
-from s2h.models.settings import TinySettings
+from s2h.models.sources import TinySource
 from s2h.models.tiny import make_processor
+from s2h.phases import Phase
 from s2h.puzzles.registry import make_task
 from s2h.puzzles.shards import PuzzleSet, write_shard
 from s2h.supervision.formats import WORDS
 from s2h.supervision.mixture import Source, assemble, read_puzzles
-from s2h.supervision.recipes import Phase
 from s2h.training.batches import Limits
 from s2h.training.collate import Collator
 from s2h.training.data import Mixture
@@ -105,7 +105,7 @@ def mixed_lengths(task: str, budget: int) -> Plan:
             write_shard(shard, kind, PuzzleSet(0, level, "train"), (0, budget // 2), progress=lambda done: None)  # type: ignore[arg-type]
             sets[task, level] = read_puzzles([str(shard)])  # type: ignore[index]
         mixture = Mixture(assemble(phase, budget=budget, puzzles=sets, key=(0, task)))
-        processor = make_processor(TinySettings(), kind.words() | WORDS, kind.image_size[0])
+        processor = make_processor(TinySource(), kind.words() | WORDS, kind.image_size[0])
         lengths = measure(mixture, Collator(processor, random_positions=0, seed=0, examples=budget))
     return Plan(lengths, batch_size=128, limits=Limits(_MICRO_BATCH), ranks=2)
 

@@ -8,8 +8,9 @@ import polars as pl
 
 from docs.blocks import fill_block
 from docs.pictures import record
+from s2h.phases import Part, Phase
 from s2h.supervision.formats import FORMATS, FULL, prompt, response, shows_image
-from s2h.supervision.recipes import Part, Phase, Recipe, count, examples_seen
+from s2h.supervision.recipes import Recipe, count, examples_seen
 from tests.shipped import default_config
 
 PAGE = Path(__file__).parent / "recipes.md"

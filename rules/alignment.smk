@@ -4,29 +4,29 @@
 rule measure_alignment:
     # At each snapshot that the training kept (training.snapshots), or at the end of the phase where it kept none.
     input:
-        model=f"{RESULTS}/models/{RUN}/phase-{{phase}}",
-        shards=all_probe_shards,
-        validated=eval_reports,
+        model=PATHS.model,
+        shards=ALIGNMENT.probe_files,
+        validated=SCORING.reports,
     output:
-        f"{RESULTS}/alignment/{RUN}/phase-{{phase}}.parquet",
+        PATHS.alignment,
     log:
-        f"{RESULTS}/logs/measure_alignment/{RUN}/phase-{{phase}}.log",
+        PATHS.log("measure_alignment", PHASE),
     benchmark:
-        f"{RESULTS}/benchmarks/measure_alignment/{RUN}/phase-{{phase}}.tsv"
+        PATHS.benchmark("measure_alignment", PHASE)
     conda:
         "../envs/training.yaml"
-    threads: cores(aligning)
+    threads: ALIGNMENT.requested.cores
     resources:
-        mem_mb=given(aligning, "mem_mb"),
-        runtime=given(aligning, "runtime"),
-        gpus=given(aligning, "gpus"),
-        gres=gres(aligning),
+        mem_mb=ALIGNMENT.requested.mem_mb,
+        runtime=ALIGNMENT.requested.runtime,
+        gpus=ALIGNMENT.requested.gpus,
+        gres=ALIGNMENT.requested.gres,
     params:
-        shards=probe_shards,
-        puzzles=probe_puzzles,
-        settings=training_settings,
-        frozen=lambda wildcards: list(mixture_phase(wildcards).frozen),
-        code=stage_code("measure_alignment", "s2h.training.alignment"),
+        shards=ALIGNMENT.probe_shards,
+        puzzles=ALIGNMENT.probe_size,
+        settings=ALIGNMENT.settings,
+        frozen=ALIGNMENT.frozen,
+        code=ALIGNMENT.code("measure_alignment", "s2h.training.alignment"),
     message:
         "measure alignment: {wildcards.recipe} on {wildcards.task}, phase {wildcards.phase}"
     script:
@@ -36,4 +36,4 @@ rule measure_alignment:
 rule alignment:
     # Of every run whose training keeps snapshots.
     input:
-        alignment_paths(),
+        ALIGNMENT.files(),

@@ -3,21 +3,21 @@
 
 rule make_mixture:
     input:
-        shards=all_mixture_shards,
-        validated=mixture_reports,
+        shards=MIXTURES.shard_files,
+        validated=MIXTURES.reports,
     output:
-        f"{RESULTS}/mixtures/{{task}}/{{recipe}}/{{budget}}/{{seed}}/phase-{{phase}}.parquet",
+        PATHS.mixture,
     log:
-        f"{RESULTS}/logs/make_mixture/{{task}}/{{recipe}}/{{budget}}/{{seed}}/phase-{{phase}}.log",
+        PATHS.log("make_mixture", MIXTURE),
     conda:
         "../envs/puzzles.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),
     params:
-        shards=mixture_shards,
-        phase=mixture_settings,
-        code=stage_code("make_mixture", "s2h.supervision.mixture"),
+        shards=MIXTURES.shards,
+        phase=MIXTURES.settings,
+        code=MIXTURES.code("make_mixture", "s2h.supervision.mixture"),
     message:
         "make mixture: {wildcards.task}, {wildcards.recipe}, phase {wildcards.phase}"
     script:
@@ -27,20 +27,18 @@ rule make_mixture:
 rule export_mixture:
     # The same examples for other trainers: LLaVA, Hugging Face, ms-swift, LLaMA-Factory.
     input:
-        f"{RESULTS}/mixtures/{{task}}/{{recipe}}/{{budget}}/{{seed}}/phase-{{phase}}.parquet",
+        PATHS.mixture,
     output:
-        directory(
-            f"{RESULTS}/exports/{{task}}/{{recipe}}/{{budget}}/{{seed}}/phase-{{phase}}"
-        ),
+        directory(PATHS.export),
     log:
-        f"{RESULTS}/logs/export_mixture/{{task}}/{{recipe}}/{{budget}}/{{seed}}/phase-{{phase}}.log",
+        PATHS.log("export_mixture", MIXTURE),
     conda:
         "../envs/puzzles.yaml"
     threads: 1
     resources:
         mem_mb=growing(4000),
     params:
-        code=stage_code("export_mixture", "s2h.publishing.exports"),
+        code=MIXTURES.code("export_mixture", "s2h.publishing.exports"),
     message:
         "export mixture: {wildcards.task}, {wildcards.recipe}, phase {wildcards.phase}"
     script:

@@ -3,11 +3,11 @@
 
 rule make_puzzles:
     output:
-        f"{RESULTS}/puzzles/{{task}}/{{level}}/{{split}}/shard-{{shard}}.parquet",
+        PATHS.shard,
     log:
-        f"{RESULTS}/logs/make_puzzles/{{task}}/{{level}}/{{split}}/shard-{{shard}}.log",
+        PATHS.log("make_puzzles", SHARD),
     benchmark:
-        f"{RESULTS}/benchmarks/make_puzzles/{{task}}/{{level}}/{{split}}/shard-{{shard}}.tsv"
+        PATHS.benchmark("make_puzzles", SHARD)
     conda:
         "../envs/puzzles.yaml"
     threads: 1
@@ -16,10 +16,10 @@ rule make_puzzles:
         runtime=growing(10),
         shards=1,
     params:
-        settings=puzzle_settings,
-        span=puzzle_span,
+        settings=PUZZLES.level_settings,
+        span=PUZZLES.span,
         seed=CONFIG.seed,
-        code=puzzle_code,
+        code=PUZZLES.making_code,
     message:
         "make puzzles: {wildcards.task} {wildcards.level} {wildcards.split}, shard {wildcards.shard}"
     script:
@@ -28,13 +28,13 @@ rule make_puzzles:
 
 rule check_puzzles:
     input:
-        f"{RESULTS}/puzzles/{{task}}/{{level}}/{{split}}/shard-{{shard}}.parquet",
+        PATHS.shard,
     output:
-        f"{RESULTS}/checks/{{task}}/{{level}}/{{split}}/shard-{{shard}}.parquet",
+        PATHS.check,
     log:
-        f"{RESULTS}/logs/check_puzzles/{{task}}/{{level}}/{{split}}/shard-{{shard}}.log",
+        PATHS.log("check_puzzles", SHARD),
     benchmark:
-        f"{RESULTS}/benchmarks/check_puzzles/{{task}}/{{level}}/{{split}}/shard-{{shard}}.tsv"
+        PATHS.benchmark("check_puzzles", SHARD)
     conda:
         "../envs/puzzles.yaml"
     threads: 1
@@ -43,10 +43,10 @@ rule check_puzzles:
         runtime=growing(10),
         shards=1,
     params:
-        settings=puzzle_settings,
-        span=puzzle_span,
+        settings=PUZZLES.level_settings,
+        span=PUZZLES.span,
         seed=CONFIG.seed,
-        code=checking_code,
+        code=PUZZLES.checking_code,
     message:
         "check puzzles: {wildcards.task} {wildcards.level} {wildcards.split}, shard {wildcards.shard}"
     script:
@@ -55,23 +55,23 @@ rule check_puzzles:
 
 rule validate_puzzles:
     input:
-        checks=all_checks,
+        checks=PUZZLES.check_files,
     output:
-        json=f"{RESULTS}/validation/{{task}}.json",
-        markdown=f"{RESULTS}/validation/{{task}}.md",
+        json=PATHS.validation,
+        markdown=PATHS.below("validation", "{task}.md"),
     log:
-        f"{RESULTS}/logs/validate_puzzles/{{task}}.log",
+        PATHS.log("validate_puzzles", "{task}"),
     conda:
         "../envs/puzzles.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000),
     params:
-        checks=check_paths,
-        sizes=set_sizes,
+        checks=PUZZLES.checks,
+        sizes=PUZZLES.set_sizes,
         settings=CONFIG.validation.model_dump(),
-        made_by=made_by,
-        code=stage_code("validate_puzzles", "s2h.validation.report"),
+        made_by=PUZZLES.made_by,
+        code=PUZZLES.code("validate_puzzles", "s2h.validation.report"),
     message:
         "validate puzzles: {wildcards.task}"
     script:
@@ -80,22 +80,20 @@ rule validate_puzzles:
 
 rule describe_puzzles:
     input:
-        report=f"{RESULTS}/validation/{{task}}.json",
+        report=PATHS.validation,
     output:
-        f"{RESULTS}/puzzles/{{task}}/README.md",
+        PATHS.dataset_card,
     log:
-        f"{RESULTS}/logs/describe_puzzles/{{task}}.log",
+        PATHS.log("describe_puzzles", "{task}"),
     conda:
         "../envs/puzzles.yaml"
     threads: 1
     resources:
         mem_mb=growing(500),
     params:
-        settings=lambda wildcards: CONFIG.task(wildcards.task).model_dump(mode="json"),
+        settings=PUZZLES.whole_settings,
         seed=CONFIG.seed,
-        code=lambda wildcards: stage_code(
-            "describe_puzzles", "s2h.publishing.cards", TASKS.module(wildcards.task)
-        ),
+        code=PUZZLES.describing_code,
     message:
         "describe puzzles: {wildcards.task}"
     script:
@@ -104,23 +102,21 @@ rule describe_puzzles:
 
 rule export_evaluation:
     input:
-        shards=lambda wildcards: shard_paths(wildcards.task, wildcards.level, "eval"),
-        validated=exported_report,
+        shards=PUZZLES.set_shards,
+        validated=PUZZLES.set_report,
     output:
-        f"{RESULTS}/tsv/{{task}}-{{level}}-{{modality}}.tsv",
+        PATHS.eval_table,
     log:
-        f"{RESULTS}/logs/export_evaluation/{{task}}-{{level}}-{{modality}}.log",
+        PATHS.log("export_evaluation", EVAL_SET),
     conda:
         "../envs/puzzles.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000),
     params:
-        puzzles=lambda wildcards: CONFIG.task(wildcards.task)
-        .levels[wildcards.level]
-        .eval,
-        settings=puzzle_settings,
-        code=stage_code("export_evaluation", "s2h.publishing.tables"),
+        puzzles=PUZZLES.set_size,
+        settings=PUZZLES.level_settings,
+        code=PUZZLES.code("export_evaluation", "s2h.publishing.tables"),
     message:
         "export evaluation: {wildcards.task} {wildcards.level}, as {wildcards.modality}"
     script:
@@ -129,25 +125,23 @@ rule export_evaluation:
 
 rule draw_gallery:
     input:
-        shards=[
-            shard for shards in gallery_shards().values() for shard in shards.values()
-        ],
-        template=str(TEMPLATE),
+        shards=PUZZLES.gallery_files(),
+        template=REPORT.template("gallery.html"),
     output:
-        f"{RESULTS}/gallery.html",
+        PATHS.gallery,
     log:
-        f"{RESULTS}/logs/draw_gallery.log",
+        PATHS.log("draw_gallery"),
     conda:
         "../envs/puzzles.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000),
     params:
-        shards=gallery_shards(),
-        titles={name: TASKS[name].title for name in TASKS},
-        code=stage_code("draw_gallery", "s2h.publishing.gallery"),
+        shards=PUZZLES.gallery_shards(),
+        titles=REPORT.task_titles(),
+        code=PUZZLES.code("draw_gallery", "s2h.publishing.gallery"),
     message:
-        "draw results/gallery.html"
+        "draw {output}"
     script:
         "../workflow/scripts/draw_gallery.py"
 
@@ -155,6 +149,6 @@ rule draw_gallery:
 rule puzzles:
     # Every set of the config, checked, described and ready for others, and a page to look at.
     input:
-        [f"{RESULTS}/puzzles/{task}/README.md" for task in CONFIG.task_names()],
-        evaluation_tables(),
-        f"{RESULTS}/gallery.html",
+        PUZZLES.cards(),
+        PUZZLES.eval_tables(),
+        PATHS.gallery,

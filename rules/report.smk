@@ -1,63 +1,131 @@
-# Tables of what was found.
+# Tables, figures and pages of what was found.
+
+
+report: "../workflow/report/workflow.rst"
 
 
 rule make_table:
     # snakemake results/tables/{table}.csv, or all of them: snakemake tables
     input:
-        scores=SCORES,
-        models=table_models,
-        shards=table_shards,
-        alignments=table_alignments,
-        published=table_published,
-        validated=study_reports(),
+        scores=REPORT.of_runs(PATHS.scores),
+        models=REPORT.table_model_files,
+        shards=REPORT.table_shard_files,
+        alignments=REPORT.table_alignments,
+        published=REPORT.table_published,
+        validated=REPORT.validations(),
     output:
-        csv=f"{RESULTS}/tables/{{table}}.csv",
-        parquet=f"{RESULTS}/tables/{{table}}.parquet",
-        markdown=f"{RESULTS}/tables/{{table}}.md",
-        latex=f"{RESULTS}/tables/{{table}}.tex",
+        csv=PATHS.table("csv"),
+        parquet=PATHS.table("parquet"),
+        markdown=PATHS.table("md"),
+        latex=PATHS.table("tex"),
         html=report(
-            f"{RESULTS}/tables/{{table}}.html",
+            PATHS.table("html"),
             category="2 Tables",
             labels={"table": "{table}"},
             caption="../workflow/report/table.rst",
         ),
     log:
-        f"{RESULTS}/logs/make_table/{{table}}.log",
+        PATHS.log("make_table", "{table}"),
     conda:
         "../envs/puzzles.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000),
     params:
-        runs=RUN_NAMES,
-        models=models_by_run,
-        shards=shards_by_level,
-        task_settings=table_settings,
-        alignments=table_alignments,
-        recipe_titles=RECIPE_TITLES,
-        task_titles=TASK_TITLES,
-        code=table_code,
+        runs=REPORT.run_names(),
+        models=REPORT.table_models,
+        shards=REPORT.table_shards,
+        task_settings=REPORT.table_settings,
+        alignments=REPORT.table_alignments,
+        recipe_titles=REPORT.recipe_titles(),
+        task_titles=REPORT.task_titles(),
+        code=REPORT.table_code,
     message:
-        "write results/tables/{wildcards.table}.csv"
+        "write {output.csv}"
     script:
         "../workflow/scripts/make_table.py"
+
+
+rule tabulate_recipes:
+    input:
+        REPORT.recipe_files(),
+    output:
+        csv=PATHS.table("csv").format(table="recipes"),
+        parquet=PATHS.table("parquet").format(table="recipes"),
+        markdown=PATHS.table("md").format(table="recipes"),
+        latex=PATHS.table("tex").format(table="recipes"),
+        html=PATHS.table("html").format(table="recipes"),
+    log:
+        PATHS.log("tabulate_recipes"),
+    conda:
+        "../envs/training.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(2000),
+    params:
+        studies=REPORT.recipe_studies(),
+        budgets=REPORT.budgets(),
+        recipe_titles=REPORT.recipe_titles(),
+        task_titles=REPORT.task_titles(),
+        code=REPORT.code("tabulate_recipes", "s2h.analysis.recipes"),
+    message:
+        "write {output.csv}"
+    script:
+        "../workflow/scripts/tabulate_recipes.py"
 
 
 rule tables:
     # Every table of what was found, and of what the recipes hold.
     input:
-        [f"{RESULTS}/tables/{name}.csv" for name in TABLE_NAMES],
+        REPORT.tables("csv"),
+
+
+rule draw_figure:
+    # snakemake results/figures/{figure}.svg, or all of them: snakemake figures
+    input:
+        unpack(REPORT.figure_tables),
+    output:
+        svg=report(
+            PATHS.figure("svg"),
+            category="1 Figures",
+            labels={"figure": "{figure}"},
+            caption="../workflow/report/figure.rst",
+        ),
+        pdf=PATHS.figure("pdf"),
+        png=PATHS.figure("png"),
+    log:
+        PATHS.log("draw_figure", "{figure}"),
+    conda:
+        "../envs/puzzles.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+    params:
+        recipe_titles=REPORT.recipe_titles(),
+        task_titles=REPORT.task_titles(),
+        data=REPORT.figure_data,
+        code=REPORT.figure_code,
+    message:
+        "draw {output.svg}"
+    script:
+        "../workflow/scripts/draw_figure.py"
+
+
+rule figures:
+    # Every figure of what was found.
+    input:
+        REPORT.figures("svg"),
 
 
 rule draw_failures:
     # snakemake results/failures/{task}/{recipe}/{budget}/{model}/{seed}.html, or all of them: snakemake failures
     input:
-        scores=f"{RESULTS}/scores/{RUN}.parquet",
-        shards=eval_shards,
-        template=str(FAILURES_TEMPLATE),
+        scores=PATHS.scores,
+        shards=SCORING.shards,
+        template=REPORT.template("failures.html"),
     output:
         report(
-            f"{RESULTS}/failures/{RUN}.html",
+            PATHS.failures,
             category="3 Examples: what models get wrong",
             labels={
                 "task": "{task}",
@@ -69,17 +137,17 @@ rule draw_failures:
             caption="../workflow/report/failures.rst",
         ),
     log:
-        f"{RESULTS}/logs/draw_failures/{RUN}.log",
+        PATHS.log("draw_failures", RUN),
     conda:
         "../envs/puzzles.yaml"
     threads: 1
     resources:
         mem_mb=growing(1000),
     params:
-        evaluation=evaluation,
-        titles=TASK_TITLES,
-        recipe_title=lambda wildcards: RECIPE_TITLES[wildcards.recipe],
-        code=stage_code("draw_failures", "s2h.publishing.failures"),
+        evaluation=SCORING.evaluation,
+        titles=REPORT.task_titles(),
+        recipe_title=REPORT.recipe_title,
+        code=REPORT.code("draw_failures", "s2h.publishing.failures"),
     message:
         "draw the failures of {wildcards.recipe} on {wildcards.task}"
     script:
@@ -89,47 +157,49 @@ rule draw_failures:
 rule failures:
     # A page for each run: what its model gets wrong, and where.
     input:
-        [f"{RESULTS}/failures/{name}.html" for name in RUN_NAMES],
+        REPORT.of_runs(PATHS.failures),
 
 
-rule tabulate_recipes:
+rule tell_story:
+    # The first page of the report: what was asked and found, in words, a table, pictures and examples.
     input:
-        recipe_inputs(),
+        **REPORT.story_files(),
+        scores=REPORT.of_runs(PATHS.scores),
+        shards=REPORT.shard_files(),
+        template=REPORT.template("story.html"),
     output:
-        csv=f"{RESULTS}/tables/recipes.csv",
-        parquet=f"{RESULTS}/tables/recipes.parquet",
-        markdown=f"{RESULTS}/tables/recipes.md",
-        latex=f"{RESULTS}/tables/recipes.tex",
-        html=f"{RESULTS}/tables/recipes.html",
+        PATHS.story,
     log:
-        f"{RESULTS}/logs/tabulate_recipes.log",
+        PATHS.log("tell_story"),
     conda:
-        "../envs/training.yaml"
+        "../envs/puzzles.yaml"
     threads: 1
     resources:
-        mem_mb=growing(2000),
+        mem_mb=growing(1000),
     params:
-        studies=recipe_studies(),
-        budgets=sorted({run.budget for run in TRAINED_RUNS}),
-        recipe_titles=RECIPE_TITLES,
-        task_titles=TASK_TITLES,
-        code=stage_code("tabulate_recipes", "s2h.analysis.recipes"),
+        tables=REPORT.story_tables,
+        figures=REPORT.story_figures,
+        shards=REPORT.shards(),
+        config=REPORT.shown_config(),
+        recipe_titles=REPORT.recipe_titles(),
+        task_titles=REPORT.task_titles(),
+        code=REPORT.code("tell_story", "s2h.publishing.story"),
     message:
-        "write results/tables/recipes.csv"
+        "write {output}"
     script:
-        "../workflow/scripts/tabulate_recipes.py"
+        "../workflow/scripts/tell_story.py"
 
 
 rule verify:
     # Read every result again and compare it with the checksums in its record.
     log:
-        f"{RESULTS}/logs/verify.log",
+        PATHS.log("verify"),
     localrule: True
     conda:
         "../envs/puzzles.yaml"
     threads: 1
     params:
-        results=RESULTS,
+        results=CONFIG.results,
     message:
         "verify results"
     script:

@@ -4,62 +4,62 @@
 rule fetch_set:
     # On the machine where Snakemake runs, as models are.
     output:
-        f"{RESULTS}/outside/{{outside_set}}.tsv",
+        PATHS.fetched_eval,
     log:
-        f"{RESULTS}/logs/fetch_set/{{outside_set}}.log",
+        PATHS.log("fetch_set", "{outside_set}"),
     localrule: True
     conda:
         "../envs/scoring.yaml"
     threads: 1
     params:
-        url=lambda wildcards: CONFIG.outside_sets[wildcards.outside_set].url,
-        sha256=lambda wildcards: CONFIG.outside_sets[wildcards.outside_set].sha256,
+        url=SCORING.address,
+        sha256=SCORING.checksum,
     message:
         "fetch the set {wildcards.outside_set}"
     script:
         "../workflow/scripts/fetch_set.py"
 
 
-# Every set from outside that is fetched; before going where there is no network.
 rule sets:
+    # Every set from outside that is fetched; before going where there is no network.
     input:
-        fetched_sets(),
+        SCORING.fetched_files(),
     localrule: True
 
 
 rule decode_replies:
     # Replies are kept beside the output as they come: what is interrupted, or grows, costs only what is missing.
     input:
-        model=final_input,
-        shards=eval_shards,
-        outside=outside_files,
-        validated=eval_reports,
+        model=SCORING.model_input,
+        shards=SCORING.shards,
+        outside=SCORING.outside_files,
+        validated=SCORING.reports,
     output:
-        f"{RESULTS}/replies/{RUN}.parquet",
+        PATHS.predictions,
     log:
-        f"{RESULTS}/logs/decode_replies/{RUN}.log",
+        PATHS.log("decode_replies", RUN),
     benchmark:
-        f"{RESULTS}/benchmarks/decode_replies/{RUN}.tsv"
+        PATHS.benchmark("decode_replies", RUN)
     conda:
         "../envs/scoring.yaml"
-    threads: cores(decoding)
+    threads: SCORING.requested.cores
     resources:
-        mem_mb=given(decoding, "mem_mb"),
-        runtime=given(decoding, "runtime"),
-        gpus=given(decoding, "gpus"),
-        gres=gres(decoding),
+        mem_mb=SCORING.requested.mem_mb,
+        runtime=SCORING.requested.runtime,
+        gpus=SCORING.requested.gpus,
+        gres=SCORING.requested.gres,
     params:
-        model=final_model,
-        settings=lambda wildcards: CONFIG.models[wildcards.model].model_dump(
-            mode="json", exclude={"training", "resources"}
+        model=SCORING.model,
+        settings=SCORING.model_settings,
+        trained=SCORING.is_trained,
+        evaluation=SCORING.evaluation,
+        outside=SCORING.outside_sets,
+        store=PATHS.below("replies", RUN, ".kept"),
+        title="decode {recipe} on {task}",
+        cached=SCORING.is_cached,
+        code=SCORING.code(
+            "decode_replies", "s2h.scoring.decoding", "s2h.scoring.replies"
         ),
-        trained=is_trained,
-        evaluation=evaluation,
-        outside=outside_sets,
-        store=f"{RESULTS}/replies/{RUN}.kept",
-        title=lambda wildcards: f"decode {wildcards.recipe} on {wildcards.task}",
-        cached=lambda wildcards: is_here(wildcards.model),
-        code=stage_code("decode_replies", "s2h.scoring.decoding", "s2h.scoring.replies"),
     message:
         "decode {wildcards.recipe} on {wildcards.task}: {wildcards.model}, budget {wildcards.budget}, seed {wildcards.seed}"
     script:
@@ -68,23 +68,23 @@ rule decode_replies:
 
 rule score_model:
     input:
-        replies=f"{RESULTS}/replies/{RUN}.parquet",
-        shards=eval_shards,
-        outside=outside_files,
+        replies=PATHS.predictions,
+        shards=SCORING.shards,
+        outside=SCORING.outside_files,
     output:
-        f"{RESULTS}/scores/{RUN}.parquet",
+        PATHS.scores,
     log:
-        f"{RESULTS}/logs/score_model/{RUN}.log",
+        PATHS.log("score_model", RUN),
     conda:
         "../envs/scoring.yaml"
     threads: 1
     resources:
         mem_mb=growing(2000),
     params:
-        evaluation=evaluation,
-        outside=outside_sets,
-        work=f"{RESULTS}/scores/{RUN}.work",
-        code=scoring_code,
+        evaluation=SCORING.evaluation,
+        outside=SCORING.outside_sets,
+        work=PATHS.below("scores", RUN, ".work"),
+        code=SCORING.code_of,
     message:
         "score {wildcards.recipe} on {wildcards.task}: {wildcards.model}, budget {wildcards.budget}, seed {wildcards.seed}"
     script:

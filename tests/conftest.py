@@ -44,12 +44,12 @@ def readout_shards(readout: ConsecutiveTableReadout, tmp_path_factory: pytest.Te
 @pytest.fixture(scope="session")
 def tiny_model(readout: ConsecutiveTableReadout, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A very small model with the vocabulary of ``readout``, from random weights."""
-    from s2h.models.settings import TinySettings
+    from s2h.models.sources import TinySource
     from s2h.models.tiny import build
     from s2h.supervision.formats import WORDS
 
     folder = tmp_path_factory.mktemp("tiny")
-    settings = TinySettings(vision_width=32, text_width=32, text_layers=1, feed_forward=64)
+    settings = TinySource(vision_width=32, text_width=32, text_layers=1, feed_forward=64)
     build(settings, words=readout.words() | WORDS, image_size=readout.image_size[0], seed=0, folder=folder)
     return folder
 

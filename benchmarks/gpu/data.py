@@ -9,7 +9,7 @@ from transformers import Qwen2_5_VLProcessor, Qwen2VLImageProcessor, Qwen2VLVide
 
 from benchmarks.gpu.models import Sizes, make_model, qwen_config
 from benchmarks.puzzles import settings
-from s2h.models.settings import TinySettings
+from s2h.models.sources import TinySource
 from s2h.models.tiny import build
 from s2h.puzzles.consecutive_table_readout import ConsecutiveTableReadout, ConsecutiveTableReadoutSettings
 from s2h.puzzles.registry import make_task
@@ -55,7 +55,7 @@ def make_mixture(folder: Path, task: Task[Any], *, budget: int) -> Path:
 
 def tiny_folder(folder: Path, task: ConsecutiveTableReadout) -> Path:
     """A very small model for ``small_task``."""
-    size = TinySettings(vision_width=32, text_width=32, text_layers=1, feed_forward=64)
+    size = TinySource(vision_width=32, text_width=32, text_layers=1, feed_forward=64)
     build(size, words=task.words() | WORDS, image_size=task.image_size[0], seed=0, folder=folder)
     return folder
 

@@ -14,8 +14,11 @@ from pydantic import Field, ValidationError, create_model, field_validator, mode
 
 from s2h.corpora.settings import CorpusSettings
 from s2h.errors import ConfigError, ModelError
-from s2h.models.settings import ModelSettings, PretrainedSettings, Source, TrainingSettings
+from s2h.models.settings import ModelSettings, TrainingSettings
+from s2h.models.sources import Catalog, HuggingFaceSource, PretrainedSource
 from s2h.models.weights import Keep
+from s2h.paths import RUN, Paths
+from s2h.phases import Phase
 from s2h.puzzles.registry import TASKS
 from s2h.puzzles.task import Level, Modality, Task, TaskSettings
 from s2h.registry import unknown
@@ -61,6 +64,11 @@ class Run:
     budget: int
     model: str
     seed: int
+
+    @property
+    def name(self) -> str:
+        """Names its files, below models/ and scores/ among others."""
+        return RUN.format(**dataclasses.asdict(self))
 
 
 class ShardSize(Settings):
@@ -146,7 +154,7 @@ class Config(Settings):
         tasks: settings of the tasks.
         joint_tasks: names for tasks that are trained together, in one mixture; runs take them like tasks.
         corpora: conversations about images, by name, from which base models are made.
-        parts: what models of kind assembled are put together from, by name: models of the hub, or folders.
+        parts: what models of kind composed are put together from, by name: models of the hub, or folders.
         models: models by name.
         recipes: recipes by name.
         runs: what is trained and scored.
@@ -164,7 +172,7 @@ class Config(Settings):
     tasks: TasksSettings
     joint_tasks: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     corpora: dict[str, CorpusSettings] = Field(default_factory=dict)
-    parts: dict[str, PretrainedSettings] = Field(default_factory=dict)
+    parts: dict[str, HuggingFaceSource] = Field(default_factory=dict)
     models: dict[str, ModelSettings]
     recipes: dict[str, Recipe]
     runs: tuple[Grid, ...] = Field(min_length=1)
@@ -199,42 +207,17 @@ class Config(Settings):
         return joint
 
     @model_validator(mode="after")
-    def _made_models_can_be_made(self) -> Config:
-        for name, model in self.models.items():
-            if model.source.kind == "made":
-                self._check_base(name, model.source.base)
-                for number, stage in enumerate(model.source.stages):
-                    if stage.corpus not in self.corpora:
-                        raise ValueError(str(unknown("corpus", stage.corpus, self.corpora)))
-                    self.stage_training(name, number)
-        return self
-
-    @model_validator(mode="after")
-    def _assembled_models_have_their_parts(self) -> Config:
+    def _sources_are_complete(self) -> Config:
         for name in self.parts:
             if name in self.models:
                 raise ValueError(f"{name} is the name of a model and of a part: give one of them another")
         for name, model in self.models.items():
-            for kind, part in model.source.parts.items() if model.source.kind == "assembled" else ():
-                if part not in self.parts:
-                    raise ValueError(f"models.{name}.source.{kind}: {unknown('part', part, self.parts)}")
+            model.source.check(name, self.catalog)
+            for number, phase in enumerate(self.pretraining(name), 1):
+                if phase.corpus not in self.corpora:
+                    raise ValueError(str(unknown("corpus", str(phase.corpus), self.corpora)))
+                self.base_model_training(name, number)
         return self
-
-    def _check_base(self, name: str, base: str) -> None:
-        """A base is a model that is there or built from nothing, and that can be trained."""
-        if base not in self.models and not PretrainedSettings.is_path(base):
-            folder = "or give the path of a model folder, which begins with /, ./ or ~"
-            raise ValueError(f"models.{name}.source.base: {unknown('model', base, self.models)} {folder}")
-        try:
-            kind = self.origin(name).kind
-        except ValidationError as error:
-            found = error.errors()[0]["msg"].removeprefix("Value error, ")
-            raise ValueError(f"models.{name}.source.base: {found}") from None
-        if kind not in ("tiny", "pretrained", "released_eagle", "assembled"):
-            raise ValueError(
-                f"models.{name}.source.base is {base}, of kind {kind}: name one of kind tiny, pretrained, "
-                "released_eagle or assembled"
-            )
 
     @model_validator(mode="after")
     def _runs_exist(self) -> Config:
@@ -259,32 +242,27 @@ class Config(Settings):
                 f"the recipe {run.recipe} trains, but models.{run.model} has no training: give it one (not possible "
                 f"for endpoints and models of VLMEvalKit), or a recipe that trains nothing ({', '.join(untrained)})"
             )
-        for phase in range(len(recipe.phases)):
-            self.training(run, phase)
+        for number in range(1, len(recipe.phases) + 1):
+            self.training(run, number)
         self._check_corpora(run.model)
         self._check_vllm(run.model)
         needed = puzzles_needed(recipe.phases, run.budget, len(members))
         for name in members:
             self._check_task(run, name, needed)
-        sides = {name: self.task_object(name).image_size for name in members}
-        if self.origin(run.model).kind == "tiny" and len(set(sides.values())) > 1:
-            raise ValueError(
-                f"the model {run.model} sees images of one size, but those of {run.task} have {sides}: set the same "
-                "tasks.*.image_side for all of them"
-            )
+        source = self.catalog[run.model].root(self.catalog)
+        source.check_tasks(run.model, {name: self.task_object(name) for name in members})
 
     def _check_corpora(self, model: str) -> None:
-        """The files of the corpora that a model is made from are looked for only where a run needs them."""
-        source = self.models[model].source
-        for stage in source.stages if source.kind == "made" else ():
-            for problem in self.corpora[stage.corpus].problems():
-                raise ValueError(f"corpora.{stage.corpus}, from which the model {model} is made: {problem}")
+        """The files of the corpora of a base model are looked for only where a run needs them."""
+        for corpus in [phase.corpus for phase in self.pretraining(model) if phase.corpus]:
+            for problem in self.corpora[corpus].problems():
+                raise ValueError(f"corpora.{corpus}, on which the model {model} is pretrained: {problem}")
 
     def _check_vllm(self, model: str) -> None:
         """A model that vLLM shall serve is one that it knows, and vLLM is there."""
         if not self.models[model].served_by_vllm:
             return
-        if self.origin(model).kind in ("released_eagle", "assembled"):
+        if not self.catalog[model].root(self.catalog).vllm_knows_it:
             raise ValueError(f"models.{model}.scoring.backend is vllm, which has no Eagle-X2: set it to transformers")
         try:
             find_vllm()
@@ -293,8 +271,6 @@ class Config(Settings):
 
     def _check_task(self, run: Run, name: str, needed: dict[Any, int]) -> None:
         task, recipe = self.task(name), self.recipes[run.recipe]
-        if self.origin(run.model).kind == "tiny" and task.style != "compact":
-            raise ValueError(f"the model {run.model} reads the compact style only: set tasks.{name}.style to compact")
         known = (FULL, NONE, INTERNALISED, *self.task_object(name).alternative_chains)
         for part in itertools.chain(*(phase.parts for phase in recipe.phases)):
             if part.chain not in known:
@@ -330,17 +306,31 @@ class Config(Settings):
         """The tasks that a run trains: one, or those that are trained together under a name."""
         return self.joint_tasks.get(name, (name,))
 
-    def training(self, run: Run, phase: int) -> TrainingSettings:
-        """How a run's model is trained in a phase (counted from 0): the model's settings, changed by the phase's."""
-        changes = self.recipes[run.recipe].phases[phase].training
-        return self._changed_training(run.model, changes, f"recipes.{run.recipe}: phase {phase + 1}")
+    @property
+    def catalog(self) -> Catalog:
+        """The sources of all models and parts, with the folders of their weights."""
+        models = {name: model.source for name, model in self.models.items()}
+        return Catalog(models, self.parts, Paths(self.results))
 
-    def stage_training(self, model: str, stage: int) -> TrainingSettings:
-        """How a made model is trained in a stage (counted from 0): the model's settings, changed by the stage's."""
+    def pretraining(self, model: str) -> tuple[Phase, ...]:
+        """The phases in which a base model is pretrained here; none for a model that comes from elsewhere."""
         source = self.models[model].source
-        assert source.kind == "made"
-        changes = {"too_long": "cut", "snapshots": 0, "random_positions": 0} | source.stages[stage].training
-        return self._changed_training(model, changes, f"models.{model}.source: stage {stage + 1}")
+        return source.phases if isinstance(source, PretrainedSource) else ()
+
+    def training(self, run: Run, phase: int) -> TrainingSettings:
+        """How a run's model is trained in a phase (from 1): the model's settings, changed by the phase's."""
+        changes = self.recipes[run.recipe].phases[phase - 1].training
+        return self._changed_training(run.model, changes, f"recipes.{run.recipe}: phase {phase}")
+
+    def base_model_training(self, model: str, phase: int) -> TrainingSettings:
+        """How a base model is trained in a phase (from 1): the model's settings, changed by the phase's.
+
+        Conversations that are too long are cut unless the phase says otherwise, and there are no snapshots.
+        """
+        changes = {"too_long": "cut", "snapshots": 0, "random_positions": 0} | self.pretraining(model)[
+            phase - 1
+        ].training
+        return self._changed_training(model, changes, f"models.{model}.source: phase {phase}")
 
     def _changed_training(self, model: str, changes: dict[str, Any], place: str) -> TrainingSettings:
         base = self.models[model].training
@@ -349,15 +339,6 @@ class Config(Settings):
         except ValidationError as error:
             found = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
             raise ValueError(f"{place} changes the training: {found}") from None
-
-    def origin(self, model: str) -> Source:
-        """Where a model's first weights come from: its own source, or for one that is made here that of its base."""
-        source = self.models[model].source
-        if source.kind != "made":
-            return source
-        if source.base in self.models:
-            return self.models[source.base].source
-        return PretrainedSettings(name=source.base)
 
     def task_object(self, name: str) -> Task[Any]:
         """A task with its settings."""

@@ -15,7 +15,8 @@ from s2h.errors import ModelError
 from s2h.models.adapters import keep_adapters
 from s2h.models.loading import load_model, load_processor
 from s2h.models.parts import linear_layers
-from s2h.models.settings import PretrainedSettings, ScoringSettings
+from s2h.models.settings import ScoringSettings
+from s2h.models.sources import HuggingFaceSource
 from s2h.models.weights import ADAPTERS, describe_base, remove_weights
 from s2h.scoring.decoding import Prompt, load_decoder
 from s2h.scoring.replies import model_digest
@@ -93,7 +94,7 @@ def test_the_files_are_those_of_peft_and_of_what_it_makes(base: Path, tmp_path: 
 def test_replies_are_the_same_and_known_for_the_same_models(base: Path, tmp_path: Path) -> None:
     folder = train(base, tmp_path / "model", torch.bfloat16)
     settings, prompts = ScoringSettings(max_new_tokens=8), [Prompt(f"from n a to n {x}", None) for x in "bcde"]
-    source = PretrainedSettings(name=str(base))
+    source = HuggingFaceSource(name=str(base))
     before = [reply.text for reply in load_decoder(folder, settings)(prompts)]
     key = model_digest(folder, source, settings)
     reduce(folder)

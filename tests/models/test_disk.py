@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from s2h.models.disk import Stored, disk_report, stored
-from s2h.models.settings import LoraSettings, ModelNeeds, TrainingSettings
+from s2h.models.settings import LoraSettings, TrainingSettings
+from s2h.models.sources import ModelNeeds
 from s2h.models.weights import Keep
 from tests.shipped import default_config
 

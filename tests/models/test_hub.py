@@ -34,9 +34,9 @@ def hub() -> Iterator[Server]:
 def start(folder: Path, home: Path, endpoint: str) -> subprocess.Popen[str]:
     code = (
         "import sys; from pathlib import Path; from s2h.logs import job_log\n"
-        "from s2h.models.hub import fetch_model; from s2h.models.settings import OutsideModelSettings\n"
+        "from s2h.models.hub import fetch_model; from s2h.models.sources import OutsideSource\n"
         f"with job_log({str(home / 'log')!r}):\n"
-        f"    fetch_model(OutsideModelSettings(name='org/model'), Path({str(folder)!r}))\n"
+        f"    fetch_model(OutsideSource(name='org/model'), Path({str(folder)!r}))\n"
     )
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
     told = {"PYTHONPATH": str(ROOT / "src"), "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1", "HF_ENDPOINT": endpoint}

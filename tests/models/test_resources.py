@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s2h.models.resources import decoding_needs, process_count, training_needs
-from s2h.models.settings import ModelNeeds, ModelSettings, TrainingSettings
+from s2h.models.settings import ModelSettings, TrainingSettings
+from s2h.models.sources import ModelNeeds
 from tests.shipped import ROOT, config_values, merge
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from s2h.models.settings import TinySettings
+from s2h.models.sources import TinySource
 from s2h.models.tiny import build
 from s2h.puzzles.consecutive_table_readout import ConsecutiveTableReadout, ConsecutiveTableReadoutSettings
 from s2h.puzzles.shards import PuzzleSet, write_shard
@@ -43,7 +43,7 @@ def shards(task: ConsecutiveTableReadout, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture(scope="session")
 def model_folder(task: ConsecutiveTableReadout, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
-    settings = TinySettings(vision_width=16, text_width=32, text_layers=2, heads=2, feed_forward=64, initial_std=0.3)
+    settings = TinySource(vision_width=16, text_width=32, text_layers=2, heads=2, feed_forward=64, initial_std=0.3)
     build(settings, words=task.words(), image_size=task.image_size[0], seed=1, folder=folder)
     return folder
 

@@ -17,7 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s2h.errors import ModelError
-from s2h.models.settings import EndpointSettings, ScoringSettings, VlmevalSettings
+from s2h.models.settings import ScoringSettings
+from s2h.models.sources import EndpointSource, VlmevalSource
 from s2h.scoring.backends import EndpointBackend, LocalBackend, make_chunks
 from s2h.scoring.decoding import Prompt, load_decoder
 from s2h.scoring.engine import VlmevalBackend
@@ -88,7 +89,7 @@ def server(model_folder, tmp_path_factory):
 
 
 def test_an_endpoint_gives_the_replies_of_the_model_behind_it(server, model_folder, task, shards):
-    source = EndpointSettings(url=server, name=str(model_folder), connections=2)
+    source = EndpointSource(url=server, name=str(model_folder), connections=2)
     endpoint, local = EndpointBackend(source, SETTINGS), LocalBackend(load_decoder(model_folder, SETTINGS))
     for way in ("text", "image"):
         prompts = [Prompt(row.question, row.image) for row in read_set(task, "HARD", way, shards["HARD"]).rows]
@@ -99,7 +100,7 @@ def test_an_endpoint_gives_the_replies_of_the_model_behind_it(server, model_fold
 
 
 def test_an_endpoint_that_does_not_answer_is_an_error():
-    source = EndpointSettings(url="http://127.0.0.1:9/v1", name="m")
+    source = EndpointSource(url="http://127.0.0.1:9/v1", name="m")
     backend = EndpointBackend(source, SETTINGS)
     backend._client = backend._client.with_options(max_retries=0)
     with pytest.raises(ModelError, match=r"http://127.0.0.1:9/v1 gave no reply of m .*see that the server runs"):
@@ -108,11 +109,11 @@ def test_an_endpoint_that_does_not_answer_is_an_error():
 
 def test_a_missing_key_is_an_error(monkeypatch):
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
-    source = EndpointSettings(url="http://127.0.0.1:9/v1", name="m", key_variable="NO_SUCH_KEY")
+    source = EndpointSource(url="http://127.0.0.1:9/v1", name="m", key_variable="NO_SUCH_KEY")
     with pytest.raises(ModelError, match="NO_SUCH_KEY holds no key"):
         EndpointBackend(source, SETTINGS)
 
 
 def test_a_model_that_vlmevalkit_does_not_list_is_answered_with_near_matches(tmp_path):
     with pytest.raises(ModelError, match="Did you mean"):
-        VlmevalBackend(VlmevalSettings(name="GPT4o_20240806x"), tmp_path)
+        VlmevalBackend(VlmevalSource(name="GPT4o_20240806x"), tmp_path)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from s2h.diagnosis.registry import METRICS
 from s2h.errors import DataError, ModelError
-from s2h.models.settings import ScoringSettings, VlmevalSettings
+from s2h.models.settings import ScoringSettings
+from s2h.models.sources import VlmevalSource
 from s2h.puzzles.shards import read_shards
 from s2h.scoring import engine
 from s2h.scoring.backends import LocalBackend
@@ -193,7 +194,7 @@ def test_a_model_of_vlmevalkit_is_asked_in_its_own_way(task, shards, model_folde
 
     supported_VLM["theirs"] = Theirs
     try:
-        found = engine.VlmevalBackend(VlmevalSettings(name="theirs"), tmp_path)
+        found = engine.VlmevalBackend(VlmevalSource(name="theirs"), tmp_path)
         replies = dict(found.answers([[prompt] for prompt in prompts]))
         assert [replies[i][0].text for i in range(2)] == [reply.text for reply in wanted]
         with pytest.raises(ModelError, match="theirs gave no reply"):

@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from s2h.errors import DataError, ModelError
-from s2h.models.settings import EndpointSettings, PretrainedSettings, ScoringSettings, TinySettings
+from s2h.models.settings import ScoringSettings
+from s2h.models.sources import EndpointSource, HuggingFaceSource, TinySource
 from s2h.scoring import jobs
 from s2h.scoring.backends import LocalBackend, PoolBackend
 from s2h.scoring.decoding import Reply, load_decoder
@@ -69,7 +70,7 @@ def test_replies_of_another_model_are_removed(sets, tmp_path):
 
 def test_a_model_is_told_by_its_contents(model_folder, tmp_path):
     copy = shutil.copytree(model_folder, tmp_path / "copy")
-    source = TinySettings()
+    source = TinySource()
     same = model_digest(model_folder, source, SETTINGS)
     assert model_digest(copy, source, SETTINGS) == same
     (copy / "manifest.json").write_text("{}")  # says how it came to be, not what it is
@@ -81,11 +82,11 @@ def test_a_model_is_told_by_its_contents(model_folder, tmp_path):
     data[-1] ^= 1
     weights.write_bytes(data)
     assert model_digest(copy, source, SETTINGS) != same
-    small, large = (PretrainedSettings(name=str(copy), max_pixels=pixels) for pixels in (1000, 2000))
+    small, large = (HuggingFaceSource(name=str(copy), max_pixels=pixels) for pixels in (1000, 2000))
     assert model_digest(copy, small, SETTINGS) != model_digest(copy, large, SETTINGS)
-    hub = PretrainedSettings(name="a/b")
-    assert model_digest("a/b", hub, SETTINGS) != model_digest("a/b", PretrainedSettings(name="a/c"), SETTINGS)
-    assert model_digest("x", EndpointSettings(url="http://a", name="b"), SETTINGS) != same
+    hub = HuggingFaceSource(name="a/b")
+    assert model_digest("a/b", hub, SETTINGS) != model_digest("a/b", HuggingFaceSource(name="a/c"), SETTINGS)
+    assert model_digest("x", EndpointSource(url="http://a", name="b"), SETTINGS) != same
 
 
 def test_replies_keep_their_texts_and_their_order(sets, tmp_path):
@@ -135,12 +136,12 @@ def test_replies_that_differ_when_decoded_alone_are_counted(sets, tmp_path):
 
 
 def test_a_job_that_has_all_replies_loads_no_model(sets, model_folder, tmp_path):
-    arguments = {"source": TinySettings(), "settings": SETTINGS, "sets": sets, "store": tmp_path / "kept"}
+    arguments = {"source": TinySource(), "settings": SETTINGS, "sets": sets, "store": tmp_path / "kept"}
     arguments |= {"processes": 1, "title": "t", "trained": True, "log": tmp_path / "log"}
     jobs.decode_replies(str(model_folder), output=tmp_path / "first.parquet", **arguments)
     folder = shutil.copytree(model_folder, tmp_path / "model")
     (folder / "processor_config.json").rename(tmp_path / "away.json")
-    (tmp_path / "kept/model").write_text(model_digest(folder, TinySettings(), SETTINGS))
+    (tmp_path / "kept/model").write_text(model_digest(folder, TinySource(), SETTINGS))
     jobs.decode_replies(str(folder), output=tmp_path / "second.parquet", **arguments)
     first, second = (pl.read_parquet(tmp_path / f"{name}.parquet") for name in ("first", "second"))
     assert first.equals(second)

@@ -18,7 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s2h.errors import ModelError
-from s2h.models.settings import PretrainedSettings, ScoringSettings, TinySettings
+from s2h.models.settings import ScoringSettings
+from s2h.models.sources import HuggingFaceSource, TinySource
 from s2h.scoring import backends, jobs, vllm
 from s2h.scoring.backends import shape_of
 from s2h.scoring.sets import read_set
@@ -221,7 +222,7 @@ def sets(task, shards):
 
 def decoded(folder: Path, sets, settings, name: str, *, model: Path, **more):
     """The replies of a job of its own."""
-    told = {"source": TinySettings(), "sets": sets, "processes": 2, "title": "t", "trained": True} | more
+    told = {"source": TinySource(), "sets": sets, "processes": 2, "title": "t", "trained": True} | more
     told |= {"store": folder / f"{name}.kept", "output": folder / f"{name}.parquet", "log": folder / f"{name}.log"}
     jobs.decode_replies(str(model), settings=settings, **told)
     return pl.read_parquet(folder / f"{name}.parquet")
@@ -247,7 +248,7 @@ def test_replies_through_vllm_are_those_of_our_own_decoding(fake, sets, model_fo
 
 def test_pixel_limits_reach_the_server_of_a_model_from_outside(fake, sets, model_folder, tmp_path):
     fake(echo=True, asked=str(tmp_path / "asked"))
-    source = PretrainedSettings(name=str(model_folder), min_pixels=100, max_pixels=1000)
+    source = HuggingFaceSource(name=str(model_folder), min_pixels=100, max_pixels=1000)
     decoded(tmp_path, sets[:1], SETTINGS, "x", model=model_folder, source=source, trained=False)
     line = json.loads((tmp_path / "asked").read_text().splitlines()[0])
     assert line["told"]["mm_processor_kwargs"] == {"min_pixels": 100, "max_pixels": 1000}

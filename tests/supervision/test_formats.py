@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 from pydantic import ValidationError
 
+from s2h.phases import Part
 from s2h.puzzles.shards import PuzzleSet, make_record
 from s2h.supervision.formats import CONVERSION, FORMATS, FULL, NONE, TEXT_COLUMNS, prompt, response, shows_image
-from s2h.supervision.recipes import Part
 from tests.contracts.settings import CASES, shipped_task
 
 

@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s2h.errors import DataError
+from s2h.phases import Phase
 from s2h.puzzles.shards import read_shards
 from s2h.supervision.formats import CONVERSION, CONVERT_TOKEN
 from s2h.supervision.mixture import SCHEMA, assemble, read_mixture, read_puzzles, write_mixture
-from s2h.supervision.recipes import Phase, count, examples_seen, kept_share
+from s2h.supervision.recipes import count, examples_seen, kept_share
 from tests.shipped import default_config
 
 RECIPES = default_config().recipes

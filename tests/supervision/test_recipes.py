@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from s2h.supervision.recipes import Phase, Recipe, count, examples_seen, kept_share, puzzles_needed, shortened
+from s2h.phases import Phase
+from s2h.supervision.recipes import Recipe, count, examples_seen, kept_share, puzzles_needed, shortened
 from tests.shipped import default_config
 
 SHIPPED = default_config("paper").recipes

@@ -21,7 +21,8 @@ from s2h.errors import ModelError
 from s2h.models.adapters import with_adapters
 from s2h.models.loading import load_model, load_processor
 from s2h.models.parts import freeze, linear_layers
-from s2h.models.settings import LoraSettings, ModelPart
+from s2h.models.settings import LoraSettings
+from s2h.phases import ModelPart
 from s2h.supervision.formats import WORDS
 from s2h.training.collate import IGNORED, Collator
 from s2h.training.data import Example

@@ -21,9 +21,9 @@ from torch import Tensor
 
 from s2h.models.loading import load_model, load_processor
 from s2h.models.parts import part_of
+from s2h.phases import Phase
 from s2h.supervision.formats import WORDS
 from s2h.supervision.mixture import write_mixture
-from s2h.supervision.recipes import Phase
 from tests.models import qwen
 from tests.shipped import ROOT, default_config
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from s2h.files import whole_folder
 from s2h.jobs import run_job
-from s2h.models.settings import TinySettings
+from s2h.models.sources import TinySource
 from s2h.models.tiny import build
 from s2h.puzzles.registry import make_task
 from s2h.supervision.formats import WORDS
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def main() -> None:
     """Unpack the rule and write the model folder."""
     tasks = [make_task(name, settings) for name, settings in snakemake.params.tasks.items()]
-    settings = TinySettings.model_validate(snakemake.params.settings)
+    settings = TinySource.model_validate(snakemake.params.settings)
     with whole_folder(snakemake.output[0]) as folder:
         build(
             settings,

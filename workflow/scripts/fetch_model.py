@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from s2h.jobs import run_job
 from s2h.models.hub import fetch_model
-from s2h.models.settings import OutsideModelSettings
+from s2h.models.sources import OutsideSource
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Unpack the rule and write the model folder."""
-    fetch_model(OutsideModelSettings.model_validate(snakemake.params.settings), Path(snakemake.output[0]))
+    fetch_model(OutsideSource.model_validate(snakemake.params.settings), Path(snakemake.output[0]))
 
 
 if __name__ == "__main__":

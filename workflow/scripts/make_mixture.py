@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from s2h.jobs import run_job
+from s2h.phases import Phase
 from s2h.supervision.mixture import write_mixture
-from s2h.supervision.recipes import Phase
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -1,9 +1,10 @@
-"""Train one phase."""
+"""Train one phase of a recipe or of a base model."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from s2h.jobs import run_job
+from s2h.training.job import Job
 from s2h.training.launch import launch
 
 if TYPE_CHECKING:
@@ -15,23 +16,20 @@ APART = ["title", "checkpoints", "metrics", "tensorboard", "cached"]
 
 def main() -> None:
     """Unpack the rule, start the processes and wait for them."""
-    params, log = snakemake.params, Path(snakemake.log[0])
-    options = {
-        "title": params.title,
-        "base": params.base,
-        "mixture": snakemake.input.mixture,
-        "output": snakemake.output[0],
-        "checkpoints": params.checkpoints,
-        "seed": snakemake.wildcards.seed,
-        "settings": params.settings,
-        "processor": params.processor,
-        "metrics": params.metrics,
-        "tensorboard": params.tensorboard,
-        "job-log": log,
-    }
-    asked = snakemake.resources
-    more = [*params.phase, "--trackers", *snakemake.config.get("trackers", [])]  # no param: nothing is trained again
-    launch(options, more, log=log, threads=snakemake.threads, gpus=asked.gpus, nodes=asked.nodes)
+    params, asked = snakemake.params, snakemake.resources
+    job = Job(
+        **params.spec,
+        title=params.title,
+        base=params.base,
+        mixture=snakemake.input.mixture,
+        output=snakemake.output[0],
+        checkpoints=params.checkpoints,
+        metrics=params.metrics,
+        tensorboard=params.tensorboard,
+        seed=snakemake.wildcards.seed,
+        trackers=snakemake.config.get("trackers", []),  # no param: nothing is trained again
+    )
+    launch(job, log=Path(snakemake.log[0]), threads=snakemake.threads, gpus=asked.gpus, nodes=asked.nodes)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,11 @@ from s2h.analysis.writing import Files, write_files
 from s2h.errors import ModelError
 from s2h.logs import LOGGER
 from s2h.models.loading import load_processor
+from s2h.phases import Phase
 from s2h.puzzles.record import LEVELS
 from s2h.puzzles.task import Level
 from s2h.supervision.mixture import Source, assemble, read_puzzles
-from s2h.supervision.recipes import Phase, Recipe
+from s2h.supervision.recipes import Recipe
 from s2h.supervision.recipes import count as count_puzzles
 from s2h.training.collate import Collator
 from s2h.training.data import Mixture

@@ -10,7 +10,8 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from s2h.models.settings import ModelNeeds, TrainingSettings
+from s2h.models.settings import TrainingSettings
+from s2h.models.sources import ModelNeeds
 from s2h.models.weights import Keep
 
 _CHECKPOINT = 16  # bytes a parameter: weights, and fp32 weights and moments

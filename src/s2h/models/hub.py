@@ -13,7 +13,7 @@ from huggingface_hub import HfApi, get_token, hf_hub_url, snapshot_download
 
 from s2h.errors import ModelError, S2HError
 from s2h.fetching import fetch_file, sha256_of
-from s2h.models.settings import OutsideModelSettings
+from s2h.models.sources import OutsideSource
 
 _KEPT = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
 """Weights, config, tokenizer and processor; no second copy of the weights in another form, and no code."""
@@ -21,7 +21,7 @@ _KEPT_WITHOUT = [*_KEPT, "pytorch_model*.bin"]
 """The same of a model that is not there as safetensors, such as CLIP at 336 pixels."""
 
 
-def fetch_model(source: OutsideModelSettings, folder: Path) -> None:
+def fetch_model(source: OutsideSource, folder: Path) -> None:
     """Fetch a model; an interrupted download goes on where it was, in a folder beside ``folder``.
 
     ``fetched.json`` in it says which commit it is, and the sha256 of every file.
@@ -45,7 +45,7 @@ def fetch_model(source: OutsideModelSettings, folder: Path) -> None:
     os.replace(part, folder)
 
 
-def _fetch(source: OutsideModelSettings, folder: Path) -> str | None:
+def _fetch(source: OutsideSource, folder: Path) -> str | None:
     """Fetch the files of a model that are kept, those with a checksum on the hub by ourselves; returns the commit."""
     info = HfApi().model_info(source.name, revision=source.revision, files_metadata=True)
     digests = {file.rfilename: file.lfs.sha256 for file in info.siblings or [] if file.lfs}
@@ -61,7 +61,7 @@ def _fetch(source: OutsideModelSettings, folder: Path) -> str | None:
     return info.sha
 
 
-def _unreachable(source: OutsideModelSettings, folder: Path, error: Exception) -> ModelError:
+def _unreachable(source: OutsideSource, folder: Path, error: Exception) -> ModelError:
     reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
     return ModelError(
         f"the model {source.name} (revision {source.revision}) cannot be fetched from the Hugging Face hub: {reason}\n"

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from torch import nn
 
 from s2h.errors import ModelError
-from s2h.models.settings import ModelPart
+from s2h.phases import ModelPart
 
 PARTS: tuple[ModelPart, ...] = get_args(ModelPart)
 

@@ -46,7 +46,9 @@ class Needs:
     runtime: int
 
 
-def training_needs(model: ModelSettings, training: TrainingSettings, *, examples: int, attempt: int) -> Needs:
+def training_needs(
+    model: ModelSettings, training: TrainingSettings, *, examples: int, attempt: int, conversations: int = 0
+) -> Needs:
     """What the training of one phase asks for.
 
     Args:
@@ -54,34 +56,20 @@ def training_needs(model: ModelSettings, training: TrainingSettings, *, examples
         training: how; its processes that read ahead need memory.
         examples: that the phase sees.
         attempt: 1 for the first; a job that comes back gets as many times the time and memory.
+        conversations: of a corpus that every process holds in memory.
     """
     needs = model.needs
     seconds = examples * (_FIXED_SECONDS + needs.billions * _TRAINING_SECONDS / (max(needs.gpus, 1) * needs.nodes))
     processes = max(needs.gpus, 2)
+    memory = _memory(needs.billions, processes=processes) + processes * _loading(training)
+    text = math.ceil(conversations * _TEXT_MB * processes * (1 + training.loader_processes))
     return Needs(
         cpus=needs.cpus * max(needs.gpus, 1),
         gpus=needs.gpus,
         nodes=needs.nodes,
-        mem_mb=(_memory(needs.billions, processes=processes) + processes * _loading(training)) * attempt,
+        mem_mb=(memory + text) * attempt,
         runtime=_minutes(seconds) * attempt,
     )
-
-
-def staging_needs(
-    model: ModelSettings, training: TrainingSettings, *, entries: int, epochs: int, attempt: int
-) -> Needs:
-    """What a stage on a corpus asks for: a training whose every process holds the conversations in memory.
-
-    Args:
-        model: what is trained.
-        training: how.
-        entries: of the corpus.
-        epochs: how often they are seen.
-        attempt: 1 for the first; a job that comes back gets as many times the time and memory.
-    """
-    needs = training_needs(model, training, examples=entries * epochs, attempt=attempt)
-    holders = max(needs.gpus, 2) * (1 + training.loader_processes)
-    return dataclasses.replace(needs, mem_mb=needs.mem_mb + math.ceil(entries * epochs * _TEXT_MB * holders) * attempt)
 
 
 def decoding_needs(model: ModelSettings, *, examples: int, attempt: int) -> Needs:

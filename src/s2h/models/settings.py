@@ -2,223 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from s2h.models.sources import ModelNeeds, Source
 from s2h.settings import Settings
-
-ModelPart = Literal["vision", "projector", "language"]
-"""The parts of a model that a phase or stage may freeze."""
-
-
-class TinySettings(Settings):
-    """Sizes of the tiny model; the defaults give about 0.8 million parameters.
-
-    Attributes:
-        patch_size: side of a patch, pixels: one tile of the compact style.
-        vision_width: width of the vision tower.
-        vision_layers: layers of the vision tower.
-        text_width: width of the decoder.
-        text_layers: layers of the decoder.
-        heads: attention heads, of both.
-        feed_forward: width of the decoder's feed-forward layers.
-        initial_std: standard deviation of all initial matrices. The usual 0.02 is made for wide models: at a width of
-            128 signals fade, and learning starts several times later.
-        place_std: standard deviation of the initial position embeddings of the patches. Where a patch lies must be
-            heard beside what it shows, which is tens of times louder in the usual initialisation. A place is drawn as
-            the sum of one vector for its row and one for its column.
-    """
-
-    kind: Literal["tiny"] = "tiny"
-    patch_size: int = Field(16, ge=4)
-    vision_width: int = Field(64, ge=8)
-    vision_layers: int = Field(1, ge=1)
-    text_width: int = Field(128, ge=8)
-    text_layers: int = Field(3, ge=1)
-    heads: int = Field(4, ge=1)
-    feed_forward: int = Field(384, ge=8)
-    initial_std: float = Field(0.06, gt=0)
-    place_std: float = Field(1.5, gt=0)
-
-    @model_validator(mode="after")
-    def _divides(self) -> TinySettings:
-        for width in (self.vision_width, self.text_width):
-            if width % (2 * self.heads):
-                raise ValueError(f"a width ({width}) must be a multiple of twice the number of heads ({self.heads})")
-        return self
-
-
-class OutsideModelSettings(Settings):
-    """A model that exists: a name on the Hugging Face hub, or a local folder.
-
-    Attributes:
-        name: ``organisation/name`` on the hub, or a path that begins with ``/``, ``./`` or ``~``.
-        revision: branch, tag or commit on the hub.
-    """
-
-    _written_by: ClassVar[str] = "save_pretrained wrote"
-    _example: ClassVar[str] = "Qwen/Qwen2.5-VL-3B-Instruct"
-
-    name: str = Field(min_length=1)
-    revision: str = "main"
-
-    @property
-    def processor_options(self) -> dict[str, int]:
-        """What the processor is told when it is loaded."""
-        return {}
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the name is a path."""
-        return self.is_path(self.name)
-
-    @staticmethod
-    def is_path(name: str) -> bool:
-        """Whether a name is that of a folder rather than one of the hub."""
-        return name.startswith(("/", "./", "../", "~"))
-
-    @model_validator(mode="after")
-    def _is_a_model(self) -> Self:
-        folder = Path(self.name).expanduser()
-        if self.is_local and not (folder / "config.json").is_file():
-            raise ValueError(
-                f"{self.name} is not a model folder: it has no config.json. Give a folder that {self._written_by}, "
-                f"or a hub name such as {self._example}"
-            )
-        return self
-
-
-class PretrainedSettings(OutsideModelSettings):
-    """A model as transformers reads it: from the hub, or a local folder that ``save_pretrained`` wrote.
-
-    Attributes:
-        min_pixels: least pixels of an image for processors that resize by area (Qwen2.5-VL in the paper: 128 * 28**2).
-        max_pixels: most pixels (the paper: 1280 * 28**2).
-    """
-
-    kind: Literal["pretrained"] = "pretrained"
-    min_pixels: int | None = Field(None, ge=1)
-    max_pixels: int | None = Field(None, ge=1)
-
-    @property
-    def processor_options(self) -> dict[str, int]:
-        """What the processor is told when it is loaded; the trained model's processor keeps it."""
-        pixels = {"min_pixels": self.min_pixels, "max_pixels": self.max_pixels}
-        return {name: value for name, value in pixels.items() if value is not None}
-
-
-class ReleasedEagleSettings(OutsideModelSettings):
-    """An Eagle-X2 as the paper's authors released it (docs/eagle.md); the workflow converts it before it is read."""
-
-    kind: Literal["released_eagle"] = "released_eagle"
-
-    _written_by: ClassVar[str] = "holds a released Eagle-X2"
-    _example: ClassVar[str] = "PrincetonPLI/Eagle-X2-Llama3-8B"
-
-
-class EndpointSettings(Settings):
-    """A model behind an OpenAI-compatible address, e.g. that of ``transformers serve`` or vLLM; it is scored as it is.
-
-    Attributes:
-        url: base address, e.g. ``http://localhost:8000/v1``.
-        name: what the server calls the model.
-        key_variable: environment variable that holds the key; empty where the server wants none.
-        connections: requests under way at once.
-        timeout: seconds to wait for a reply.
-    """
-
-    kind: Literal["endpoint"] = "endpoint"
-    url: str = Field(pattern=r"^https?://\S+$")
-    name: str = Field(min_length=1)
-    key_variable: str = ""
-    connections: int = Field(8, ge=1)
-    timeout: float = Field(600, gt=0)
-
-
-class VlmevalSettings(Settings):
-    """A model that VLMEvalKit lists (``vlmutil mlist all``); it is scored as it is, in VLMEvalKit's own way.
-
-    Attributes:
-        name: what VLMEvalKit calls it.
-    """
-
-    kind: Literal["vlmeval"] = "vlmeval"
-    name: str = Field(min_length=1)
-
-
-class Stage(Settings):
-    """A stretch of training on a corpus, on the way to a base model.
-
-    Attributes:
-        corpus: name of the corpus.
-        trained: parts of the model that learn.
-        epochs: how often the corpus is seen.
-        training: settings of the model's training that are different in this stage, e.g. ``{learning_rate: 1.0e-3}``.
-            Conversations that are too long are cut unless it says otherwise, and snapshots are none.
-    """
-
-    corpus: str
-    trained: tuple[ModelPart, ...] = Field(get_args(ModelPart), min_length=1)
-    epochs: int = Field(1, ge=1)
-    training: dict[str, Any] = Field(default_factory=dict)
-
-    @property
-    def frozen(self) -> tuple[ModelPart, ...]:
-        """Parts that do not learn."""
-        parts: tuple[ModelPart, ...] = get_args(ModelPart)
-        return tuple(part for part in parts if part not in self.trained)
-
-
-class MadeSettings(Settings):
-    """A base model that is made here from another model, by training on corpora.
-
-    Attributes:
-        base: name of another entry of models, of kind tiny, pretrained or assembled; or a model folder, whose path
-            begins with ``/``, ``./`` or ``~``.
-        stages: trained one after the other; recipes start from the last.
-        seed: of the stages. All seeds of the runs start from the same base model, as in the paper.
-    """
-
-    kind: Literal["made"] = "made"
-    base: str = Field(min_length=1)
-    stages: tuple[Stage, ...] = Field(min_length=1)
-    seed: int = Field(0, ge=0)
-
-
-class AssembledSettings(Settings):
-    """An Eagle-X2 put together from its parts as they are published, with a projector from random weights.
-
-    Attributes:
-        clip: name of an entry of parts: CLIP ViT-L/14 at 336 pixels, as transformers has it.
-        convnext: name of an entry of parts: ConvNeXt-XXL, as timm puts it on the hub.
-        language: name of an entry of parts: Llama-3-8B-Instruct, with its tokenizer.
-        seed: of the projector's weights.
-    """
-
-    kind: Literal["assembled"] = "assembled"
-    clip: str
-    convnext: str
-    language: str
-    seed: int = Field(0, ge=0)
-
-    @property
-    def parts(self) -> dict[str, str]:
-        """The names of its parts, by what they are."""
-        return {"clip": self.clip, "convnext": self.convnext, "language": self.language}
-
-
-Source = Annotated[
-    TinySettings
-    | PretrainedSettings
-    | ReleasedEagleSettings
-    | EndpointSettings
-    | VlmevalSettings
-    | MadeSettings
-    | AssembledSettings,
-    Field(discriminator="kind"),
-]
 
 
 class LoraSettings(Settings):
@@ -340,28 +129,6 @@ class ScoringSettings(Settings):
     recheck: int = Field(8, ge=0)
 
 
-class ModelNeeds(Settings):
-    """What a model's jobs are given, on a cluster and here; nothing of it changes what is trained.
-
-    Attributes:
-        billions: of parameters, from which time and memory are reckoned; the default is right for Qwen2.5-VL-7B.
-        gpus: GPUs of each node that trains; 0 trains on the CPU, with a process for each core of the job.
-        nodes: that train together.
-        cpus: cores for each GPU, or of a training without any.
-        decoding_gpus: GPUs that share the decoding; 0 decodes on the CPU.
-    """
-
-    billions: float = Field(8.3, gt=0)
-    gpus: int = Field(1, ge=0)
-    nodes: int = Field(1, ge=1)
-    cpus: int = Field(8, ge=1)
-    decoding_gpus: int = Field(1, ge=0)
-
-
-_SMALL = ModelNeeds(billions=0.001, gpus=0, cpus=2, decoding_gpus=0)
-_ELSEWHERE = ModelNeeds(billions=0.1, gpus=0, decoding_gpus=0)
-
-
 class ModelSettings(Settings):
     """A model: where it comes from, how it is trained and decoded, and what its jobs are given.
 
@@ -377,19 +144,18 @@ class ModelSettings(Settings):
     @property
     def needs(self) -> ModelNeeds:
         """What its jobs are given."""
-        defaults = {"tiny": _SMALL, "endpoint": _ELSEWHERE}
-        return self.resources or defaults.get(self.source.kind, ModelNeeds())
+        return self.resources or self.source.default_resources
 
     @model_validator(mode="after")
     def _can_be_trained(self) -> ModelSettings:
-        if self.training and self.source.kind in ("endpoint", "vlmeval"):
-            raise ValueError(f"a model of kind {self.source.kind} is not trained here: leave training away")
+        if self.training and not self.source.has_weights:
+            raise ValueError(f"a model of kind {self.source.kind} is not trained here: omit training")
         return self
 
     @property
     def served_by_vllm(self) -> bool:
         """Whether jobs start vLLM for it; endpoints and models of VLMEvalKit are asked in their own way."""
-        return self.scoring.backend == "vllm" and self.source.kind not in ("endpoint", "vlmeval")
+        return self.scoring.backend == "vllm" and self.source.has_weights
 
     @model_validator(mode="after")
     def _vllm_has_gpus(self) -> ModelSettings:

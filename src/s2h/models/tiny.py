@@ -22,7 +22,7 @@ from transformers import (
 )
 
 from s2h.errors import ModelError
-from s2h.models.settings import TinySettings
+from s2h.models.sources import TinySource
 
 SPECIAL = ("<pad>", "<unk>", "<end>", "<image>", "<user>", "<assistant>")
 CHAT_TEMPLATE = (
@@ -51,7 +51,7 @@ def make_tokenizer(words: Iterable[str]) -> PreTrainedTokenizerFast:
     )
 
 
-def make_processor(settings: TinySettings, words: Iterable[str], image_size: int) -> LlavaProcessor:
+def make_processor(settings: TinySource, words: Iterable[str], image_size: int) -> LlavaProcessor:
     """The processor: pictures are scaled to -1..1, and never resized unless their size is not the model's."""
     size = {"height": image_size, "width": image_size}
     images = CLIPImageProcessor(
@@ -68,7 +68,7 @@ def make_processor(settings: TinySettings, words: Iterable[str], image_size: int
     )
 
 
-def make_config(settings: TinySettings, tokenizer: PreTrainedTokenizerFast, image_size: int) -> LlavaConfig:
+def make_config(settings: TinySource, tokenizer: PreTrainedTokenizerFast, image_size: int) -> LlavaConfig:
     """The stock LLaVA config in the sizes of ``settings``."""
     vision = CLIPVisionConfig(
         image_size=image_size,
@@ -103,7 +103,7 @@ def make_config(settings: TinySettings, tokenizer: PreTrainedTokenizerFast, imag
 
 
 @torch.no_grad()
-def initialise(model: LlavaForConditionalGeneration, settings: TinySettings) -> None:
+def initialise(model: LlavaForConditionalGeneration, settings: TinySource) -> None:
     """Draw all matrices from the normal distribution; the place of a patch is that of its row plus that of its column.
 
     A table's cell is asked for by row and column, so places that are sums are found from the start.
@@ -117,7 +117,7 @@ def initialise(model: LlavaForConditionalGeneration, settings: TinySettings) -> 
     places[1:] = (rows + columns).flatten(0, 1) * settings.place_std / math.sqrt(2)
 
 
-def build(settings: TinySettings, *, words: Iterable[str], image_size: int, seed: int, folder: Path) -> None:
+def build(settings: TinySource, *, words: Iterable[str], image_size: int, seed: int, folder: Path) -> None:
     """Make the model from random weights and write it with its processor, as ``from_pretrained`` reads them.
 
     Args:

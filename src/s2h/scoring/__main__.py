@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from s2h.errors import S2HError
-from s2h.models.settings import PretrainedSettings, ScoringSettings
+from s2h.models.settings import ScoringSettings
+from s2h.models.sources import HuggingFaceSource
 from s2h.puzzles.registry import TASKS
 from s2h.scoring.backends import LocalBackend
 from s2h.scoring.decoding import load_decoder
@@ -78,7 +79,7 @@ def _key(sets: Sequence[EvalSet], folders: dict[str, Path], settings: ScoringSet
     """Digest of the contents of models and sets: VLMEvalKit reuses predictions by names alone."""
     parts = [[each.name, *map(example_digest, each.rows)] for each in sets]
     models = [
-        model_digest(folder, PretrainedSettings(name=str(folder.resolve())), settings) for folder in folders.values()
+        model_digest(folder, HuggingFaceSource(name=str(folder.resolve())), settings) for folder in folders.values()
     ]
     return hashlib.sha256(json.dumps([parts, models]).encode()).hexdigest()[:16]
 

@@ -26,7 +26,8 @@ from s2h.children import end_with_parent
 from s2h.errors import ModelError
 from s2h.logs import LOGGER
 from s2h.models.loading import parameter_count
-from s2h.models.settings import EndpointSettings, ScoringSettings
+from s2h.models.settings import ScoringSettings
+from s2h.models.sources import EndpointSource
 from s2h.models.weights import missing_files
 from s2h.scoring import vllm
 from s2h.scoring.decoding import Decoder, Prompt, Reply, load_decoder
@@ -168,7 +169,7 @@ class EndpointBackend:
     more: Mapping[str, Any] = {}
     """What every request holds besides."""
 
-    def __init__(self, source: EndpointSettings, settings: ScoringSettings) -> None:
+    def __init__(self, source: EndpointSource, settings: ScoringSettings) -> None:
         from openai import DefaultHttpxClient, OpenAI
 
         key = os.environ.get(source.key_variable, "") if source.key_variable else "none"
@@ -226,7 +227,7 @@ class VllmBackend(EndpointBackend):
     batches = True
     more: Mapping[str, Any] = {"add_special_tokens": True}  # as our processors do; a chat's default is not to
 
-    def __init__(self, source: EndpointSettings, settings: ScoringSettings, *, gpus: int, version: str) -> None:
+    def __init__(self, source: EndpointSource, settings: ScoringSettings, *, gpus: int, version: str) -> None:
         super().__init__(source, settings)
         self.gpus, self.facts = gpus, {"vllm": version}
 
@@ -267,7 +268,7 @@ def vllm_backend(
 
     with vllm.served(command, log=log) as server:
         connections = min(_UNDER_WAY * layout.data, _MOST_CONNECTIONS)
-        source = EndpointSettings(url=server.url, name=server.name, connections=connections, timeout=_TIMEOUT)
+        source = EndpointSource(url=server.url, name=server.name, connections=connections, timeout=_TIMEOUT)
         yield VllmBackend(source, settings, gpus=layout.tensor * layout.data, version=server.version)
 
 

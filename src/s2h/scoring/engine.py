@@ -34,7 +34,7 @@ from s2h.diagnosis.diagnosis import Diagnosis
 from s2h.errors import DataError, ModelError
 from s2h.files import whole_file
 from s2h.logs import LOGGER, Progress
-from s2h.models.settings import VlmevalSettings
+from s2h.models.sources import VlmevalSource
 from s2h.registry import unknown
 from s2h.scoring.backends import Backend, Chunk
 from s2h.scoring.decoding import Prompt, Reply
@@ -286,7 +286,7 @@ class VlmevalBackend:
     facts: Mapping[str, str] = {}
     chunk = 1
 
-    def __init__(self, source: VlmevalSettings, work: Path) -> None:
+    def __init__(self, source: VlmevalSource, work: Path) -> None:
         self.source, self.work = source, work
         work.mkdir(parents=True, exist_ok=True)
         with _environment(work):

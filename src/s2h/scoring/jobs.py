@@ -10,7 +10,8 @@ from typing import Any
 
 from s2h.files import whole_file
 from s2h.logs import LOGGER
-from s2h.models.settings import EndpointSettings, PretrainedSettings, ScoringSettings, Source, VlmevalSettings
+from s2h.models.settings import ScoringSettings
+from s2h.models.sources import EndpointSource, HuggingFaceSource, Source, VlmevalSource
 from s2h.scoring import engine
 from s2h.scoring.backends import Backend, EndpointBackend, LocalBackend, PoolBackend, vllm_backend
 from s2h.scoring.decoding import load_decoder
@@ -45,10 +46,10 @@ def open_backend(
         trained: whether the folder was trained here, so that its processor knows its options.
         log: log file of the job; vLLM's own is beside it, with ``.vllm`` added.
     """
-    options: dict[str, Any] = source.processor_options if isinstance(source, PretrainedSettings) and not trained else {}
-    if isinstance(source, EndpointSettings):
+    options: dict[str, Any] = source.processor_options if isinstance(source, HuggingFaceSource) and not trained else {}
+    if isinstance(source, EndpointSource):
         yield EndpointBackend(source, settings)
-    elif isinstance(source, VlmevalSettings):
+    elif isinstance(source, VlmevalSource):
         yield engine.VlmevalBackend(source, work)
     elif settings.backend == "vllm":
         own = log.with_name(f"{log.name}.vllm")

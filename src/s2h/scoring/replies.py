@@ -13,7 +13,8 @@ import polars as pl
 from s2h.errors import DataError
 from s2h.files import whole_file
 from s2h.logs import LOGGER, Progress
-from s2h.models.settings import ScoringSettings, Source
+from s2h.models.settings import ScoringSettings
+from s2h.models.sources import Source
 from s2h.provenance.fingerprints import contents_digest, take_fingerprint
 from s2h.scoring.backends import Backend, make_chunks
 from s2h.scoring.decoding import Prompt, Reply

@@ -15,6 +15,7 @@ import polars as pl
 
 from s2h.errors import DataError
 from s2h.files import whole_file
+from s2h.phases import Part, Phase
 from s2h.puzzles.shards import image_places
 from s2h.puzzles.task import Level
 from s2h.seeding import generator
@@ -28,7 +29,7 @@ from s2h.supervision.formats import (
     prompt,
     shows_image,
 )
-from s2h.supervision.recipes import Part, PartCount, Phase, count, examples_seen, kept_share, shortened
+from s2h.supervision.recipes import PartCount, count, examples_seen, kept_share, shortened
 
 SCHEMA = {
     "position": pl.Int64,  # place in the order of training, from 0

@@ -10,100 +10,12 @@ import dataclasses
 import math
 import re
 from collections.abc import Iterable
-from fractions import Fraction
-from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+from pydantic import model_validator
 
+from s2h.phases import Part, Phase, check_phases
 from s2h.puzzles.task import Level
 from s2h.settings import Settings
-from s2h.supervision.formats import FULL, Format
-
-
-def _fraction(value: Any) -> Any:
-    """Accept 2, "1/6" and 1.5; anything else is left to pydantic, which refuses it."""
-    if isinstance(value, (int, str)) and not isinstance(value, bool):
-        try:
-            return Fraction(value)
-        except (ValueError, ZeroDivisionError):
-            raise ValueError(f"{value!r} is not a number or a fraction such as 1/6") from None
-    return Fraction(str(value)) if isinstance(value, float) else value
-
-
-Ratio = Annotated[
-    Fraction,
-    BeforeValidator(_fraction, json_schema_input_type=int | float | str),
-    PlainSerializer(str, return_type=str),
-]
-"""An exact positive number, written 2, 1.5 or "1/6"."""
-
-
-ModelPart = Literal["vision", "projector", "language"]
-"""The parts of a model that a phase may freeze."""
-
-
-class Part(Settings):
-    """One kind of example in a phase.
-
-    Attributes:
-        level: level of the puzzles.
-        format: supervision format.
-        share: share of the phase's examples.
-        chain: chain of thought in the responses: ``full``, ``none``, an alternative of the task by its name, or
-            ``internalised``, of which less and less is kept as the phase goes on.
-        convert_tokens: in Image-via-Text, this many ``<Convert>`` tokens stand in place of the conversion; 0 writes
-            the conversion out.
-        repeats: how often each example is written into one epoch.
-    """
-
-    level: Level
-    format: Format
-    share: Ratio = Field(gt=0, le=1)
-    chain: str = FULL
-    convert_tokens: int = Field(0, ge=0)
-    repeats: int = Field(1, ge=1)
-
-    @model_validator(mode="after")
-    def _conversion_has_no_chain(self) -> Part:
-        if self.format == "image_to_text" and self.chain != FULL:
-            raise ValueError(f"image_to_text has no chain of thought, so leave chain away (found: {self.chain!r})")
-        return self
-
-    @model_validator(mode="after")
-    def _only_a_conversion_is_replaced(self) -> Part:
-        if self.convert_tokens and self.format != "image_via_text":
-            raise ValueError(f"convert_tokens replace the conversion of image_via_text; {self.format} has none")
-        return self
-
-
-class Phase(Settings):
-    """A stretch of training with its own data; the first phase starts from the base model, later ones from the last.
-
-    Attributes:
-        parts: what the phase holds; the shares add up to 1.
-        epochs: how often the phase's data are seen; an epoch may be broken off (1.5).
-        budget: examples seen in this phase, as a multiple of the budget of the run.
-        order: ``shuffled`` is one random order an epoch; ``interleaved`` deals the parts out evenly, in proportion;
-            ``sequential`` takes the parts one after the other (a curriculum).
-        frozen: parts of the model that do not learn in this phase.
-        optimizer: ``fresh``, or ``kept`` to go on with the moments of the phase before.
-        training: settings of the model's training that are different in this phase, e.g. ``{learning_rate: 1.0e-3}``.
-    """
-
-    parts: tuple[Part, ...] = Field(min_length=1)
-    epochs: Ratio = Field(Fraction(1), gt=0)
-    budget: Ratio = Field(Fraction(1), gt=0)
-    order: Literal["shuffled", "interleaved", "sequential"] = "shuffled"
-    frozen: tuple[ModelPart, ...] = ()
-    optimizer: Literal["fresh", "kept"] = "fresh"
-    training: dict[str, Any] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _whole(self) -> Phase:
-        total = sum((part.share for part in self.parts), Fraction(0))
-        if total != 1:
-            raise ValueError(f"the shares of a phase must add up to 1, but these add up to {total}")
-        return self
 
 
 class Recipe(Settings):
@@ -118,9 +30,8 @@ class Recipe(Settings):
     phases: tuple[Phase, ...]
 
     @model_validator(mode="after")
-    def _first_optimizer_is_fresh(self) -> Recipe:
-        if self.phases and self.phases[0].optimizer == "kept":
-            raise ValueError("optimizer: kept goes on from the phase before, and the first phase has none")
+    def _phases_fit(self) -> Recipe:
+        check_phases(self.phases, on="parts")
         return self
 
 

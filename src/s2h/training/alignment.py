@@ -22,10 +22,10 @@ from s2h.logs import LOGGER, Progress
 from s2h.models.loading import fastest_attention, load_model, load_processor
 from s2h.models.parts import freeze
 from s2h.models.settings import TrainingSettings
+from s2h.phases import ModelPart, Phase
 from s2h.puzzles.task import Level
 from s2h.supervision.formats import Format
 from s2h.supervision.mixture import Source, assemble, read_puzzles
-from s2h.supervision.recipes import ModelPart, Phase
 from s2h.training.collate import Collator
 from s2h.training.data import Mixture
 from s2h.training.losses import Learner, summed_loss, whole_responses, with_targets

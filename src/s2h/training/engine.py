@@ -17,7 +17,8 @@ from s2h.errors import ConfigError
 from s2h.logs import LOGGER
 from s2h.models.kernels import choose_kernels
 from s2h.models.loading import fastest_attention, load_model
-from s2h.models.settings import ModelPart, TrainingSettings
+from s2h.models.settings import TrainingSettings
+from s2h.phases import ModelPart
 from s2h.training.fitting import made_ready, offloads
 from s2h.training.job import Job
 from s2h.training.losses import Learner, blank_picture

@@ -17,7 +17,8 @@ from s2h.logs import LOGGER
 from s2h.models.adapters import with_adapters
 from s2h.models.loading import fastest_attention, weightless_model
 from s2h.models.parts import freeze, linear_layers
-from s2h.models.settings import ModelPart, TrainingSettings
+from s2h.models.settings import TrainingSettings
+from s2h.phases import ModelPart
 from s2h.training.job import Job
 from s2h.training.losses import Learner
 from s2h.training.memory import Needs, Sizes, needs

@@ -32,7 +32,8 @@ from s2h.errors import ModelError
 from s2h.models.adapters import with_adapters
 from s2h.models.loading import weightless_model
 from s2h.models.parts import freeze, linear_layers, part_of
-from s2h.models.settings import LoraSettings, ModelPart
+from s2h.models.settings import LoraSettings
+from s2h.phases import ModelPart
 
 _LENGTHS = (128, 256)  # tokens of the examples on which the decoder's work is counted
 _SIDES = (224, 448, 896, 112, 56)  # pixels; the first two that the processor tells apart are counted

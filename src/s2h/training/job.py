@@ -1,33 +1,47 @@
-"""One phase of training, as the workflow orders it."""
+"""One phase of training, from the plan to the trainer."""
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import Any
 
-from s2h.models.settings import ModelPart, TrainingSettings
+from pydantic import Field
+
+from s2h.models.settings import TrainingSettings
+from s2h.phases import ModelPart
+from s2h.settings import Settings
 from s2h.training.trackers import TrackerName
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Job:
-    """One phase of training.
+class PhaseSpec(Settings):
+    """What decides the weights that a phase leaves, beside its base, mixture and seed.
+
+    Attributes:
+        settings: how to train.
+        processor_options: what the processor of the base is told when it is loaded.
+        frozen: parts of the model that are not trained.
+        optimizer_from: checkpoints of the phase before, whose optimizer continues; None for a fresh one.
+        leave_optimizer: keep the last checkpoint, so that the phase that follows can continue with its optimizer.
+    """
+
+    settings: TrainingSettings
+    processor_options: dict[str, int] = Field(default_factory=dict)
+    frozen: tuple[ModelPart, ...] = ()
+    optimizer_from: Path | None = None
+    leave_optimizer: bool = False
+
+
+class Job(PhaseSpec):
+    """One phase of training, as ``python -m s2h.training`` is given it.
 
     Attributes:
         title: what is trained, for a person to read.
         base: model folder that the phase starts from.
         mixture: Parquet file of its examples, in order.
         output: model folder to write.
-        checkpoints: folder of the checkpoints from which an interrupted run goes on; removed at the end.
-        metrics: JSON lines file, a line a step, written as the training goes on.
+        checkpoints: folder of the checkpoints from which an interrupted run continues; removed at the end.
+        metrics: JSON lines file, a line a step, written during training.
         tensorboard: folder of the same for TensorBoard.
         seed: seed of the run.
-        settings: how to train.
-        processor: options for the processor of ``base``.
-        frozen: parts of the model that do not learn.
-        optimizer_from: checkpoints of the phase before, whose optimizer goes on; None for a fresh one.
-        leave_optimizer: leave the last checkpoint, so that the phase that follows can go on with its optimizer.
         trackers: packages that follow the training beside TensorBoard; they decide nothing of it.
     """
 
@@ -39,9 +53,4 @@ class Job:
     metrics: Path
     tensorboard: Path
     seed: int
-    settings: TrainingSettings
-    processor: dict[str, Any]
-    frozen: tuple[ModelPart, ...] = ()
-    optimizer_from: Path | None = None
-    leave_optimizer: bool = False
     trackers: tuple[TrackerName, ...] = ()

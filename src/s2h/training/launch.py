@@ -6,29 +6,27 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from s2h.children import end_with_parent, with_this_code
 from s2h.devices import pretended_gpus
 from s2h.errors import TrainingError
 from s2h.models.resources import process_count
+from s2h.training.job import Job
 
 _TOLD = re.compile(r"^(\[s2h\]|s2h:)")
 """Lines that a person wants to see: progress, and what went wrong."""
 _TAIL = 30  # lines of the output that are shown where the training could not say itself what was wrong
 
 
-def launch(
-    options: Mapping[str, object], more: Sequence[str], *, log: Path, threads: int, gpus: int, nodes: int
-) -> None:
+def launch(job: Job, *, log: Path, threads: int, gpus: int, nodes: int) -> None:
     """Run ``s2h.training`` and wait for its end.
 
     All that the processes print goes to ``log`` with ``.output`` added, and what a person wants to see to the terminal.
 
     Args:
-        options: of its command line, without their dashes.
-        more: further words of it.
+        job: what is trained.
         log: log file of the job.
         threads: of the job, on each node.
         gpus: of each node, which CUDA_VISIBLE_DEVICES names; see ``process_count``.
@@ -38,8 +36,8 @@ def launch(
         TrainingError: it failed; the message is empty where the training has said itself what was wrong.
     """
     processes = process_count(gpus=gpus, threads=threads)
-    arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
-    command = _command([*arguments, *more], processes=processes, nodes=nodes, threads=threads)
+    arguments = [job.model_dump_json(), "--log", str(log)]
+    command = _command(arguments, processes=processes, nodes=nodes, threads=threads)
     environment = os.environ | {
         "PYTHONPATH": with_this_code(),
         "OMP_NUM_THREADS": "1",

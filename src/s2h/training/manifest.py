@@ -123,7 +123,7 @@ def training_key(job: Job, processes: int) -> str:
         str(job.base),
         job.seed,
         job.settings.model_dump(mode="json", exclude=decides_nothing),
-        job.processor,
+        job.processor_options,
         list(job.frozen),
         job.optimizer_from is not None,
         processes,

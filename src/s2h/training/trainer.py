@@ -65,7 +65,7 @@ class Trainer:
 
     def _prepare_data(self) -> None:
         job, settings = self.job, self.settings
-        self.processor = load_processor(job.base, **job.processor)
+        self.processor = load_processor(job.base, **job.processor_options)
         mixture = Mixture.read(job.mixture)
         self.collator = Collator(
             self.processor,

@@ -1,0 +1,23 @@
+# The plan: what each job reads, writes and asks for is computed by s2h.plan; rules say what is made from what.
+import sys
+from pathlib import Path
+
+from s2h.paths import BASE_MODEL_PHASE, EVAL_SET, MIXTURE, PHASE, RUN, SHARD
+from s2h.plan.plan import Plan
+from s2h.plan.resources import Requested, growing
+from s2h.plan.start_checks import refuse_missing_gpus, refuse_removed_weights
+
+PLAN = Plan.open(config, Path(workflow.basedir))
+CONFIG, PATHS = PLAN.config, PLAN.paths
+PUZZLES, MIXTURES, CORPORA = PLAN.puzzles, PLAN.mixtures, PLAN.corpora
+TRAINING, SCORING, ALIGNMENT = PLAN.training, PLAN.scoring, PLAN.alignment
+REPORT, WEIGHTS = PLAN.report, PLAN.weights
+
+
+wildcard_constraints:
+    **PLAN.wildcard_constraints(),
+
+
+if workflow.is_main_process:  # and not in the processes of its jobs
+    for line in WEIGHTS.disk_report():
+        print(line, file=sys.stderr)

@@ -1,0 +1,404 @@
+"""Where a model comes from, and where its weights lie: one class for each kind of source; free of torch."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from s2h.paths import ANY_TASK, Paths
+from s2h.phases import Phase, check_phases
+from s2h.puzzles.task import Task
+from s2h.registry import unknown
+from s2h.settings import Settings
+
+
+class ModelNeeds(Settings):
+    """What a model's jobs are given, on a cluster and here; nothing of it changes what is trained.
+
+    Attributes:
+        billions: of parameters, from which time and memory are reckoned; the default is right for Qwen2.5-VL-7B.
+        gpus: GPUs of each node that trains; 0 trains on the CPU, with a process for each core of the job.
+        nodes: that train together.
+        cpus: cores for each GPU, or of a training without any.
+        decoding_gpus: GPUs that share the decoding; 0 decodes on the CPU.
+    """
+
+    billions: float = Field(8.3, gt=0)
+    gpus: int = Field(1, ge=0)
+    nodes: int = Field(1, ge=1)
+    cpus: int = Field(8, ge=1)
+    decoding_gpus: int = Field(1, ge=0)
+
+
+class ModelSource(Settings):
+    """Where a model comes from.
+
+    Attributes:
+        has_weights: whether it is a model folder, which can be trained and decoded here; else it is asked elsewhere,
+            and may answer differently tomorrow.
+        vllm_knows_it: whether vLLM has its architecture.
+        default_resources: what its jobs are given where the config does not say.
+    """
+
+    has_weights: ClassVar[bool] = True
+    vllm_knows_it: ClassVar[bool] = True
+    default_resources: ClassVar[ModelNeeds] = ModelNeeds()
+
+    @property
+    def processor_options(self) -> dict[str, int]:
+        """What the processor is told when it is loaded from the folder of this source; a trained model's remembers."""
+        return {}
+
+    def folder(self, name: str, catalog: Catalog, *, task: str, seed: int) -> str:
+        """The model folder that training starts from and that is scored untrained.
+
+        Args:
+            name: of the model in the config.
+            catalog: all models of the config.
+            task: of the run.
+            seed: of the run.
+        """
+        raise NotImplementedError
+
+    def root(self, catalog: Catalog) -> AnySource:
+        """The source of the first weights: this one, or that of the base of a model that is pretrained here."""
+        return self  # type: ignore[return-value]
+
+    def downloads(self, name: str, catalog: Catalog) -> set[str]:
+        """The entries of the catalog that are fetched from the hub for this model."""
+        return set()
+
+    def check(self, name: str, catalog: Catalog) -> None:
+        """Check what it refers to; raises ValueError with the key where something is wrong."""
+
+    def check_tasks(self, name: str, tasks: Mapping[str, Task[Any]]) -> None:
+        """Check that it can read the tasks of a run; raises ValueError with the setting to change."""
+
+
+class TinySource(ModelSource):
+    """Sizes of the tiny model; the defaults give about 0.8 million parameters.
+
+    Attributes:
+        patch_size: side of a patch, pixels: one tile of the compact style.
+        vision_width: width of the vision tower.
+        vision_layers: layers of the vision tower.
+        text_width: width of the decoder.
+        text_layers: layers of the decoder.
+        heads: attention heads, of both.
+        feed_forward: width of the decoder's feed-forward layers.
+        initial_std: standard deviation of all initial matrices. The usual 0.02 is made for wide models: at a width of
+            128 signals fade, and learning starts several times later.
+        place_std: standard deviation of the initial position embeddings of the patches. Where a patch lies must be
+            heard beside what it shows, which is tens of times louder in the usual initialisation. A place is drawn as
+            the sum of one vector for its row and one for its column.
+    """
+
+    kind: Literal["tiny"] = "tiny"
+    patch_size: int = Field(16, ge=4)
+    vision_width: int = Field(64, ge=8)
+    vision_layers: int = Field(1, ge=1)
+    text_width: int = Field(128, ge=8)
+    text_layers: int = Field(3, ge=1)
+    heads: int = Field(4, ge=1)
+    feed_forward: int = Field(384, ge=8)
+    initial_std: float = Field(0.06, gt=0)
+    place_std: float = Field(1.5, gt=0)
+
+    default_resources: ClassVar[ModelNeeds] = ModelNeeds(billions=0.001, gpus=0, cpus=2, decoding_gpus=0)
+
+    def folder(self, name: str, catalog: Catalog, *, task: str, seed: int) -> str:
+        return catalog.paths.tiny_model.format(task=task, model=name, seed=seed)
+
+    def check_tasks(self, name: str, tasks: Mapping[str, Task[Any]]) -> None:
+        """It reads single words, and images of one size."""
+        for task, found in tasks.items():
+            if found.settings.style != "compact":
+                raise ValueError(f"the model {name} reads the compact style only: set tasks.{task}.style to compact")
+        sides = {task: found.image_size for task, found in tasks.items()}
+        if len(set(sides.values())) > 1:
+            raise ValueError(
+                f"the model {name} sees images of one size, but those of its tasks have {sides}: set the same "
+                "tasks.*.image_side for all of them"
+            )
+
+    @model_validator(mode="after")
+    def _divides(self) -> TinySource:
+        for width in (self.vision_width, self.text_width):
+            if width % (2 * self.heads):
+                raise ValueError(f"a width ({width}) must be a multiple of twice the number of heads ({self.heads})")
+        return self
+
+
+class OutsideSource(ModelSource):
+    """A model that exists: a name on the Hugging Face hub, or a local folder.
+
+    Attributes:
+        name: ``organisation/name`` on the hub, or a path that begins with ``/``, ``./`` or ``~``.
+        revision: branch, tag or commit on the hub.
+    """
+
+    _written_by: ClassVar[str] = "save_pretrained wrote"
+    _example: ClassVar[str] = "Qwen/Qwen2.5-VL-3B-Instruct"
+
+    name: str = Field(min_length=1)
+    revision: str = "main"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the name is a path."""
+        return is_path(self.name)
+
+    def weights(self, name: str, catalog: Catalog) -> str:
+        """The folder of the weights as they come: the user's own, or the one into which they are fetched."""
+        return str(Path(self.name).expanduser()) if self.is_local else catalog.paths.hub_model.format(model=name)
+
+    def downloads(self, name: str, catalog: Catalog) -> set[str]:
+        return set() if self.is_local else {name}
+
+    @model_validator(mode="after")
+    def _is_a_model(self) -> Self:
+        folder = Path(self.name).expanduser()
+        if self.is_local and not (folder / "config.json").is_file():
+            raise ValueError(
+                f"{self.name} is not a model folder: it has no config.json. Give a folder that {self._written_by}, "
+                f"or a hub name such as {self._example}"
+            )
+        return self
+
+
+class HuggingFaceSource(OutsideSource):
+    """A model as transformers reads it: from the hub, or a local folder that ``save_pretrained`` wrote.
+
+    Attributes:
+        min_pixels: least pixels of an image for processors that resize by area (Qwen2.5-VL in the paper: 128 * 28**2).
+        max_pixels: most pixels (the paper: 1280 * 28**2).
+    """
+
+    kind: Literal["huggingface"] = "huggingface"
+    min_pixels: int | None = Field(None, ge=1)
+    max_pixels: int | None = Field(None, ge=1)
+
+    @property
+    def processor_options(self) -> dict[str, int]:
+        """What the processor is told when it is loaded; the trained model's processor keeps it."""
+        pixels = {"min_pixels": self.min_pixels, "max_pixels": self.max_pixels}
+        return {name: value for name, value in pixels.items() if value is not None}
+
+    def folder(self, name: str, catalog: Catalog, *, task: str, seed: int) -> str:
+        return self.weights(name, catalog)
+
+
+class ReleasedEagleSource(OutsideSource):
+    """An Eagle-X2 as the paper's authors released it (docs/eagle.md); the workflow converts it before it is read."""
+
+    kind: Literal["released_eagle"] = "released_eagle"
+
+    _written_by: ClassVar[str] = "holds a released Eagle-X2"
+    _example: ClassVar[str] = "PrincetonPLI/Eagle-X2-Llama3-8B"
+    vllm_knows_it: ClassVar[bool] = False
+
+    def folder(self, name: str, catalog: Catalog, *, task: str, seed: int) -> str:
+        return catalog.paths.converted_model.format(model=name)
+
+
+class RemoteSource(ModelSource):
+    """A model that is asked where it is."""
+
+    has_weights: ClassVar[bool] = False
+
+    name: str = Field(min_length=1)
+
+    def folder(self, name: str, catalog: Catalog, *, task: str, seed: int) -> str:
+        """There is none: what the model is called where it is asked."""
+        return self.name
+
+
+class EndpointSource(RemoteSource):
+    """A model behind an OpenAI-compatible address, e.g. that of ``transformers serve`` or vLLM; it is scored as it is.
+
+    Attributes:
+        url: base address, e.g. ``http://localhost:8000/v1``.
+        name: what the server calls the model.
+        key_variable: environment variable that holds the key; empty where the server wants none.
+        connections: requests under way at once.
+        timeout: seconds to wait for a reply.
+    """
+
+    default_resources: ClassVar[ModelNeeds] = ModelNeeds(billions=0.1, gpus=0, decoding_gpus=0)
+
+    kind: Literal["endpoint"] = "endpoint"
+    url: str = Field(pattern=r"^https?://\S+$")
+    key_variable: str = ""
+    connections: int = Field(8, ge=1)
+    timeout: float = Field(600, gt=0)
+
+
+class VlmevalSource(RemoteSource):
+    """A model that VLMEvalKit lists (``vlmutil mlist all``); it is scored as it is, in VLMEvalKit's own way.
+
+    Attributes:
+        name: what VLMEvalKit calls it.
+    """
+
+    kind: Literal["vlmeval"] = "vlmeval"
+
+
+class PretrainedSource(ModelSource):
+    """A base model that is pretrained here, on corpora, from another model.
+
+    Attributes:
+        base: name of another entry of models, of kind tiny, huggingface, released_eagle or composed; or a model folder,
+            whose path begins with ``/``, ``./`` or ``~``.
+        phases: trained one after the other, each on a corpus; recipes start from the last.
+        seed: of the phases. All seeds of the runs start from the same base model, as in the paper.
+    """
+
+    kind: Literal["pretrained"] = "pretrained"
+    base: str = Field(min_length=1)
+    phases: tuple[Phase, ...] = Field(min_length=1)
+    seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _phases_fit(self) -> PretrainedSource:
+        check_phases(self.phases, on="corpus")
+        return self
+
+    def root(self, catalog: Catalog) -> AnySource:
+        return catalog[self.base]
+
+    def folder(self, name: str, catalog: Catalog, *, task: str, seed: int) -> str:
+        return self.phase_folder(name, len(self.phases), catalog, origin=self.origin(task, catalog))
+
+    def phase_folder(self, name: str, number: int, catalog: Catalog, *, origin: str) -> str:
+        """The model folder that a phase leaves (from 1); where training starts for 0."""
+        if number == 0:
+            return self.root(catalog).folder(self.base, catalog, task=origin, seed=self.seed)
+        return catalog.paths.base_model.format(origin=origin, model=name, seed=self.seed, phase=number)
+
+    def origin(self, task: str, catalog: Catalog) -> str:
+        """The task for which it is pretrained, where its base differs from task to task; else ``ANY_TASK``."""
+        return task if isinstance(self.root(catalog), TinySource) else ANY_TASK
+
+    def downloads(self, name: str, catalog: Catalog) -> set[str]:
+        return self.root(catalog).downloads(self.base, catalog)
+
+    def check(self, name: str, catalog: Catalog) -> None:
+        place = f"models.{name}.source.base"
+        if self.base not in catalog.models and not is_path(self.base):
+            folder = "or give the path of a model folder, which begins with /, ./ or ~"
+            raise ValueError(f"{place}: {unknown('model', self.base, catalog.models)} {folder}")
+        try:
+            base = catalog[self.base]
+        except ValueError as error:
+            raise ValueError(f"{place}: {_first_problem(error)}") from None
+        if isinstance(base, PretrainedSource) or not base.has_weights:
+            raise ValueError(
+                f"{place} is {self.base}, of kind {base.kind}: name one of kind tiny, huggingface, released_eagle or "
+                "composed"
+            )
+
+
+class ComposedSource(ModelSource):
+    """An Eagle-X2 put together from its parts as they are published, with a projector from random weights.
+
+    Attributes:
+        clip: name of an entry of parts: CLIP ViT-L/14 at 336 pixels, as transformers has it.
+        convnext: name of an entry of parts: ConvNeXt-XXL, as timm puts it on the hub.
+        language: name of an entry of parts: Llama-3-8B-Instruct, with its tokenizer.
+        seed: of the projector's weights.
+    """
+
+    vllm_knows_it: ClassVar[bool] = False
+
+    kind: Literal["composed"] = "composed"
+    clip: str
+    convnext: str
+    language: str
+    seed: int = Field(0, ge=0)
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """The names of its parts, by what they are."""
+        return {"clip": self.clip, "convnext": self.convnext, "language": self.language}
+
+    def part_folder(self, part: str, catalog: Catalog) -> str:
+        """The folder of a part's weights."""
+        name = self.parts[part]
+        return catalog[name].folder(name, catalog, task=ANY_TASK, seed=0)
+
+    def folder(self, name: str, catalog: Catalog, *, task: str, seed: int) -> str:
+        return catalog.paths.composed_model.format(model=name)
+
+    def downloads(self, name: str, catalog: Catalog) -> set[str]:
+        return {found for part in self.parts.values() for found in catalog[part].downloads(part, catalog)}
+
+    def check(self, name: str, catalog: Catalog) -> None:
+        for part, entry in self.parts.items():
+            if entry not in catalog.parts:
+                raise ValueError(f"models.{name}.source.{part}: {unknown('part', entry, catalog.parts)}")
+
+
+AnySource = (
+    TinySource
+    | HuggingFaceSource
+    | ReleasedEagleSource
+    | EndpointSource
+    | VlmevalSource
+    | PretrainedSource
+    | ComposedSource
+)
+Source = Annotated[AnySource, Field(discriminator="kind")]
+"""What ``source`` of a model in the config is read as."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Catalog:
+    """All models and parts of a config, and where their weights lie.
+
+    Attributes:
+        models: sources of the models, by name.
+        parts: what composed models are put together from, by name.
+        paths: where the workflow puts what it makes and fetches.
+    """
+
+    models: Mapping[str, AnySource]
+    parts: Mapping[str, HuggingFaceSource]
+    paths: Paths
+
+    @property
+    def sources(self) -> dict[str, AnySource]:
+        """Models and parts together."""
+        return {**self.models, **self.parts}
+
+    def __getitem__(self, name: str) -> AnySource:
+        """The source of a model or part; a path is that of a model folder.
+
+        Raises:
+            ValueError: the path is not that of a model folder.
+            KeyError: there is no such name.
+        """
+        sources = self.sources
+        return HuggingFaceSource(name=name) if name not in sources and is_path(name) else sources[name]
+
+    def folder(self, name: str, *, task: str, seed: int) -> str:
+        """The folder of a model for a run; see ``ModelSource.folder``."""
+        return self[name].folder(name, self, task=task, seed=seed)
+
+    def downloads(self, names: set[str]) -> list[str]:
+        """The models and parts that are fetched from the hub for the named models, sorted."""
+        return sorted({found for name in names for found in self[name].downloads(name, self)})
+
+
+def is_path(name: str) -> bool:
+    """Whether a name is that of a folder rather than one of the hub."""
+    return name.startswith(("/", "./", "../", "~"))
+
+
+def _first_problem(error: ValueError) -> str:
+    """What pydantic found first, without its own words."""
+    assert isinstance(error, ValidationError)
+    return str(error.errors()[0]["msg"]).removeprefix("Value error, ")

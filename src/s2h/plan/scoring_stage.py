@@ -1,0 +1,123 @@
+"""Scoring: the evaluation sets of a run, the model that is scored, and the sets from outside."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from s2h.diagnosis.registry import DIAGNOSERS
+from s2h.models.resources import Needs, decoding_needs
+from s2h.plan.puzzle_stage import PuzzleStage
+from s2h.plan.resources import Requested
+from s2h.plan.stage import Stage, Wildcards, listed, run_of
+from s2h.plan.training_stage import TrainingStage
+from s2h.puzzles.record import MODALITIES
+from s2h.puzzles.registry import TASKS
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoringStage(Stage):
+    """What the rules of scoring are given.
+
+    Attributes:
+        puzzles: the stage that makes the evaluation sets.
+        training: the stage that makes the models.
+    """
+
+    puzzles: PuzzleStage
+    training: TrainingStage
+
+    def evaluation(self, wildcards: Wildcards) -> dict[str, dict[str, Any]]:
+        """What is scored, by task: its settings, and shards and number of puzzles of each level that has any."""
+        tasks = self.members(wildcards)
+        shards = self.puzzles.eval_shards(tasks)
+        return {
+            task: {
+                "settings": self.task_settings(task),
+                "shards": shards[task],
+                "puzzles": self.puzzles.eval_sizes(task),
+            }
+            for task in tasks
+        }
+
+    def shards(self, wildcards: Wildcards) -> list[str]:
+        """The shards of all evaluation sets, as one list."""
+        return listed(self.puzzles.eval_shards(self.members(wildcards)))
+
+    def reports(self, wildcards: Wildcards) -> list[str]:
+        """Reports that decoding waits for."""
+        return self.puzzles.reports_of(self.puzzles.eval_shards(self.members(wildcards)))
+
+    def model(self, wildcards: Wildcards) -> str:
+        """The model folder that is scored; the name of a model that is asked elsewhere."""
+        return self.training.final(run_of(wildcards))
+
+    def model_input(self, wildcards: Wildcards) -> list[str]:
+        """``model`` where the workflow makes it."""
+        return self.made_here(self.model(wildcards))
+
+    def model_settings(self, wildcards: Wildcards) -> dict[str, Any]:
+        """Where the model comes from and how it is decoded."""
+        return self.config.models[wildcards.model].model_dump(mode="json", exclude={"training", "resources"})
+
+    def is_trained(self, wildcards: Wildcards) -> bool:
+        """Whether the recipe trains anything."""
+        return bool(self.config.recipes[wildcards.recipe].phases)
+
+    def is_cached(self, wildcards: Wildcards) -> bool:
+        """Whether predictions may come from the cache: a model that is asked elsewhere may answer differently tomorrow."""
+        return self.config.catalog[wildcards.model].has_weights
+
+    @property
+    def requested(self) -> Requested:
+        """``request``, as cores and resources of the rule."""
+        return Requested(self.request)
+
+    def request(self, wildcards: Wildcards, attempt: int) -> Needs:
+        """What decoding asks for; each puzzle is given as text and as an image."""
+        puzzles = sum(sum(self.puzzles.eval_sizes(task).values()) for task in self.members(wildcards))
+        model = self.config.models[wildcards.model]
+        return decoding_needs(model, examples=puzzles * len(MODALITIES), attempt=attempt)
+
+    def code_of(self, wildcards: Wildcards) -> str:
+        """Digest of the code that judges the predictions of a run's tasks."""
+        tasks = self.members(wildcards)
+        diagnosers = [DIAGNOSERS.module(task) for task in tasks if task in DIAGNOSERS]
+        outside = ["s2h.scoring.tsv"] if self.outside_sets(wildcards) else []
+        modules = [*outside, *(TASKS.module(task) for task in tasks), *diagnosers]
+        return self.code("score_model", "s2h.scoring.engine", *modules)
+
+    # sets from outside
+
+    def outside_sets(self, wildcards: Wildcards) -> dict[str, dict[str, Any]]:
+        """Sets from outside on which a run is scored, by name."""
+        members = self.members(wildcards)
+        return {
+            name: {
+                "path": outside.path or self._fetched(name),
+                **outside.model_dump(mode="json", include={"task", "level", "modality"}),
+            }
+            for name, outside in self.config.outside_sets.items()
+            if outside.task in members
+        }
+
+    def outside_files(self, wildcards: Wildcards) -> list[str]:
+        """The files of these sets."""
+        return [outside["path"] for outside in self.outside_sets(wildcards).values()]
+
+    def _fetched(self, name: str) -> str:
+        return self.paths.fetched_eval.format(outside_set=name)
+
+    def fetched_files(self) -> list[str]:
+        """The files of all sets that are fetched and on which some run is scored."""
+        tasks = {task for run in self.config.all_runs() for task in self.config.members(run.task)}
+        found = self.config.outside_sets.items()
+        return [self._fetched(name) for name, outside in found if outside.url and outside.task in tasks]
+
+    def address(self, wildcards: Wildcards) -> str | None:
+        """Where a set is fetched from."""
+        return self.config.outside_sets[wildcards.outside_set].url
+
+    def checksum(self, wildcards: Wildcards) -> str | None:
+        """SHA-256 of the file of that set, in hexadecimal digits."""
+        return self.config.outside_sets[wildcards.outside_set].sha256
