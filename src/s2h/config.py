@@ -327,9 +327,8 @@ class Config(Settings):
 
         Conversations that are too long are cut unless the phase says otherwise, and there are no snapshots.
         """
-        changes = {"too_long": "cut", "snapshots": 0, "random_positions": 0} | self.pretraining(model)[
-            phase - 1
-        ].training
+        own = self.pretraining(model)[phase - 1].training
+        changes = {"too_long": "cut", "snapshots": 0, "random_positions": 0} | own
         return self._changed_training(model, changes, f"models.{model}.source: phase {phase}")
 
     def _changed_training(self, model: str, changes: dict[str, Any], place: str) -> TrainingSettings:

@@ -1,1 +1,1 @@
-"""What the workflow's jobs are given: inputs, params and resources, computed from the config. Rules call this package."""
+"""What the jobs of the workflow are given: inputs, params and resources, computed from the config for the rules."""

@@ -105,8 +105,9 @@ class PuzzleStage(Stage):
     def missing_reports(self, shards: Mapping[str, Sequence[str]]) -> list[str]:
         """Reports that must be made before a job may use shards: nothing runs on a set that failed.
 
-        A report that is there and good of them is no input of the job. As a plain input it would repeat the job whenever
-        it is made again; as an ancient one it would hide from Snakemake other reasons to run the job (its issue 4166).
+        A report that is there and good of them is no input of the job. As a plain input it would repeat the job
+        whenever it is made again; as an ancient one it would hide from Snakemake other reasons to run the job (its
+        issue 4166).
         The checks are asked for too: where one is gone, Snakemake would take an old report as it is.
 
         Args:

@@ -139,7 +139,7 @@ class ReportStage(Stage):
     # the table of recipes
 
     def recipe_studies(self) -> list[dict[str, Any]]:
-        """For each task and model that is trained: a train shard of every level, the processor, the recipes that fit."""
+        """For each trained task and model: a train shard of every level, the processor, the recipes that fit."""
         pairs = sorted({(run.task, run.model) for run in self.training.trained_runs()})
         return [self._recipe_study(task, model) for task, model in pairs]
 

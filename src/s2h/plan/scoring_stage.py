@@ -65,7 +65,7 @@ class ScoringStage(Stage):
         return bool(self.config.recipes[wildcards.recipe].phases)
 
     def is_cached(self, wildcards: Wildcards) -> bool:
-        """Whether predictions may come from the cache: a model that is asked elsewhere may answer differently tomorrow."""
+        """Whether predictions may come from the cache: a model elsewhere may answer differently tomorrow."""
         return self.config.catalog[wildcards.model].has_weights
 
     @property

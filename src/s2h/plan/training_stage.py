@@ -60,7 +60,7 @@ class PlannedPhase:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingStage(Stage):
-    """What the rules of training are given; jobs of base models have ``origin`` among their wildcards, others ``recipe``.
+    """What the rules of training are given: jobs of base models have the wildcard ``origin``, those of runs ``recipe``.
 
     Attributes:
         mixtures: the stage that makes the mixtures of recipes.

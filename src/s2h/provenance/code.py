@@ -53,10 +53,22 @@ def imported_modules(*modules: str) -> set[str]:
 
 @lru_cache(maxsize=256)
 def _path(name: str) -> Path:
-    spec = importlib.util.find_spec(name)
-    if spec is None or spec.origin is None:
+    path = _find(name)
+    if path is None:
         raise DataError(f"there is no module {name} whose code could be digested.")
-    return Path(spec.origin)
+    return path
+
+
+@lru_cache(maxsize=1024)
+def _find(name: str) -> Path | None:
+    """The file of a module; it is looked for by its path, for ``find_spec`` imports the packages that hold it."""
+    package, *inner = name.split(".")
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None or not inner:
+        return None if spec is None or spec.origin is None else Path(spec.origin)
+    bases = [Path(folder, *inner) for folder in spec.submodule_search_locations or ()]
+    found = (path for base in bases for path in (base / "__init__.py", base.parent / f"{base.name}.py"))
+    return next((path for path in found if path.is_file()), None)
 
 
 @lru_cache(maxsize=256)
@@ -75,10 +87,6 @@ def _read(path: Path) -> tuple[str, frozenset[str]]:
     return ast.unparse(tree), frozenset(imports - {_PACKAGE})
 
 
-@lru_cache(maxsize=1024)
 def _module_of(module: str, attribute: str) -> str:
     """``from module import attribute`` imports a module of that name where there is one, else ``module``."""
-    inner = f"{module}.{attribute}"
-    package = importlib.util.find_spec(module)
-    is_package = package is not None and package.submodule_search_locations is not None
-    return inner if is_package and importlib.util.find_spec(inner) is not None else module
+    return f"{module}.{attribute}" if _find(f"{module}.{attribute}") else module
