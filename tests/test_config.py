@@ -19,7 +19,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"tasks": {"consecutive_table_readout": {"levels": {"HARD": {"path_length": [6, 99]}}}}}, "12 cells"),
     ({"models": {"tiny": {"training": {"learning_rat": 1}}}}, "Did you mean 'learning_rate'"),
     ({"models": {"tiny": {"training": {"learning_rate": -1}}}}, "models.tiny.training.learning_rate"),
-    ({"models": {"mine": {"source": {"kind": "pretrained", "name": "./nowhere"}}}}, "./nowhere is not a model folder"),
+    ({"models": {"mine": {"source": {"kind": "huggingface", "name": "./nowhere"}}}}, "./nowhere is not a model folder"),
     ({"trackers": ["wandb", "trackio"]}, "not installed where the training runs: pip install wandb trackio"),
     ({"trackers": ["tensorbord"]}, "should be 'wandb', 'mlflow' or 'trackio'"),
     ({"models": {"a/b": config_values()["models"]["tiny"]}}, "becomes a folder"),
@@ -49,7 +49,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"outside_sets": {"x": {"path": "README.md", "task": "table_readot"}}}, "Did you mean 'table_readout'"),
     (
         {"models": {"tiny": {"source": {"kind": "endpoint", "url": "http://a", "name": "b"}}}},
-        "a model of kind endpoint is not trained here: leave training away",
+        "a model of kind endpoint is not trained here: omit training",
     ),
     (
         {"models": {"m": {"source": {"kind": "endpoint", "url": "a", "name": "b"}, "scoring": {}}}},
@@ -89,8 +89,8 @@ def test_a_phase_may_change_the_training_and_says_what_it_gets_wrong() -> None:
     changed = {"recipes": {"mix": {"phases": [phases[0] | {"training": {"learning_rate": 0.5}}]}}}
     config = load_config(merge(config_values(), changed))
     run = next(run for run in config.all_runs() if run.recipe == "mix")
-    assert config.training(run, 0).learning_rate == 0.5
-    assert config.training(run, 0).batch_size == config.models["tiny"].training.batch_size
+    assert config.training(run, 1).learning_rate == 0.5
+    assert config.training(run, 1).batch_size == config.models["tiny"].training.batch_size
     wrong = {"recipes": {"mix": {"phases": [phases[0] | {"training": {"learning_rat": 0.5}}]}}}
     with pytest.raises(ConfigError, match=r"recipes.mix: phase 1 changes the training.*Did you mean 'learning_rate'"):
         load_config(merge(config_values(), wrong))

@@ -18,7 +18,9 @@ from s2h.models.settings import ScoringSettings
 from s2h.scoring import backends, decoding
 from s2h.training import alignment, fitting, metrics, peaks, trainer
 from s2h.training import launch as launching
+from s2h.training.job import Job
 from s2h.training.snapshots import Snapshot
+from tests.shipped import default_config
 
 SETTINGS = ScoringSettings(max_new_tokens=1)
 LISTED = "GPU 0: NVIDIA H100 (UUID: GPU-a)\n  MIG 1g.10gb Device 0: (UUID: MIG-b)\nGPU 1: NVIDIA H100 (UUID: GPU-c)"
@@ -264,8 +266,10 @@ def test_a_training_starts_a_process_for_each_gpu_and_deepspeed_takes_it(
     def start(command: list[str], environment: dict[str, str]) -> None:
         raise StartedError(int(command[3].rpartition("=")[2]), environment["DS_ACCELERATOR"])
 
+    nowhere = dict.fromkeys(("base", "mixture", "output", "checkpoints", "metrics", "tensorboard"), tmp_path)
+    job = Job(title="test", seed=0, settings=default_config().models["tiny"].training, **nowhere)
     monkeypatch.setattr(launching, "_start", start)
     monkeypatch.setenv("S2H_PRETENDED_GPUS", pretended)
     with pytest.raises(StartedError) as started:
-        launching.launch({}, [], log=tmp_path / "log", threads=3, gpus=gpus, nodes=1)
+        launching.launch(job, log=tmp_path / "log", threads=3, gpus=gpus, nodes=1)
     assert started.value.args == wanted

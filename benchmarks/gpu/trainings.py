@@ -36,19 +36,18 @@ class Training:
     def command(self, folder: Path, *, gpu: bool) -> list[str]:
         """Its command line; all that it writes goes into ``folder``."""
         file = f"config/deepspeed/zero{self.zero}{'' if gpu else '_cpu'}.json"
-        arguments = {
+        job = {
             "title": folder.name,
             "base": self.base,
             "mixture": self.mixture,
             "output": folder / "model",
             "checkpoints": folder / "checkpoints",
             "seed": 0,
-            "settings": json.dumps(self.settings | {"deepspeed": str(ROOT / file)}),
+            "settings": self.settings | {"deepspeed": str(ROOT / file)},
             "metrics": folder / "metrics.jsonl",
             "tensorboard": folder / "tensorboard",
-            "job-log": folder / "log",
         }
-        words = [word for name, value in arguments.items() for word in (f"--{name}", str(value))]
+        words = [json.dumps(job, default=str), "--log", str(folder / "log")]
         launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=1"]
         return [*launcher, "-m", "s2h.training", *words]
 

@@ -1,4 +1,4 @@
-"""A base model from its data, end to end: corpora in two layouts, two stages, and a recipe that starts from them."""
+"""A base model from its data, end to end: corpora in two layouts, two phases, and a recipe that starts from them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.workflow.study import snakemake
 TASK = "consecutive_table_readout"
 RUN = f"{TASK}/mix/48/made/0"
 SCORES = f"results/scores/{RUN}.parquet"
-STAGES = f"results/base_models/{TASK}/made/0"
+PHASES = f"results/base_models/{TASK}/made/0"
 
 
 def task_words() -> list[str]:
@@ -39,13 +39,13 @@ def made_config(corpora: dict[str, Made]) -> dict[str, Any]:
     task["levels"] = {level: {"train": 40, "eval": 8} for level in ("SIMPLE", "HARD")}
     values["tasks"] = {TASK: task}  # Snakemake lays this over the default config, which has other tasks and levels
     values["joint_tasks"] = {}
-    stages = [
-        {"corpus": "first", "trained": ["projector"], "training": {"learning_rate": 1e-2, "batch_size": 8}},
+    phases = [
+        {"corpus": "first", "frozen": ["vision", "language"], "training": {"learning_rate": 1e-2, "batch_size": 8}},
         {"corpus": "second", "training": {"learning_rate": 1e-3, "max_length": 96}},
     ]
     made = {
         **values["models"]["tiny"],
-        "source": {"kind": "made", "base": "tiny", "stages": stages},
+        "source": {"kind": "pretrained", "base": "tiny", "phases": phases},
         "resources": {"billions": 0.001, "gpus": 0, "cpus": 2, "decoding_gpus": 0},
     }
     return merge(
@@ -72,7 +72,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "second": make_corpus(study / "data/second", "parts", seed=2, words=words),
     }
     (study / "config/made.yaml").write_text(yaml.safe_dump(made_config(corpora)))
-    for target in ("corpora", "made_base_models", SCORES):  # as docs/base-model.md has it
+    for target in ("corpora", "base_models", SCORES):  # as docs/base-model.md has it
         run = snakemake(study, target, config="made")
         assert run.returncode == 0, run.stdout[-2000:] + run.stderr[-6000:]
     return study
@@ -94,36 +94,36 @@ def manifest(folder: Path) -> dict[str, Any]:
     return found
 
 
-def test_the_first_stage_changes_the_projector_and_nothing_else(study: Path) -> None:
+def test_the_first_phase_changes_the_projector_and_nothing_else(study: Path) -> None:
     base = study / f"results/base_models/{TASK}/tiny/0"
-    assert changed_parts(base, study / STAGES / "stage-1") == {"projector"}
-    assert manifest(study / STAGES / "stage-1")["frozen"] == ["vision", "language"]
+    assert changed_parts(base, study / PHASES / "phase-1") == {"projector"}
+    assert manifest(study / PHASES / "phase-1")["frozen"] == ["vision", "language"]
 
 
-def test_the_second_stage_starts_from_it_and_changes_everything(study: Path) -> None:
-    assert manifest(study / STAGES / "stage-2")["base"].endswith("made/0/stage-1")
-    changed = changed_parts(study / STAGES / "stage-1", study / STAGES / "stage-2")
+def test_the_second_phase_starts_from_it_and_changes_everything(study: Path) -> None:
+    assert manifest(study / PHASES / "phase-2")["base"].endswith("made/0/phase-1")
+    changed = changed_parts(study / PHASES / "phase-1", study / PHASES / "phase-2")
     assert changed == {"vision", "projector", "language"}
 
 
-def test_a_recipe_starts_from_the_last_stage_and_is_scored(study: Path) -> None:
-    assert manifest(study / f"results/models/{RUN}/phase-1")["base"].endswith("made/0/stage-2")
+def test_a_recipe_starts_from_the_last_phase_and_is_scored(study: Path) -> None:
+    assert manifest(study / f"results/models/{RUN}/phase-1")["base"].endswith("made/0/phase-2")
     scores = pl.read_parquet(study / SCORES)
     assert scores.height == 32  # eight puzzles of each level, as text and as images
 
 
-def test_the_stages_have_seen_every_good_entry_with_the_settings_of_the_config(study: Path) -> None:
+def test_the_phases_have_seen_every_good_entry_with_the_settings_of_the_config(study: Path) -> None:
     reports = [json.loads((study / f"results/corpora/{name}/report.json").read_text()) for name in ("first", "second")]
-    stories = [manifest(study / STAGES / f"stage-{stage}") for stage in (1, 2)]
+    stories = [manifest(study / PHASES / f"phase-{phase}") for phase in (1, 2)]
     for report, story in zip(reports, stories, strict=True):
         assert story["examples"] + story["examples_dropped"] == report["kept"]
         assert story["settings"]["too_long"] == "cut"
     assert [story["settings"]["learning_rate"] for story in stories] == [1e-2, 1e-3]
-    assert (study / f"results/logs/train_stage/{TASK}/made/0/stage-2.metrics.jsonl").is_file()
+    assert (study / f"results/logs/pretrain_base_model/{TASK}/made/0/phase-2.metrics.jsonl").is_file()
 
 
 def test_nothing_is_made_again_and_the_pack_is_gone(study: Path) -> None:
-    run = snakemake(study, SCORES, "made_base_models", "corpora", config="made")
+    run = snakemake(study, SCORES, "base_models", "corpora", config="made")
     assert run.returncode == 0
     assert "Nothing to be done" in run.stdout + run.stderr
     assert not (study / "results/corpora/second/images.pack").exists()

@@ -10,7 +10,7 @@ import pytest
 from s2h.config import Config, load_config
 from s2h.corpora.settings import CorpusSettings
 from s2h.errors import ConfigError
-from s2h.models.resources import staging_needs, training_needs
+from s2h.models.resources import training_needs
 from tests.shipped import config_values, merge
 
 
@@ -33,20 +33,27 @@ def test_the_shipped_config_finds_its_files(values: dict[str, Any]) -> None:
 
 
 MADE = ("models", "eagle-x2-made", "source")
+PARTS = [{"level": "SIMPLE", "format": "text", "share": 1}]
 MISTAKES: list[tuple[tuple[str, ...], Any, str]] = [
     ((*MADE, "base"), "tinny", "models.eagle-x2-made.source.base: unknown model 'tinny'. Did you mean 'tiny'?"),
     ((*MADE, "base"), "./nowhere", "models.eagle-x2-made.source.base: ./nowhere is not a model folder"),
-    ((*MADE, "base"), "eagle-x2-made", "models.eagle-x2-made.source.base is eagle-x2-made, of kind made"),
-    ((*MADE, "stages"), [], "models.eagle-x2-made.source.stages"),
-    ((*MADE, "stages"), [{"corpus": "eagle_1_8n"}], "unknown corpus 'eagle_1_8n'. Did you mean 'eagle_1_8m'?"),
-    ((*MADE, "stages"), [{"corpus": "eagle_1_8m", "trained": []}], "models.eagle-x2-made.source.stages"),
-    ((*MADE, "stages"), [{"corpus": "eagle_1_8m", "trained": ["head"]}], "'projector'"),
-    ((*MADE, "stages"), [{"corpus": "eagle_1_8m", "training": {"learning_rte": 1}}], "Did you mean 'learning_rate'?"),
-    ((*MADE, "stages"), [{"corpus": "eagle_1_8m", "training": {"batch_size": 0}}], "stage 1 changes the training"),
+    ((*MADE, "base"), "eagle-x2-made", "models.eagle-x2-made.source.base is eagle-x2-made, of kind pretrained"),
+    ((*MADE, "phases"), [], "models.eagle-x2-made.source.phases"),
+    ((*MADE, "phases"), [{"corpus": "eagle_1_8n"}], "unknown corpus 'eagle_1_8n'. Did you mean 'eagle_1_8m'?"),
+    ((*MADE, "phases"), [{"frozen": ["vision"]}], "give parts or corpus"),
+    ((*MADE, "phases"), [{"corpus": "eagle_1_8m", "parts": PARTS}], "give parts or corpus"),
+    ((*MADE, "phases"), [{"parts": PARTS}], "phase 1 needs corpus: base models are pretrained on corpora"),
+    ((*MADE, "phases"), [{"corpus": "eagle_1_8m", "frozen": ["head"]}], "'projector'"),
+    ((*MADE, "phases"), [{"corpus": "eagle_1_8m", "epochs": 1.5}], "a corpus is seen a whole number of times"),
+    ((*MADE, "phases"), [{"corpus": "eagle_1_8m", "order": "shuffled"}], "order of a phase on a corpus"),
+    ((*MADE, "phases"), [{"corpus": "eagle_1_8m", "optimizer": "kept"}], "the first phase has none"),
+    ((*MADE, "phases"), [{"corpus": "eagle_1_8m", "training": {"learning_rte": 1}}], "Did you mean 'learning_rate'?"),
+    ((*MADE, "phases"), [{"corpus": "eagle_1_8m", "training": {"batch_size": 0}}], "phase 1 changes the training"),
+    (("recipes", "mix", "phases"), [{"corpus": "eagle_1_8m"}], "phase 1 needs parts: recipes train on puzzles"),
     (
         ("corpora", "eagle_1_8m", "annotations"),
         "no.json",
-        "corpora.eagle_1_8m, from which the model eagle-x2-made is made: there is no",
+        "corpora.eagle_1_8m, on which the model eagle-x2-made is pretrained: there is no",
     ),
     (("corpora", "eagle_1_8m", "images"), ["no.zip"], "there is no file or folder no.zip"),
     (("corpora", "eagle_1_8m", "images"), ["no*.zip"], "no file matches no*.zip"),
@@ -88,7 +95,7 @@ def test_files_of_a_corpus_that_no_run_needs_may_be_elsewhere(values: dict[str, 
 def test_a_model_made_from_the_tiny_one_reads_what_that_reads() -> None:
     made = {
         **config_values()["models"]["tiny"],
-        "source": {"kind": "made", "base": "tiny", "stages": [{"corpus": "mine"}]},
+        "source": {"kind": "pretrained", "base": "tiny", "phases": [{"corpus": "mine"}]},
     }
     change = {
         "models": {"made": made},
@@ -107,16 +114,16 @@ def test_patterns_are_filled_in_and_names_stay_in_order(tmp_path: Path) -> None:
     assert [Path(path).name for path in settings.image_paths()] == ["c.tar", "a.zip", "b.zip"]
 
 
-def test_a_stage_asks_for_the_conversations_of_every_process(values: dict[str, Any]) -> None:
+def test_a_phase_on_a_corpus_asks_for_the_conversations_of_every_process(values: dict[str, Any]) -> None:
     model = load_config(values).models["eagle-x2-made"]
     assert model.training is not None
     training = model.training.model_copy(update={"loader_processes": 4})
-    asked = {"entries": 1_800_000, "epochs": 1, "attempt": 1}
-    needs = staging_needs(model, training, **asked)
+    asked = {"examples": 1_800_000, "conversations": 1_800_000}
+    needs = training_needs(model, training, **asked, attempt=1)
     alone = training_needs(model, training, examples=1_800_000, attempt=1)
     assert 140_000 < needs.mem_mb - alone.mem_mb < 150_000
     assert (needs.runtime, needs.gpus) == (alone.runtime, 8)
-    assert staging_needs(model, training, **{**asked, "attempt": 2}).mem_mb == 2 * needs.mem_mb
+    assert training_needs(model, training, **asked, attempt=2).mem_mb == 2 * needs.mem_mb
 
 
 def test_the_config_without_corpora_is_as_before() -> None:

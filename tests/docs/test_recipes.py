@@ -35,5 +35,5 @@ def test_the_recipe_of_the_page_is_one() -> None:
     run, phases = runs[-1], config.recipes["read_first_mix"].phases
     assert [phase.budget for phase in phases] == [Fraction(1, 4), 1]
     assert [examples_seen(phase, run.budget) for phase in phases] == [3000, 12_000]
-    assert [config.training(run, phase).learning_rate for phase in (0, 1)] == [5e-4, 2.5e-4]
+    assert [config.training(run, phase).learning_rate for phase in (1, 2)] == [5e-4, 2.5e-4]
     assert "read_first_mix" in config.fitting_recipes("table_readout")

@@ -23,7 +23,7 @@ def paper(keep: Keep, results: Path) -> list[Stored]:
         phases = len(config.recipes[run.recipe].phases)
         for number in range(phases):
             folder = str(results / f"{run.task}-{run.recipe}-{run.budget}-{run.model}-{number}")
-            needs, training = config.models[run.model].needs, config.training(run, number)
+            needs, training = config.models[run.model].needs, config.training(run, number + 1)
             found.append(stored(folder, run.model, needs, training, last=number + 1 == phases, keep=keep))
     return found
 
@@ -55,7 +55,7 @@ def test_a_disk_that_will_not_do_is_warned_of(tmp_path: Path, monkeypatch: pytes
 def test_a_small_study_says_nothing(tmp_path: Path) -> None:
     config = default_config()
     run = config.all_runs()[0]
-    tiny = stored(str(tmp_path / "m"), "tiny", config.models["tiny"].needs, config.training(run, 0))
+    tiny = stored(str(tmp_path / "m"), "tiny", config.models["tiny"].needs, config.training(run, 1))
     assert tiny.left == pytest.approx(1e6 * (4 + 6 * 8))  # fp32 weights, and six snapshots with their moments
     assert disk_report([tiny] * 8, str(tmp_path)) == []
 

@@ -185,7 +185,7 @@ def test_one_turn_is_encoded_as_ever(tiny_model: Path, mixture_file: Path) -> No
 def test_conversations_are_trained_on_cut_in_two_processes(
     tmp_path: Path, tiny_model: Path, mixture_file: Path
 ) -> None:
-    trained_in(tmp_path, tiny_model, mixture_file, "--frozen", "vision", "language", max_length=60, too_long="cut")
+    trained_in(tmp_path, tiny_model, mixture_file, {"frozen": ["vision", "language"]}, max_length=60, too_long="cut")
     story = manifest(tmp_path)
     assert story["frozen"] == ["vision", "language"]
     assert story["examples"] + story["examples_dropped"] == len(Mixture.read(mixture_file))

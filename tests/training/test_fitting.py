@@ -41,7 +41,8 @@ def batch(folder: Path) -> dict[str, Tensor]:
 def job(folder: Path, **changes: Any) -> Job:
     values = VALUES | {"deepspeed": str(ROOT / "config/deepspeed/zero2.json")} | changes
     nowhere = {name: Path() for name in ("mixture", "output", "checkpoints", "metrics", "tensorboard")}
-    return Job("test", folder, **nowhere, seed=0, settings=TrainingSettings.model_validate(values), processor={})
+    settings = TrainingSettings.model_validate(values)
+    return Job(title="test", base=folder, **nowhere, seed=0, settings=settings)
 
 
 def machine(**changes: Any) -> Machine:

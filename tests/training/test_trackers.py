@@ -94,7 +94,7 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def tracked(output: str = "results/models/a/phase-1", key: str = "training key") -> TrackedRun:
     paths: dict[str, Any] = dict.fromkeys(("base", "mixture", "checkpoints", "metrics", "tensorboard"), Path("x"))
     settings = TrainingSettings.model_validate(SETTINGS)
-    job = Job(title="train", output=Path(output), seed=0, settings=settings, processor={}, **paths)
+    job = Job(title="train", output=Path(output), seed=0, settings=settings, **paths)
     return TrackedRun.of(job, key)
 
 
@@ -167,7 +167,7 @@ def test_a_package_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_training_without_its_tracker_ends_before_it_begins(tmp_path: Path) -> None:
-    words = command(tmp_path, tmp_path, tmp_path, "--trackers", "trackio")
+    words = command(tmp_path, tmp_path, tmp_path, {"trackers": ["trackio"]})
     alone = [sys.executable, *words[words.index("s2h.training") - 1 :]]
     run = subprocess.run(alone, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": SOURCES})
     assert run.returncode != 0

@@ -54,30 +54,37 @@ def mixture(readout_shards: dict[str, list[str]], tmp_path_factory: pytest.TempP
     return write(tmp_path_factory.mktemp("mixture") / "phase-1.parquet", readout_shards)
 
 
-def command(folder: Path, base: Path, mixture: Path, *options: str, processes: int = 2, **changes: object) -> list[str]:
-    arguments = {
+Fields = dict[str, Any] | None
+"""Fields of a job beside those that every test has."""
+
+
+def command(
+    folder: Path, base: Path, mixture: Path, fields: Fields = None, *, processes: int = 2, **changes: object
+) -> list[str]:
+    job = {
         "title": "test",
         "base": base,
         "mixture": mixture,
         "output": folder / "model",
         "checkpoints": folder / "checkpoints",
         "seed": 0,
-        "settings": json.dumps(SETTINGS | changes),
+        "settings": SETTINGS | changes,
         "metrics": folder / "metrics.jsonl",
         "tensorboard": folder / "tensorboard",
-        "job-log": folder / "log",
     }
-    words = [word for name, value in arguments.items() for word in (f"--{name}", str(value))]
+    text = json.dumps(job | (fields or {}), default=str)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
-    return [*launcher, "-m", "s2h.training", *words, *options]
+    return [*launcher, "-m", "s2h.training", text, "--log", str(folder / "log")]
 
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
-def train(folder: Path, base: Path, mixture: Path, *options: str, **changes: Any) -> subprocess.CompletedProcess[str]:
+def train(
+    folder: Path, base: Path, mixture: Path, fields: Fields = None, **changes: Any
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command(folder, base, mixture, *options, **changes),
+        command(folder, base, mixture, fields, **changes),
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
@@ -86,9 +93,9 @@ def train(folder: Path, base: Path, mixture: Path, *options: str, **changes: Any
     )
 
 
-def trained_in(folder: Path, base: Path, mixture: Path, *options: str, **changes: Any) -> dict[str, Tensor]:
+def trained_in(folder: Path, base: Path, mixture: Path, fields: Fields = None, **changes: Any) -> dict[str, Tensor]:
     folder.mkdir(exist_ok=True)
-    run = train(folder, base, mixture, *options, **changes)
+    run = train(folder, base, mixture, fields, **changes)
     assert run.returncode == 0, run.stderr[-3000:]
     return weights(folder)
 
@@ -248,7 +255,7 @@ def test_loaders_ahead_change_nothing(trained: Path, tmp_path: Path, tiny_model:
 
 
 def test_frozen_parts_do_not_learn_and_the_others_do(tmp_path: Path, tiny_model: Path, mixture: Path) -> None:
-    found = trained_in(tmp_path, tiny_model, mixture, "--frozen", "vision", "language")
+    found = trained_in(tmp_path, tiny_model, mixture, {"frozen": ["vision", "language"]})
     before = load_file(tiny_model / "model.safetensors")
     changed = {part_of(name) for name, value in found.items() if not value.equal(before[name])}
     assert changed == {"projector"}
@@ -274,16 +281,16 @@ def test_a_kept_optimizer_makes_two_phases_of_one(
     for half, rows in zip(halves, (frame.head(24), frame.tail(24)), strict=True):
         rows.write_parquet(half)
     trained_in(tmp_path / "once", tiny_model, whole, **STEADY)
-    trained_in(tmp_path / "one", tiny_model, halves[0], "--leave-optimizer", **STEADY)
-    kept = ["--optimizer-from", str(tmp_path / "one/checkpoints")]
-    trained_in(tmp_path / "two", tmp_path / "one/model", halves[1], *kept, **STEADY)
+    trained_in(tmp_path / "one", tiny_model, halves[0], {"leave_optimizer": True}, **STEADY)
+    kept = {"optimizer_from": tmp_path / "one/checkpoints"}
+    trained_in(tmp_path / "two", tmp_path / "one/model", halves[1], kept, **STEADY)
     trained_in(tmp_path / "fresh", tmp_path / "one/model", halves[1], **STEADY)
     once, two, fresh = (measured(tmp_path / name, "loss") for name in ("once", "two", "fresh"))
     assert two == pytest.approx(once[3:], rel=1e-6)
     assert fresh[0] == pytest.approx(once[3], rel=1e-6)
     assert fresh[1:] != pytest.approx(once[4:], rel=1e-4)
     shutil.rmtree(tmp_path / "one/checkpoints")
-    run = train(tmp_path / "lost", tmp_path / "one/model", halves[1], *kept, **STEADY)
+    run = train(tmp_path / "lost", tmp_path / "one/model", halves[1], kept, **STEADY)
     assert "the phase before left no checkpoint there" in run.stderr
 
 
@@ -297,7 +304,7 @@ def test_qwen_is_trained_whole_or_with_adapters(
     qwen.build(tmp_path / "base", readout.words() | WORDS)
     changes = {"lora": lora, "random_positions": 0, "attention": "sdpa", "gradient_checkpointing": True}
     changes |= {"learning_rate": 1e-2 if lora else 1e-3}
-    found = trained_in(tmp_path, tmp_path / "base", mixture, "--frozen", "vision", **changes)
+    found = trained_in(tmp_path, tmp_path / "base", mixture, {"frozen": ["vision"]}, **changes)
     before = load_file(tmp_path / "base/model.safetensors")
     assert found.keys() == before.keys()  # adapters are merged: the same plain folder
     changed = {name for name, value in found.items() if not value.equal(before[name])}

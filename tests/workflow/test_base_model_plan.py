@@ -10,6 +10,7 @@ import yaml
 
 from s2h.config import Config, load_config
 from s2h.models.loading import parameter_count
+from s2h.models.sources import ComposedSource, PretrainedSource
 from tests.models import eagle
 from tests.shipped import config_values, copy_project
 from tests.workflow.study import run
@@ -34,7 +35,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         file = project / "data" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
-    for rules in ("training", "corpora"):  # a job that has a message shows nothing else
+    for rules in ("training", "corpora", "models"):  # a job that has a message shows nothing else
         file = project / f"rules/{rules}.smk"
         file.write_text(re.sub(r"^    message:\n        .+\n", "", file.read_text(), flags=re.MULTILINE))
     return project
@@ -65,12 +66,12 @@ def test_the_plan_leads_from_the_published_parts_to_scores(printed: str) -> None
     jobs = {name: int(count) for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE)}
     wanted = {
         "fetch_model": 3,
-        "assemble_model": 1,
+        "compose_model": 1,
         "index_corpus": 2,
         "make_corpus_shard": 60 + 180,
         "report_corpus": 2,
         "mix_corpus": 2,
-        "train_stage": 2,
+        "pretrain_base_model": 2,
         "train_phase": 1 + 3 * 2,  # Mix has one phase, Align-Mix+ two
         "decode_replies": 4,
         "score_model": 4,
@@ -80,7 +81,7 @@ def test_the_plan_leads_from_the_published_parts_to_scores(printed: str) -> None
 
 
 def test_every_training_has_the_papers_eight_gpus(printed: str) -> None:
-    for rule, jobs in (("train_stage", 2), ("train_phase", 7)):
+    for rule, jobs in (("pretrain_base_model", 2), ("train_phase", 7)):
         asked = resources(printed, rule)
         assert [job["gpus"] for job in asked] == ["8"] * jobs
         assert {job["nodes"] for job in asked} == {"1"}
@@ -92,15 +93,15 @@ def test_parts_are_fetched_under_their_names_before_going_where_there_is_no_netw
     assert sorted(found) == ["clip-l-336", "convnext-xxl", "llama-3-8b-instruct"]
 
 
-def test_the_stages_have_the_papers_settings(config: Config) -> None:
+def test_the_phases_have_the_papers_settings(config: Config) -> None:
     source = config.models["eagle-x2-made"].source
-    assert source.kind == "made"
-    assert config.models[source.base].source.kind == "assembled"
-    assert [(stage.corpus, stage.frozen, stage.epochs) for stage in source.stages] == [
+    assert isinstance(source, PretrainedSource)
+    assert isinstance(source.root(config.catalog), ComposedSource)
+    assert [(phase.corpus, phase.frozen, phase.epochs) for phase in source.phases] == [
         ("llava_cc3m", ("vision", "language"), 1),
         ("eagle_1_8m", (), 1),
     ]
-    first, second = (config.stage_training("eagle-x2-made", stage) for stage in (0, 1))
+    first, second = (config.base_model_training("eagle-x2-made", phase) for phase in (1, 2))
     assert (first.learning_rate, first.batch_size, first.max_length) == (1e-3, 256, 2048)
     assert (second.learning_rate, second.batch_size, second.max_length) == (2e-5, 128, 2048)
     for training in (first, second):
@@ -117,7 +118,7 @@ def test_the_recipes_have_the_papers_settings_and_budgets(config: Config) -> Non
         ("visual_analogy", "align_mix_plus", 120_000),
     }
     for each in runs:
-        for phase in range(len(config.recipes[each.recipe].phases)):
+        for phase in range(1, 1 + len(config.recipes[each.recipe].phases)):
             training = config.training(each, phase)
             assert (training.learning_rate, training.batch_size, training.max_length) == (2e-5, 128, 3072)
             assert (training.schedule, training.warmup, training.weight_decay) == ("cosine", 0.03, 0)
@@ -125,13 +126,13 @@ def test_the_recipes_have_the_papers_settings_and_budgets(config: Config) -> Non
             assert (training.deepspeed, training.too_long) == ("config/deepspeed/zero2.json", "refuse")
 
 
-def test_the_start_is_assembled_from_folders_too(project: Path) -> None:
+def test_the_start_is_composed_from_folders_too(project: Path) -> None:
     """By the rule itself, from small parts in the layouts of the hub; what is a folder of the user's is not fetched."""
     folders = eagle.build_parts(project / "parts", {"a", "b"})
     names = ("clip-l-336", "convnext-xxl", "llama-3-8b-instruct")
     parts = {name: {"name": f"./{folder.relative_to(project)}"} for name, folder in zip(names, folders, strict=True)}
     (project / "config/folders.yaml").write_text(yaml.safe_dump({"parts": parts}))
-    start = "results/base/base_models/any/eagle-x2-start/assembled"
+    start = "results/base/base_models/any/eagle-x2-start/composed"
     overlays = COMMAND.replace("snakemake -n", f"snakemake {start}").replace(
         "base_model.yaml", "base_model.yaml config/folders.yaml"
     )
@@ -139,6 +140,6 @@ def test_the_start_is_assembled_from_folders_too(project: Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
     assert "fetch_model" not in done.stdout
     assert parameter_count(project / start) > 10_000
-    log = (project / "results/base/logs/assemble_model/eagle-x2-start.log").read_text()
+    log = (project / "results/base/logs/compose_model/eagle-x2-start.log").read_text()
     assert "no key is missing, none is left over" in log
     assert "Nothing to be done" in (again := run(project, overlays)).stdout + again.stderr

@@ -88,28 +88,6 @@ def test_every_table_and_the_pages_of_failures_are_made(study: Path) -> None:
     assert "Grid Navigation" in (study / f"results/failures/{run}.html").read_text()
 
 
-def test_while_it_runs_a_study_shows_the_runs_that_are_scored_and_not_made_again(study: Path) -> None:
-    assert snakemake(study, "so_far").returncode == 0
-    page, runs = study / "results/so_far/index.html", study / "results/so_far/runs"
-    assert "2 of 2 runs are scored" in page.read_text()
-    assert {path.relative_to(runs).parts[0] for path in runs.rglob("*.txt")} == set(TASKS)
-    module = study / "src/s2h/diagnosis/grids.py"
-    module.write_text(module.read_text() + '\n\nraise RuntimeError("changed")\n')
-    assert snakemake(study, "so_far").returncode != 0
-    assert {path.relative_to(runs).parts[0] for path in runs.rglob("*.txt")} == {"consecutive_table_readout"}
-    shutil.copy2(ROOT / "src/s2h/diagnosis/grids.py", module)
-    assert snakemake(study, "so_far", "results/tables/summary.csv").returncode == 0
-
-
-def test_a_run_that_is_added_shows_no_other_one_again(study: Path) -> None:
-    assert snakemake(study, "so_far").returncode == 0
-    configure(study, {"runs": [*RUNS, {**RUNS[0], "tasks": ["grid_navigation"], "recipes": ["text"]}]})
-    run = snakemake(study, "so_far", "-n")
-    assert re.findall(r"^Job \d+: (show .+) in results", run.stdout + run.stderr, re.MULTILINE) == [
-        "show text on grid_navigation"
-    ]
-
-
 @proves("nothing")
 def test_a_second_run_does_nothing(study: Path) -> None:
     run = snakemake(study, "results/tables/summary.csv")
@@ -321,7 +299,7 @@ def test_training_settings_retrain_but_make_no_data(study: Path) -> None:
         ({"sedd": 1}, "Did you mean 'seed'"),
         ({"runs": [{**RUNS[0], "recipes": ["mixx"]}]}, "unknown recipe 'mixx'. Did you mean 'mix'"),
         ({"runs": [{**RUNS[0], "budgets": [10**7]}]}, "lower the budget"),
-        ({"models": {"mine": {"source": {"kind": "pretrained", "name": "/none"}}}}, "not a model folder"),
+        ({"models": {"mine": {"source": {"kind": "huggingface", "name": "/none"}}}}, "not a model folder"),
     ],
 )
 def test_a_users_mistake_is_answered_in_a_line_or_two(study: Path, change: dict[str, object], complaint: str) -> None:
