@@ -32,13 +32,17 @@ def test_the_shipped_config_finds_its_files(values: dict[str, Any]) -> None:
     assert not any(corpus.problems() for corpus in corpora.values())
 
 
-MADE = ("models", "eagle-x2-made", "source")
+MADE = ("models", "eagle-x2-pretrained", "source")
 PARTS = [{"level": "SIMPLE", "format": "text", "share": 1}]
 MISTAKES: list[tuple[tuple[str, ...], Any, str]] = [
-    ((*MADE, "base"), "tinny", "models.eagle-x2-made.source.base: unknown model 'tinny'. Did you mean 'tiny'?"),
-    ((*MADE, "base"), "./nowhere", "models.eagle-x2-made.source.base: ./nowhere is not a model folder"),
-    ((*MADE, "base"), "eagle-x2-made", "models.eagle-x2-made.source.base is eagle-x2-made, of kind pretrained"),
-    ((*MADE, "phases"), [], "models.eagle-x2-made.source.phases"),
+    ((*MADE, "base"), "tinny", "models.eagle-x2-pretrained.source.base: unknown model 'tinny'. Did you mean 'tiny'?"),
+    ((*MADE, "base"), "./nowhere", "models.eagle-x2-pretrained.source.base: ./nowhere is not a model folder"),
+    (
+        (*MADE, "base"),
+        "eagle-x2-pretrained",
+        "models.eagle-x2-pretrained.source.base is eagle-x2-pretrained, of kind pretrained",
+    ),
+    ((*MADE, "phases"), [], "models.eagle-x2-pretrained.source.phases"),
     ((*MADE, "phases"), [{"corpus": "eagle_1_8n"}], "unknown corpus 'eagle_1_8n'. Did you mean 'eagle_1_8m'?"),
     ((*MADE, "phases"), [{"frozen": ["vision"]}], "give parts or corpus"),
     ((*MADE, "phases"), [{"corpus": "eagle_1_8m", "parts": PARTS}], "give parts or corpus"),
@@ -53,7 +57,7 @@ MISTAKES: list[tuple[tuple[str, ...], Any, str]] = [
     (
         ("corpora", "eagle_1_8m", "annotations"),
         "no.json",
-        "corpora.eagle_1_8m, on which the model eagle-x2-made is pretrained: there is no",
+        "corpora.eagle_1_8m, on which the model eagle-x2-pretrained is pretrained: there is no",
     ),
     (("corpora", "eagle_1_8m", "images"), ["no.zip"], "there is no file or folder no.zip"),
     (("corpora", "eagle_1_8m", "images"), ["no*.zip"], "no file matches no*.zip"),
@@ -115,7 +119,7 @@ def test_patterns_are_filled_in_and_names_stay_in_order(tmp_path: Path) -> None:
 
 
 def test_a_phase_on_a_corpus_asks_for_the_conversations_of_every_process(values: dict[str, Any]) -> None:
-    model = load_config(values).models["eagle-x2-made"]
+    model = load_config(values).models["eagle-x2-pretrained"]
     assert model.training is not None
     training = model.training.model_copy(update={"loader_processes": 4})
     asked = {"examples": 1_800_000, "conversations": 1_800_000}

@@ -55,7 +55,7 @@ ELSEWHERE = {
         (
             f"snakemake {words}"
             for made in ["--configfile config/paper.yaml config/base_model.yaml --config results=results/base"]
-            for words in (f"corpora {made}", f"made_base_models {made} --profile slurm", f"{made} --profile slurm")
+            for words in (f"corpora {made}", f"base_models {made} --profile slurm", f"{made} --profile slurm")
         ),
         "tests/corpora/test_base_model.py::study",
     ),

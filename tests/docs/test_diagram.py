@@ -45,7 +45,7 @@ def test_few_lines_cross_and_none_a_box(graph: nx.DiGraph) -> None:
     assert all(depth[start] < depth[end] for start, end in reduced.edges)
     bent, _ = routed(reduced, depth)
     rows = ordered(bent)
-    # Some must: scores and alignment both go to make_table, show_so_far and remove_weights, all that is trained to
+    # Some must: scores and alignment both go to make_table and remove_weights, all that is trained to
     # tabulate_recipes.
     assert crossings(bent, rows) <= 8
     x = places(bent, rows)

@@ -94,14 +94,14 @@ def test_parts_are_fetched_under_their_names_before_going_where_there_is_no_netw
 
 
 def test_the_phases_have_the_papers_settings(config: Config) -> None:
-    source = config.models["eagle-x2-made"].source
+    source = config.models["eagle-x2-pretrained"].source
     assert isinstance(source, PretrainedSource)
     assert isinstance(source.root(config.catalog), ComposedSource)
     assert [(phase.corpus, phase.frozen, phase.epochs) for phase in source.phases] == [
         ("llava_cc3m", ("vision", "language"), 1),
         ("eagle_1_8m", (), 1),
     ]
-    first, second = (config.base_model_training("eagle-x2-made", phase) for phase in (1, 2))
+    first, second = (config.base_model_training("eagle-x2-pretrained", phase) for phase in (1, 2))
     assert (first.learning_rate, first.batch_size, first.max_length) == (1e-3, 256, 2048)
     assert (second.learning_rate, second.batch_size, second.max_length) == (2e-5, 128, 2048)
     for training in (first, second):
