@@ -2,7 +2,7 @@
 
     python -m benchmarks.decoding [--model FOLDER] [--puzzles N]
 
-Without a model folder the tiny model of the default config is built, with random weights: its replies run to their
+Without a model folder the tiny model of the default config is built, with random weights: its predictions run to their
 limit, which is the same work for both ways. A trained one (results/models/…/phase-1) ends them by itself.
 """
 
@@ -19,7 +19,7 @@ from s2h.models.tiny import build
 from s2h.puzzles.shards import PuzzleSet, write_shard
 from s2h.puzzles.task import Level, Task
 from s2h.scoring.backends import Backend, LocalBackend, make_chunks
-from s2h.scoring.decoding import Prompt, Reply, load_decoder
+from s2h.scoring.decoding import Prediction, Prompt, load_decoder
 from s2h.scoring.sets import EvalSet, Evaluation
 from s2h.supervision.formats import WORDS
 from tests.shipped import default_config
@@ -36,16 +36,16 @@ def make_sets(task: Task[object], folder: Path, puzzles: int) -> list[EvalSet]:
     return Evaluation(task, shards, dict.fromkeys(LEVELS, puzzles)).sets()
 
 
-def timed(backend: Backend, prompts: list[Prompt]) -> tuple[float, list[Reply]]:
-    """Examples per second, and the replies in the order of the prompts; starting processes is not counted."""
+def timed(backend: Backend, prompts: list[Prompt]) -> tuple[float, list[Prediction]]:
+    """Examples per second, and the predictions in the order of the prompts; starting processes is not counted."""
     chunks = list(make_chunks(prompts, backend.chunk))
     for _ in backend.answers([prompts[:1]]):
         pass  # whatever is done once
     started = time.perf_counter()
-    replies: dict[int, Reply] = {}
+    predictions: dict[int, Prediction] = {}
     for position, found in backend.answers([[prompts[i] for i in chunk] for chunk in chunks]):
-        replies.update(zip(chunks[position], found, strict=True))
-    return len(prompts) / (time.perf_counter() - started), [replies[i] for i in range(len(prompts))]
+        predictions.update(zip(chunks[position], found, strict=True))
+    return len(prompts) / (time.perf_counter() - started), [predictions[i] for i in range(len(prompts))]
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def main() -> None:
         if not arguments.model:
             source = config.models["tiny"].source
             assert isinstance(source, TinySource)
-            build(source, words=task.words() | WORDS, image_size=task.image_size[0], seed=0, folder=folder)
+            build(source, vocabulary=task.vocabulary() | WORDS, image_size=task.image_size[0], seed=0, folder=folder)
         sets = make_sets(task, Path(name), arguments.puzzles)
         prompts = [Prompt(row.question, row.image) for each in sets for row in each.rows]
         report(folder, prompts, arguments.max_new_tokens)
@@ -76,14 +76,14 @@ def report(folder: Path, prompts: list[Prompt], limit: int) -> None:
         ("one at a time", LocalBackend(load_decoder(folder, alone))),
         ("in batches", LocalBackend(load_decoder(folder, together))),
     ]
-    print(f"{len(prompts)} examples, replies of at most {limit} tokens.\n")
-    print("| decoding | examples/s | times one at a time | replies that differ |")
+    print(f"{len(prompts)} examples, predictions of at most {limit} tokens.\n")
+    print("| decoding | examples/s | times one at a time | predictions that differ |")
     print("| --- | --: | --: | --: |")
-    first: tuple[float, list[Reply]] | None = None
+    first: tuple[float, list[Prediction]] | None = None
     for title, backend in ways:
-        speed, replies = timed(backend, prompts)
-        first = first or (speed, replies)
-        differ = sum(a.text != b.text for a, b in zip(replies, first[1], strict=True))
+        speed, predictions = timed(backend, prompts)
+        first = first or (speed, predictions)
+        differ = sum(a.text != b.text for a, b in zip(predictions, first[1], strict=True))
         print(f"| {title} | {speed:.1f} | {speed / first[0]:.1f} | {differ} |", flush=True)
 
 

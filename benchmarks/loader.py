@@ -20,15 +20,15 @@ from benchmarks.puzzles import settings
 from s2h.models.sources import TinySource
 from s2h.models.tiny import make_processor
 from s2h.phases import Phase
-from s2h.puzzles.registry import make_task
 from s2h.puzzles.shards import PuzzleSet, write_shard
+from s2h.puzzles.task_registry import make_task
 from s2h.supervision.formats import WORDS
 from s2h.supervision.mixture import Source, assemble, read_puzzles
 from s2h.training.batches import Limits
 from s2h.training.collate import Collator
 from s2h.training.data import Mixture
 from s2h.training.inspection import measure
-from s2h.training.loader import Plan
+from s2h.training.loader import BatchPlan
 
 _BLOCK = 100  # images in a file of the released code
 _MICRO_BATCH = 16  # examples
@@ -92,7 +92,7 @@ def reading(puzzles: int) -> None:
         print(f"| {title} | {speed:.1f} | {read:,.0f} | {read / shown:,.2f} |")
 
 
-def mixed_lengths(task: str, budget: int) -> Plan:
+def mixed_lengths(task: str, budget: int) -> BatchPlan:
     """A Mix+ of the default study for two processes."""
     from tests.shipped import default_config
 
@@ -105,9 +105,9 @@ def mixed_lengths(task: str, budget: int) -> Plan:
             write_shard(shard, kind, PuzzleSet(0, level, "train"), (0, budget // 2), progress=lambda done: None)  # type: ignore[arg-type]
             sets[task, level] = read_puzzles([str(shard)])  # type: ignore[index]
         mixture = Mixture(assemble(phase, budget=budget, puzzles=sets, key=(0, task)))
-        processor = make_processor(TinySource(), kind.words() | WORDS, kind.image_size[0])
+        processor = make_processor(TinySource(), kind.vocabulary() | WORDS, kind.image_size[0])
         lengths = measure(mixture, Collator(processor, random_positions=0, seed=0, examples=budget))
-    return Plan(lengths, batch_size=128, limits=Limits(_MICRO_BATCH), ranks=2)
+    return BatchPlan(lengths, batch_size=128, limits=Limits(_MICRO_BATCH), world_size=2)
 
 
 def padding(budget: int) -> None:

@@ -20,8 +20,8 @@ from typing import Any
 
 import yaml
 
-from s2h.puzzles.registry import TASKS, make_task
 from s2h.puzzles.shards import PuzzleSet, draw_puzzle, write_shard
+from s2h.puzzles.task_registry import TASKS, make_task
 
 ROOT = Path(__file__).parents[1]
 _WARM_UP = 100  # examples made before the clock starts: fonts are loaded and sprites drawn once a process

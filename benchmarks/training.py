@@ -22,14 +22,14 @@ from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTra
 
 from s2h.models.attention import WINDOWS, attend_in_windows
 from s2h.training.batches import Limits
-from s2h.training.flops import Work
+from s2h.training.flops import FlopModel
 from s2h.training.inspection import Lengths
-from s2h.training.loader import Plan
+from s2h.training.loader import BatchPlan
 
 RANKS, BATCH, EXAMPLES, TOKENS = 8, 128, 4, 4096
 PATCHES, BLANK = 4992, 4  # of a table of 1500 x 800 pixels, of the blank picture
 _GRID = (1, 52, 96)
-_WORK = Work(token=1.665e10, pair=884_736, target=1.867e9, pixel=20.8e12 / PATCHES, pixel_pair=0)
+_WORK = FlopModel(token=1.665e10, pair=884_736, target=1.867e9, pixel=20.8e12 / PATCHES, pixel_pair=0)
 """Of Qwen2.5-VL-3B with all of it learning, as ``s2h.training.flops`` counts it; a pixel is a patch here."""
 
 
@@ -63,14 +63,14 @@ def steps(task: str) -> Iterator[str]:
     work = _WORK.flops(lengths.tokens, lengths.targets, lengths.pixels)
     least = {"tokens": lengths.tokens, "patches": lengths.pixels, "rows": lengths.targets}
     for title, limits, given in (("plain", Limits(EXAMPLES), None), ("s2h", Limits(None, TOKENS), work)):
-        plan = Plan(lengths, work=given, batch_size=BATCH, limits=limits, ranks=RANKS)
+        plan = BatchPlan(lengths, cost=given, batch_size=BATCH, limits=limits, world_size=RANKS)
         plan.work = work
         groups = [plan.computed(group) for step in range(plan.steps) for mine in plan.groups(step) for group in mine]
         found = counted(groups, lengths, plain=title == "plain")
         wasted = [f"{100 * (1 - int(each.sum()) / found[name]):.1f} %" for name, each in least.items()]
         flops = found["tokens"] * _WORK.token + found["pairs"] * _WORK.pair + found["patches"] * _WORK.pixel
         each = (flops + found["rows"] * _WORK.target) / len(lengths.tokens) / 1e12
-        cells = [str(plan.rounds), *wasted, f"{100 * plan.waiting():.1f} %", f"{each:.1f}"]
+        cells = [str(plan.grad_accum_steps), *wasted, f"{100 * plan.waiting():.1f} %", f"{each:.1f}"]
         yield f"| {task} | {title} | {' | '.join(cells)} |"
     yield f"| {task} | no waste | | | | | | {work.mean() / 1e12:.1f} |"
 

@@ -20,10 +20,10 @@ from PIL import Image, ImageDraw
 
 from s2h.puzzles.analogy_panels import LATTICE, UNIT, Analogy
 from s2h.puzzles.drawing.canvas import NAVY, POINT, font
-from s2h.puzzles.drawing.panels import _STROKES, PAPER_PAGE
-from s2h.puzzles.drawing.tables import DIGITS, GREY, YELLOW, row_height
+from s2h.puzzles.drawing.panel_images import _STROKES, PAPER_PAGE
+from s2h.puzzles.drawing.table_images import DIGITS, GREY, YELLOW, row_height
 from s2h.puzzles.grid_navigation import DESTINATION, OBJECTS, OBSTACLES, SOURCE, Grid
-from s2h.puzzles.tables import Table
+from s2h.puzzles.table_task import Table
 
 RGB = tuple[int, int, int]
 Point = tuple[float, float]

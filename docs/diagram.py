@@ -70,7 +70,7 @@ _SWEEPS = 24
 def rule_graph() -> nx.DiGraph:
     """Which rule of the workflow needs which; ``asked`` marks those that only a request of one's own makes."""
     models, corpora = f"models={{{_MODELS}}}", f"corpora={{any: {_CORPUS}}}"
-    sets = f"outside_sets={{web: {_SET}}}"
+    sets = f"external_evals={{web: {_SET}}}"
     study = [f"runs=[{_RUN}]", models, f"parts={_PARTS}", corpora, sets, f"results={_NOWHERE}"]
     study.append("keep_weights=last_phase")
     command = ["snakemake", *_TARGETS, _EXPORT, "--rulegraph", "mermaid-js", "--nolock", "--config", *study]

@@ -19,15 +19,15 @@ from docs.blocks import fill_block
 from s2h.puzzles import grid_navigation as grids
 from s2h.puzzles.analogy_panels import PAIRS, Analogy, read
 from s2h.puzzles.grid_navigation import Grid, GridNavigation
-from s2h.puzzles.registry import make_task
 from s2h.puzzles.shards import PuzzleSet, draw_puzzle
 from s2h.puzzles.table_readout import TableReadout
-from s2h.puzzles.tables import Table, turns
+from s2h.puzzles.table_task import Table, turns
 from s2h.puzzles.task import Task
+from s2h.puzzles.task_registry import make_task
 from s2h.puzzles.visual_analogy import VisualAnalogy
-from s2h.seeding import Dice, generator
-from s2h.supervision.formats import CONVERSION
-from s2h.validation.grids import fewest_moves, read_text
+from s2h.seeding import BufferedRng, generator
+from s2h.supervision.formats import TRANSCRIPTION_HEADER
+from s2h.validation.grid_checker import fewest_moves, read_text
 
 PAGE = Path(__file__).with_name("fidelity.md")
 Rows = list[tuple[str, ...]]
@@ -49,28 +49,28 @@ def percent(part: float, whole: float) -> str:
 
 
 def characters(task: Task[Any], puzzles: Sequence[Any]) -> tuple[float, float]:
-    """Mean length of a response, and what a conversion of the image adds to it."""
-    replies = [len(f"{task.reason(puzzle)}\n\n{task.answer_block(puzzle)}") for puzzle in puzzles]
-    conversions = [len(f"{CONVERSION}\n\n{task.describe(puzzle)}\n\n") for puzzle in puzzles]
-    return float(np.mean(replies)), float(np.mean(conversions))
+    """Mean length of a response, and what a transcription of the image adds to it."""
+    responses = [len(f"{task.chain_of_thought(puzzle)}\n\n{task.answer_block(puzzle)}") for puzzle in puzzles]
+    transcriptions = [len(f"{TRANSCRIPTION_HEADER}\n\n{task.to_text(puzzle)}\n\n") for puzzle in puzzles]
+    return float(np.mean(responses)), float(np.mean(transcriptions))
 
 
 def consecutive_tables(number: int) -> Rows:
     """Lengths, directions and responses of Consecutive Table Readout."""
     task = make_task("consecutive_table_readout", settings("consecutive_table_readout"))
-    rows, replies = [], []
+    rows, responses = [], []
     for level, declared in (("SIMPLE", "5-10"), ("MEDIUM", "15-20"), ("HARD", "25-30")):
         puzzles: list[Table] = drawn(task, level, number)
         lengths = Counter(len(puzzle.path) for puzzle in puzzles)
         shares = " ".join(f"{length}: {percent(lengths[length], number)}" for length in sorted(lengths))
         rows.append((f"{level}: cells ({declared} declared)", "1-5: 2 % each, 6-9: 17-19 % each, 10: 16 %", shares))
-        replies.append(characters(task, puzzles))
+        responses.append(characters(task, puzzles))
         if level == "SIMPLE":
             backwards = sum(puzzle.path[0] > puzzle.path[-1] for puzzle in puzzles)
             rows.append(("paths that run backwards", "50 %", percent(backwards, number)))
-    means = ", ".join(f"{reply:.0f}" for reply, _ in replies)
+    means = ", ".join(f"{response:.0f}" for response, _ in responses)
     rows.append(("characters of a response, SIMPLE, MEDIUM, HARD", "425 (all levels alike)", means))
-    rows.append(("characters that a conversion adds", "720", f"{np.mean([added for _, added in replies]):.0f}"))
+    rows.append(("characters that a transcription adds", "720", f"{np.mean([added for _, added in responses]):.0f}"))
     return rows
 
 
@@ -135,9 +135,9 @@ def table_levels(number: int) -> Rows:
         lengths, bends = [len(p.path) for p in puzzles], [turns(p.path) for p in puzzles]
         ours = f"{min(bends)}-{max(bends)} turns; {min(lengths)}-{max(lengths)} cells, {spread(lengths)}"
         rows.append((f"{level}: turns and cells", published[level], ours))
-        reply, added = characters(task, puzzles)
-        rows.append((f"{level}: characters of a response", "940 on average, up to 2,400", f"{reply:.0f}"))
-        rows.append((f"{level}: characters that a conversion adds", "940", f"{added:.0f}"))
+        response, added = characters(task, puzzles)
+        rows.append((f"{level}: characters of a response", "940 on average, up to 2,400", f"{response:.0f}"))
+        rows.append((f"{level}: characters that a transcription adds", "940", f"{added:.0f}"))
         tries = Counter[str]()
         for index in range(number):
             rng = generator(1, "yield", level, index)
@@ -166,9 +166,9 @@ def grid_levels(number: int) -> Rows:
     rows: Rows = []
     for level in ("SIMPLE", "HARD"):
         puzzles: list[Grid] = drawn(task, level, number)
-        measured = [task.measures(puzzle) for puzzle in puzzles]
+        measured = [task.difficulty(puzzle) for puzzle in puzzles]
         moves = [each["moves"] for each in measured]
-        fewest = [fewest_moves(read_text(task.describe(puzzle))) for puzzle in puzzles]
+        fewest = [fewest_moves(read_text(task.to_text(puzzle))) for puzzle in puzzles]
         ours = (
             f"{np.median([each['steps'] for each in measured]):.0f}",
             f"{np.median(moves):.0f}",
@@ -182,7 +182,7 @@ def grid_levels(number: int) -> Rows:
         )
         rows += [(f"{level}: {name}", *pair) for name, *pair in zip(_GRID_ROWS, published[level], ours, strict=True)]
     added = characters(task, puzzles)[1]
-    rows.append(("characters that a conversion adds", "810", f"{added:.0f}"))
+    rows.append(("characters that a transcription adds", "810", f"{added:.0f}"))
     return rows
 
 
@@ -257,9 +257,9 @@ def analogy_levels(number: int) -> Rows:
         if level == "HARD":
             mixed = sum(puzzle.examples[0][0].family != puzzle.examples[1][0].family for puzzle in puzzles)
             rows.append((f"{level}: one example with lines, one with shapes", "49 %", percent(mixed, number)))
-    reply, added = characters(task, puzzles)
-    rows.append(("characters of a response", "2,100", f"{reply:,.0f}"))
-    rows.append(("characters that a conversion adds", "1,200", f"{added:,.0f}"))
+    response, added = characters(task, puzzles)
+    rows.append(("characters of a response", "2,100", f"{response:,.0f}"))
+    rows.append(("characters that a transcription adds", "1,200", f"{added:,.0f}"))
     for name in task.alternative_chains:
         rows.append(
             (
@@ -276,7 +276,7 @@ def analogy_levels(number: int) -> Rows:
 
 def full_queries(task: VisualAnalogy, level: Any, number: int) -> float:
     """The share of contexts for which four options are found."""
-    dice, contexts = Dice(generator(3, "queries", level)), 0
+    draws, contexts = BufferedRng(generator(3, "queries", level)), 0
     original, targets = task._context, task.simple if level == "SIMPLE" else task.held_out
 
     def count(*arguments: Any) -> Any:
@@ -287,7 +287,7 @@ def full_queries(task: VisualAnalogy, level: Any, number: int) -> float:
     task._context = count  # type: ignore[method-assign]
     try:
         for _ in range(number):
-            task._query(dice, dice.pick(targets), task.simple if level == "SIMPLE" else PAIRS)
+            task._query(draws, draws.choice(targets), task.simple if level == "SIMPLE" else PAIRS)
     finally:
         del task._context
     return number / contexts
@@ -295,9 +295,9 @@ def full_queries(task: VisualAnalogy, level: Any, number: int) -> float:
 
 def directions(task: VisualAnalogy, number: int) -> str:
     """How often positions move across, down and diagonally."""
-    dice, found = Dice(generator(4, "directions")), Counter[int]()
+    draws, found = BufferedRng(generator(4, "directions")), Counter[int]()
     for _ in range(number):
-        row = task._example(dice, ("shape position", "Progression"))
+        row = task._example(draws, ("shape position", "Progression"))
         first, second = ({thing.cell for thing in panel.things} for panel in row[:2])
         moves = [any({_moved(cell, step) for cell in first} == second for step in steps) for steps in _DIRECTIONS]
         found[moves.index(True)] += 1

@@ -19,8 +19,8 @@ from docs.blocks import fill_block
 from s2h.models.eagle.configuration import EagleX2Config
 from s2h.models.loading import weightless_model
 from s2h.training.collate import IGNORED
-from s2h.training.losses import Learner, with_targets
-from s2h.training.memory import Needs, Sizes, needs
+from s2h.training.losses import ForwardPass, with_targets
+from s2h.training.memory import MemoryEstimate, ParameterCounts, estimate_memory
 from s2h.training.peak import measure
 from tests.shipped import ROOT
 
@@ -120,7 +120,7 @@ def _eagle_picture(config: Any) -> tuple[Tensor, dict[str, Tensor]]:
 
 
 @cache
-def measured(name: str, *, checkpointing: bool, examples: int) -> tuple[Sizes, int]:
+def measured(name: str, *, checkpointing: bool, examples: int) -> tuple[ParameterCounts, int]:
     """The sizes of a model, and the bytes of its activations for a micro-batch of the longest example."""
     config = model_config(name)
     with tempfile.TemporaryDirectory() as folder:
@@ -129,29 +129,31 @@ def measured(name: str, *, checkpointing: bool, examples: int) -> tuple[Sizes, i
     model.train()
     if checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
-    sizes = Sizes.of(model)
-    learner = Learner(model)
-    peak = measure(model, longest(config, examples), lambda m, batch: learner.loss(m, batch, _CPU))
+    sizes = ParameterCounts.of(model)
+    forward_pass = ForwardPass(model)
+    peak = measure(model, longest(config, examples), lambda m, batch: forward_pass.loss(m, batch, _CPU))
     return sizes, peak.activations
 
 
 _CPU = torch.device("cpu")
 
 
-def needed(name: str, file: str, *, gpus: int, checkpointing: bool, examples: int) -> Needs:
+def measure_memory(name: str, file: str, *, gpus: int, checkpointing: bool, examples: int) -> MemoryEstimate:
     """What a training of a model needs; activations grow evenly with the examples of a micro-batch."""
     sizes, one = measured(name, checkpointing=checkpointing, examples=1)
     _, two = measured(name, checkpointing=checkpointing, examples=2)
     config = json.loads((ROOT / f"config/deepspeed/{file}.json").read_text())
     config |= {"bf16": {"enabled": True}, "gradient_accumulation_steps": math.ceil(_BATCH / (gpus * examples))}
-    return needs(sizes, config, activations=one + (two - one) * (examples - 1), ranks=gpus, ranks_per_host=gpus)
+    return estimate_memory(
+        sizes, config, activations=one + (two - one) * (examples - 1), world_size=gpus, local_world_size=gpus
+    )
 
 
 def most_examples(name: str, file: str, *, gpus: int, checkpointing: bool, card: float) -> int:
     """The largest micro-batch of the longest example that fits a card of so many GiB; 0 where none does."""
     examples = 0
     room = card * _GIB * (1 - _SPARE)
-    while needed(name, file, gpus=gpus, checkpointing=checkpointing, examples=examples + 1).gpu <= room:
+    while measure_memory(name, file, gpus=gpus, checkpointing=checkpointing, examples=examples + 1).gpu <= room:
         examples += 1
         if examples * gpus >= _BATCH:
             break
@@ -162,17 +164,17 @@ def row(name: str, file: str, gpus: int) -> str:
     """One line of the table."""
     cells = [name, str(gpus), f"`{file}`"]
     for checkpointing, examples in ((True, _SHIPPED), (False, 1)):
-        found = needed(name, file, gpus=gpus, checkpointing=checkpointing, examples=examples)
+        found = measure_memory(name, file, gpus=gpus, checkpointing=checkpointing, examples=examples)
         cells.append(f"{found.gpu / _GIB:.0f}")
         cells += [
             str(most_examples(name, file, gpus=gpus, checkpointing=checkpointing, card=card) or "-") for card in _CARDS
         ]
-    host = needed(name, file, gpus=gpus, checkpointing=True, examples=_SHIPPED).host
+    host = measure_memory(name, file, gpus=gpus, checkpointing=True, examples=_SHIPPED).host
     return f"| {' | '.join([*cells, f'{host / _GIB:.0f}'])} |"
 
 
 def table() -> str:
-    """What trainings of the shipped configs need, and what fits."""
+    """What training runs of the shipped configs need, and what fits."""
     return "\n".join([*_HEAD, *(row(*which) for which in _rows())])
 
 

@@ -1,7 +1,7 @@
-"""What scoring makes of replies that are all right, and of replies that are all wrong: python -m docs.oracles.
+"""What scoring makes of predictions that are all right, and of predictions that are all wrong: python -m docs.oracles.
 
 It prints the table of docs/metrics.md: every task, style and level, in every supervision format with and without a
-chain of thought, through VLMEvalKit and our judges. A cell is the worst of these for right replies, and the best of
+chain of thought, through VLMEvalKit and our judges. A cell is the worst of these for right predictions, and the best of
 them for wrong ones, in per cent.
 """
 
@@ -15,16 +15,16 @@ from typing import Any
 
 import polars as pl
 
-from s2h.diagnosis.registry import METRICS, find_diagnoser
+from s2h.diagnosis.diagnoser_registry import METRICS, find_diagnoser
 from s2h.puzzles.grid_navigation import NO_PATH
-from s2h.puzzles.registry import TASKS, make_task
 from s2h.puzzles.shards import PuzzleSet, read_shards, write_shard
 from s2h.puzzles.task import Task
-from s2h.scoring.decoding import Reply
-from s2h.scoring.engine import score_set
-from s2h.scoring.scores import Score
+from s2h.puzzles.task_registry import TASKS, make_task
+from s2h.scoring.decoding import Prediction
+from s2h.scoring.score_record import Score
 from s2h.scoring.sets import read_set
-from s2h.supervision.formats import CONVERSION, Format, response, shows_image
+from s2h.scoring.vlmevalkit import score_set
+from s2h.supervision.formats import TRANSCRIPTION_HEADER, Format, has_image, response
 from tests.shipped import default_config
 
 COUNTS = {"num_obstacles", "objects_collected", "objects"}
@@ -40,32 +40,32 @@ def wrong_answer(task: Task[Any], gold: str) -> str:
     return str(int(gold) % 4 + 1) if task.name == "visual_analogy" else str(int(gold) + 1)
 
 
-def replies(task: Task[Any], records: list[dict[str, Any]], form: Format) -> Iterator[tuple[bool, bool, list[str]]]:
-    """(whether they are right, whether they have a chain, the replies) in one format."""
+def predictions(task: Task[Any], records: list[dict[str, Any]], form: Format) -> Iterator[tuple[bool, bool, list[str]]]:
+    """(whether they are right, whether they have a chain, the predictions) in one format."""
     frame = pl.DataFrame(records)
     for chain in ("full", "none"):
         yield True, chain == "full", frame.select(response(form, chain)).to_series().to_list()
-    opening = f"{CONVERSION}\n\nnothing\n\n" if form == "image_via_text" else ""
+    opening = f"{TRANSCRIPTION_HEADER}\n\nnothing\n\n" if form == "image_via_text" else ""
     answers = [wrong_answer(task, record["answer"]) for record in records]
     yield False, True, [f"{opening}I do not know.\n\nAnswer: {answer}" for answer in answers]
     yield False, False, [f"{opening}Answer: {answer}" for answer in answers]
 
 
 def scored(task: Task[Any], level: Any, puzzles: int, work: Path) -> Iterator[tuple[bool, bool, list[Score]]]:
-    """The scores of all these replies."""
+    """The scores of all these predictions."""
     shard = str(work / f"{task.name}-{level}.parquet")
     write_shard(shard, task, PuzzleSet(0, level, "eval"), (0, puzzles), progress=lambda done: None)
     records = [{k: v for k, v in record.items() if k != "image"} for record in read_shards([shard])]
     for form in FORMS:
-        eval_set = read_set(task, level, "image" if shows_image(form) else "text", [shard])
-        for number, (right, chain, texts) in enumerate(replies(task, records, form)):
+        eval_set = read_set(task, level, "image" if has_image(form) else "text", [shard])
+        for number, (right, chain, texts) in enumerate(predictions(task, records, form)):
             folder = work / f"{form}-{number}"
-            found = [Reply(text, None, 0.0) for text in texts]
+            found = [Prediction(text, None, 0.0) for text in texts]
             yield right, chain, score_set(eval_set, found, work=folder, identity=IDENTITY)
 
 
 def row(task: Task[Any], level: Any, puzzles: int, right: bool) -> list[str]:
-    """Accuracy, chain accuracy and metrics of the worst right replies, or of the best wrong ones."""
+    """Accuracy, chain accuracy and metrics of the worst right predictions, or of the best wrong ones."""
     with tempfile.TemporaryDirectory() as name:
         found = [(chain, scores) for was, chain, scores in scored(task, level, puzzles, Path(name)) if was == right]
     worst = min if right else max
@@ -75,7 +75,7 @@ def row(task: Task[Any], level: Any, puzzles: int, right: bool) -> list[str]:
     ]
     own = find_diagnoser(task).metrics
     for metric in SHARES:
-        # What is measured on the chain is not asked of replies without one.
+        # What is measured on the chain is not asked of predictions without one.
         values = [s.metrics.get(metric) for chain, scores in found if chain for s in scores]
         known = [value for value in values if value is not None]
         cells.append(worst(known) if metric in own and known else None)
@@ -84,7 +84,7 @@ def row(task: Task[Any], level: Any, puzzles: int, right: bool) -> list[str]:
 
 def table(puzzles: int) -> str:
     """The whole table."""
-    heads = ["task", "style", "level", "replies", "accuracy", "chain accuracy", *SHARES]
+    heads = ["task", "style", "level", "predictions", "accuracy", "chain accuracy", *SHARES]
     lines = [f"| {' | '.join(heads)} |", f"| --- | --- | --- | --- {'| --: ' * (len(heads) - 4)}|"]
     for name in TASKS:
         for style, overlays in (("compact", ()), ("paper", ("paper",))):

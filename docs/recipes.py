@@ -9,7 +9,7 @@ import polars as pl
 from docs.blocks import fill_block
 from docs.pictures import record
 from s2h.phases import Part, Phase
-from s2h.supervision.formats import FORMATS, FULL, prompt, response, shows_image
+from s2h.supervision.formats import FORMATS, FULL, has_image, prompt, response
 from s2h.supervision.recipes import Recipe, count, examples_seen
 from tests.shipped import default_config
 
@@ -28,7 +28,7 @@ def formats() -> str:
     parts = []
     for form in FORMATS:
         read, learned = (frame.select(words).item() for words in (prompt(form), response(form)))
-        shown = "[the image]\n\n" if shows_image(form) else ""
+        shown = "[the image]\n\n" if has_image(form) else ""
         parts.append(f"`{form}` reads\n\n```text\n{shown}{read}\n```\n\nand learns\n\n```text\n{learned}\n```")
     return "\n\n".join(parts)
 
@@ -37,7 +37,7 @@ def part_in_words(part: Part) -> str:
     """A part of a phase in one line."""
     extras = [
         *([f"chain {part.chain}"] if part.chain != FULL else []),
-        *([f"{part.convert_tokens} tokens for the conversion"] if part.convert_tokens else []),
+        *([f"{part.convert_tokens} tokens for the transcription"] if part.convert_tokens else []),
         *([f"each {part.repeats} times"] if part.repeats > 1 else []),
     ]
     return f"{part.share} {part.level} {part.format}" + (f" ({', '.join(extras)})" if extras else "")

@@ -48,7 +48,7 @@ rule make_corpus_shard:
         shards=1,
     params:
         shards=CORPORA.shard_count,
-        code=CORPORA.code("make_corpus_shard", "s2h.corpora.shards"),
+        code=CORPORA.code("make_corpus_shard", "s2h.corpora.corpus_shards"),
     message:
         "make corpus shard: {wildcards.corpus}, shard {wildcards.shard}"
     script:
@@ -69,8 +69,8 @@ rule report_corpus:
     resources:
         mem_mb=growing(1000),
     params:
-        kept_at_least=CORPORA.kept_at_least,
-        code=CORPORA.code("report_corpus", "s2h.corpora.report"),
+        min_kept_fraction=CORPORA.min_kept_fraction,
+        code=CORPORA.code("report_corpus", "s2h.corpora.corpus_report"),
     message:
         "report on the corpus {wildcards.corpus}"
     script:
@@ -94,7 +94,7 @@ rule mix_corpus:
     params:
         corpus=TRAINING.corpus,
         epochs=TRAINING.epochs,
-        code=CORPORA.code("mix_corpus", "s2h.corpora.mixture"),
+        code=CORPORA.code("mix_corpus", "s2h.corpora.corpus_mixture"),
     message:
         "mix corpus: {wildcards.model}, phase {wildcards.phase}"
     script:

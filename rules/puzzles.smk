@@ -71,20 +71,20 @@ rule validate_puzzles:
         sizes=PUZZLES.set_sizes,
         settings=CONFIG.validation.model_dump(),
         made_by=PUZZLES.made_by,
-        code=PUZZLES.code("validate_puzzles", "s2h.validation.report"),
+        code=PUZZLES.code("validate_puzzles", "s2h.validation.task_report"),
     message:
         "validate puzzles: {wildcards.task}"
     script:
         "../workflow/scripts/validate_puzzles.py"
 
 
-rule describe_puzzles:
+rule write_dataset_card:
     input:
         report=PATHS.validation,
     output:
         PATHS.dataset_card,
     log:
-        PATHS.log("describe_puzzles", "{task}"),
+        PATHS.log("write_dataset_card", "{task}"),
     conda:
         "../envs/puzzles.yaml"
     threads: 1
@@ -97,7 +97,7 @@ rule describe_puzzles:
     message:
         "describe puzzles: {wildcards.task}"
     script:
-        "../workflow/scripts/describe_puzzles.py"
+        "../workflow/scripts/write_dataset_card.py"
 
 
 rule export_evaluation:
@@ -116,7 +116,7 @@ rule export_evaluation:
     params:
         puzzles=PUZZLES.set_size,
         settings=PUZZLES.level_settings,
-        code=PUZZLES.code("export_evaluation", "s2h.publishing.tables"),
+        code=PUZZLES.code("export_evaluation", "s2h.publishing.vlmevalkit_tsv"),
     message:
         "export evaluation: {wildcards.task} {wildcards.level}, as {wildcards.modality}"
     script:

@@ -46,7 +46,7 @@ rule make_table:
         "../workflow/scripts/make_table.py"
 
 
-rule tabulate_recipes:
+rule make_recipe_table:
     input:
         REPORT.recipe_files(),
     output:
@@ -56,7 +56,7 @@ rule tabulate_recipes:
         latex=PATHS.table("tex").format(table="recipes"),
         html=PATHS.table("html").format(table="recipes"),
     log:
-        PATHS.log("tabulate_recipes"),
+        PATHS.log("make_recipe_table"),
     conda:
         "../envs/training.yaml"
     threads: 1
@@ -67,11 +67,11 @@ rule tabulate_recipes:
         budgets=REPORT.budgets(),
         recipe_titles=REPORT.recipe_titles(),
         task_titles=REPORT.task_titles(),
-        code=REPORT.code("tabulate_recipes", "s2h.analysis.recipes"),
+        code=REPORT.code("make_recipe_table", "s2h.analysis.recipes"),
     message:
         "write {output.csv}"
     script:
-        "../workflow/scripts/tabulate_recipes.py"
+        "../workflow/scripts/make_recipe_table.py"
 
 
 rule tables:
@@ -122,7 +122,7 @@ rule draw_failures:
     input:
         scores=PATHS.scores,
         shards=SCORING.shards,
-        template=REPORT.template("failures.html"),
+        template=REPORT.template("failure_pages.html"),
     output:
         report(
             PATHS.failures,
@@ -147,7 +147,7 @@ rule draw_failures:
         evaluation=SCORING.evaluation,
         titles=REPORT.task_titles(),
         recipe_title=REPORT.recipe_title,
-        code=REPORT.code("draw_failures", "s2h.publishing.failures"),
+        code=REPORT.code("draw_failures", "s2h.publishing.failure_pages"),
     message:
         "draw the failures of {wildcards.recipe} on {wildcards.task}"
     script:
@@ -160,17 +160,17 @@ rule failures:
         REPORT.of_runs(PATHS.failures),
 
 
-rule tell_story:
+rule write_overview:
     # The first page of the report: what was asked and found, in words, a table, pictures and examples.
     input:
         **REPORT.story_files(),
         scores=REPORT.of_runs(PATHS.scores),
         shards=REPORT.shard_files(),
-        template=REPORT.template("story.html"),
+        template=REPORT.template("overview.html"),
     output:
         PATHS.story,
     log:
-        PATHS.log("tell_story"),
+        PATHS.log("write_overview"),
     conda:
         "../envs/puzzles.yaml"
     threads: 1
@@ -183,11 +183,11 @@ rule tell_story:
         config=REPORT.shown_config(),
         recipe_titles=REPORT.recipe_titles(),
         task_titles=REPORT.task_titles(),
-        code=REPORT.code("tell_story", "s2h.publishing.story"),
+        code=REPORT.code("write_overview", "s2h.publishing.overview"),
     message:
         "write {output}"
     script:
-        "../workflow/scripts/tell_story.py"
+        "../workflow/scripts/write_overview.py"
 
 
 rule verify:

@@ -1,12 +1,12 @@
 # Scoring with VLMEvalKit: every level, as text and as image, of the puzzles that no training has seen.
 
 
-rule fetch_set:
+rule fetch_external_eval:
     # On the machine where Snakemake runs, as models are.
     output:
         PATHS.fetched_eval,
     log:
-        PATHS.log("fetch_set", "{outside_set}"),
+        PATHS.log("fetch_external_eval", "{external_eval}"),
     localrule: True
     conda:
         "../envs/scoring.yaml"
@@ -15,31 +15,31 @@ rule fetch_set:
         url=SCORING.address,
         sha256=SCORING.checksum,
     message:
-        "fetch the set {wildcards.outside_set}"
+        "fetch the set {wildcards.external_eval}"
     script:
-        "../workflow/scripts/fetch_set.py"
+        "../workflow/scripts/fetch_external_eval.py"
 
 
-rule sets:
-    # Every set from outside that is fetched; before going where there is no network.
+rule external_evals:
+    # Every external evaluation set that is fetched; before going where there is no network.
     input:
         SCORING.fetched_files(),
     localrule: True
 
 
-rule decode_replies:
-    # Replies are kept beside the output as they come: what is interrupted, or grows, costs only what is missing.
+rule decode_predictions:
+    # Predictions are kept beside the output as they come: what is interrupted, or grows, costs only what is missing.
     input:
         model=SCORING.model_input,
         shards=SCORING.shards,
-        outside=SCORING.outside_files,
+        outside=SCORING.external_files,
         validated=SCORING.reports,
     output:
         PATHS.predictions,
     log:
-        PATHS.log("decode_replies", RUN),
+        PATHS.log("decode_predictions", RUN),
     benchmark:
-        PATHS.benchmark("decode_replies", RUN)
+        PATHS.benchmark("decode_predictions", RUN)
     conda:
         "../envs/scoring.yaml"
     threads: SCORING.requested.cores
@@ -53,24 +53,24 @@ rule decode_replies:
         settings=SCORING.model_settings,
         trained=SCORING.is_trained,
         evaluation=SCORING.evaluation,
-        outside=SCORING.outside_sets,
-        store=PATHS.below("replies", RUN, ".kept"),
+        outside=SCORING.external_evals,
+        store=PATHS.below("predictions", RUN, ".kept"),
         title="decode {recipe} on {task}",
         cached=SCORING.is_cached,
         code=SCORING.code(
-            "decode_replies", "s2h.scoring.decoding", "s2h.scoring.replies"
+            "decode_predictions", "s2h.scoring.decoding", "s2h.scoring.predictions"
         ),
     message:
         "decode {wildcards.recipe} on {wildcards.task}: {wildcards.model}, budget {wildcards.budget}, seed {wildcards.seed}"
     script:
-        "../workflow/scripts/decode_replies.py"
+        "../workflow/scripts/decode_predictions.py"
 
 
 rule score_model:
     input:
-        replies=PATHS.predictions,
+        predictions=PATHS.predictions,
         shards=SCORING.shards,
-        outside=SCORING.outside_files,
+        outside=SCORING.external_files,
     output:
         PATHS.scores,
     log:
@@ -82,7 +82,7 @@ rule score_model:
         mem_mb=growing(2000),
     params:
         evaluation=SCORING.evaluation,
-        outside=SCORING.outside_sets,
+        outside=SCORING.external_evals,
         work=PATHS.below("scores", RUN, ".work"),
         code=SCORING.code_of,
     message:

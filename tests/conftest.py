@@ -49,8 +49,8 @@ def tiny_model(readout: ConsecutiveTableReadout, tmp_path_factory: pytest.TempPa
     from s2h.supervision.formats import WORDS
 
     folder = tmp_path_factory.mktemp("tiny")
-    settings = TinySource(vision_width=32, text_width=32, text_layers=1, feed_forward=64)
-    build(settings, words=readout.words() | WORDS, image_size=readout.image_size[0], seed=0, folder=folder)
+    settings = TinySource(vision_width=32, text_width=32, text_layers=1, intermediate_size=64)
+    build(settings, vocabulary=readout.vocabulary() | WORDS, image_size=readout.image_size[0], seed=0, folder=folder)
     return folder
 
 

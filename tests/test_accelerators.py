@@ -22,7 +22,7 @@ import pytest
 from tests.shipped import ROOT
 
 _WORDS = re.compile(
-    r"cuda|nccl|bf16|bfloat16|tf32|flash_att|vllm|liger|triton|pin_memory|on_gpu|outofmemory|autocast|pretended_gpus",
+    r"cuda|nccl|bf16|bfloat16|tf32|flash_att|vllm|liger|triton|pin_memory|on_gpu|outofmemory|autocast|fake_gpus",
     re.IGNORECASE,
 )
 _FOLDERS = ("src", "workflow", "benchmarks")
@@ -42,8 +42,8 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
         "_reasons": (5, "tests/test_devices.py::test_what_keeps_gpus_from_being_used_is_found"),
         "count_gpus": (1, "tests/test_devices.py::test_gpus_are_those_that_the_driver_lists_or_that_have_a_device"),
         "module": (2, "tests/test_devices.py::test_gpus_are_seen_as_cuda_sees_them"),
-        "own_device": (4, "tests/test_devices.py::test_each_process_has_the_gpu_of_its_number"),
-        "pretended_gpus": (1, "tests/test_devices.py::test_gpus_are_seen_as_cuda_sees_them"),
+        "local_device": (4, "tests/test_devices.py::test_each_process_has_the_gpu_of_its_number"),
+        "fake_gpus": (1, "tests/test_devices.py::test_gpus_are_seen_as_cuda_sees_them"),
         "usable_gpus": (1, "tests/test_devices.py::test_each_process_has_the_gpu_of_its_number"),
     },
     "src/s2h/environments.py": {
@@ -63,10 +63,10 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
     "src/s2h/models/eagle/modelling.py": {
         "EagleX2VisionModel": (1, "benchmarks.gpu: eagle"),
     },
-    "src/s2h/models/eagle/released.py": {
+    "src/s2h/models/eagle/released_config.py": {
         "to_released": (1, "tests/models/test_eagle_conversion.py::test_a_trained_model_is_released_too"),
     },
-    "src/s2h/models/eagle/shards.py": {
+    "src/s2h/models/eagle/safetensors_files.py": {
         "module": (1, "tests/models/test_eagle_conversion.py::test_there_and_back_all_bytes_are_the_same"),
     },
     "src/s2h/models/kernels.py": {
@@ -86,17 +86,17 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
         "TrainingSettings": (3, "tests/test_config.py::test_the_schema_file_is_that_of_the_code"),
     },
     "src/s2h/scoring/backends.py": {
-        "VllmBackend": (1, "tests/scoring/test_vllm.py::test_replies_through_vllm_are_those_of_our_own_decoding"),
+        "VllmBackend": (1, "tests/scoring/test_vllm.py::test_predictions_through_vllm_are_those_of_our_own_decoding"),
         "VllmBackend.__init__": (
             1,
-            "tests/scoring/test_vllm.py::test_replies_through_vllm_are_those_of_our_own_decoding",
+            "tests/scoring/test_vllm.py::test_predictions_through_vllm_are_those_of_our_own_decoding",
         ),
         "gpu_memory": (1, "tests/scoring/test_vllm.py::test_gpus_that_are_not_there_or_too_small_are_errors"),
         "shape_of": (2, "tests/scoring/test_vllm.py::test_the_shape_of_a_model_is_read_from_its_config"),
-        "vllm_backend": (8, "tests/scoring/test_vllm.py::test_replies_through_vllm_are_those_of_our_own_decoding"),
+        "vllm_backend": (8, "tests/scoring/test_vllm.py::test_predictions_through_vllm_are_those_of_our_own_decoding"),
         "vllm_backend.command": (
             1,
-            "tests/scoring/test_vllm.py::test_replies_through_vllm_are_those_of_our_own_decoding",
+            "tests/scoring/test_vllm.py::test_predictions_through_vllm_are_those_of_our_own_decoding",
         ),
     },
     "src/s2h/scoring/decoding.py": {
@@ -104,8 +104,8 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
         "Decoder._fitting": (2, "tests/test_devices.py::test_decoding_plans_with_the_memory_of_the_gpu"),
         "load_decoder": (3, "tests/test_devices.py::test_a_process_that_decodes_has_its_gpu_and_bf16"),
     },
-    "src/s2h/scoring/jobs.py": {
-        "open_backend": (3, "tests/scoring/test_vllm.py::test_replies_through_vllm_are_those_of_our_own_decoding"),
+    "src/s2h/scoring/decode_and_score.py": {
+        "open_backend": (3, "tests/scoring/test_vllm.py::test_predictions_through_vllm_are_those_of_our_own_decoding"),
     },
     "src/s2h/scoring/vllm.py": {
         "_Server.wait_for": (4, "tests/scoring/test_vllm.py::test_a_server_is_waited_for_and_leaves_no_process_behind"),
@@ -135,13 +135,13 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
         ),
     },
     "src/s2h/training/flops.py": {
-        "Work.of": (1, "tests/training/test_flops.py::test_it_counts_what_is_computed"),
+        "FlopModel.of": (1, "tests/training/test_flops.py::test_it_counts_what_is_computed"),
     },
     "src/s2h/training/launch.py": {
         "launch": (1, "tests/test_devices.py::test_a_training_starts_a_process_for_each_gpu_and_deepspeed_takes_it"),
     },
     "src/s2h/training/loader.py": {
-        "load_ahead": (2, "benchmarks.gpu: training"),
+        "prefetch": (2, "benchmarks.gpu: training"),
     },
     "src/s2h/training/manifest.py": {
         "manifest": (1, "benchmarks.gpu: training"),
@@ -159,7 +159,7 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
     },
     "src/s2h/training/trainer.py": {
         "Trainer._recomputes": (1, "benchmarks.gpu: training"),
-        "Trainer._rehearse": (1, "benchmarks.gpu: training"),
+        "Trainer._dry_run": (1, "benchmarks.gpu: training"),
         "Trainer._save": (1, "benchmarks.gpu: training"),
         "Trainer.run": (1, "benchmarks.gpu: training"),
         "_memory_advice": (1, "tests/test_devices.py::test_a_gpu_without_memory_is_answered_with_what_to_change"),

@@ -60,7 +60,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Three GPUs, and nobody else's claims."""
     for name in ("CUDA_VISIBLE_DEVICES", "SLURM_JOB_ID"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("S2H_PRETENDED_GPUS", "3")
+    monkeypatch.setenv("S2H_FAKE_GPUS", "3")
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     return tmp_path
@@ -118,7 +118,7 @@ def test_more_than_there_are_is_an_error(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_gpus_that_are_there_and_cannot_be_used_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("s2h.claims.pretended_gpus", lambda: 0)
+    monkeypatch.setattr("s2h.claims.fake_gpus", lambda: 0)
     monkeypatch.setattr("s2h.claims.usable_gpus", lambda: 1)
     monkeypatch.setattr("s2h.claims._folder", lambda: Path(os.environ["TMPDIR"]))
     with pytest.raises(ModelError, match="2 GPUs were asked for, but 1 can be used"), claimed_gpus(2):
@@ -148,7 +148,7 @@ run_job(snakemake, main)
 
 def test_snakemake_s_jobs_share_a_machine(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four jobs, two GPUs, one of which another workflow's job has for a while."""
-    monkeypatch.setenv("S2H_PRETENDED_GPUS", "2")
+    monkeypatch.setenv("S2H_FAKE_GPUS", "2")
     shutil.copytree(ROOT / "profiles", machine / "profiles")
     (machine / "Snakefile").write_text(SNAKEFILE)
     (machine / "compute.py").write_text(COMPUTE)

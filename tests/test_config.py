@@ -37,16 +37,23 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
         },
         "unknown chain 'fll'. Did you mean 'full'?",
     ),
-    ({"outside_sets": {"x": {"path": "no.tsv", "task": "table_readout", "level": "HARD"}}}, "there is no file no.tsv"),
     (
-        {"outside_sets": {"x": {"url": "https://a.b/c", "task": "table_readout", "level": "HARD", "modality": "text"}}},
+        {"external_evals": {"x": {"path": "no.tsv", "task": "table_readout", "level": "HARD"}}},
+        "there is no file no.tsv",
+    ),
+    (
+        {
+            "external_evals": {
+                "x": {"url": "https://a.b/c", "task": "table_readout", "level": "HARD", "modality": "text"}
+            }
+        },
         "give either path, or url and sha256",
     ),
     (
         {"models": {"mine": {"source": {"kind": "released_eagle", "name": "./nowhere"}}}},
         "Give a folder that holds a released Eagle-X2",
     ),
-    ({"outside_sets": {"x": {"path": "README.md", "task": "table_readot"}}}, "Did you mean 'table_readout'"),
+    ({"external_evals": {"x": {"path": "README.md", "task": "table_readot"}}}, "Did you mean 'table_readout'"),
     (
         {"models": {"tiny": {"source": {"kind": "endpoint", "url": "http://a", "name": "b"}}}},
         "a model of kind endpoint is not trained here: omit training",
@@ -69,10 +76,10 @@ def test_a_mistake_is_named_with_what_to_do(change: dict[str, Any], complaint: s
 
 
 JOINT: list[tuple[dict[str, Any], str]] = [
-    ({"joint_tasks": {"mine": ["table_readout", "grid_navigaton"]}}, "Did you mean 'grid_navigation'"),
-    ({"joint_tasks": {"mine": ["table_readout"]}}, "name two different tasks or more"),
-    ({"joint_tasks": {"table_readout": ["table_readout", "grid_navigation"]}}, "a name of their own"),
-    ({"joint_tasks": {"mine": ["table_readout", "visual_analogy"]}}, "set the same tasks.*.image_side"),
+    ({"task_mixtures": {"mine": ["table_readout", "grid_navigaton"]}}, "Did you mean 'grid_navigation'"),
+    ({"task_mixtures": {"mine": ["table_readout"]}}, "name two different tasks or more"),
+    ({"task_mixtures": {"table_readout": ["table_readout", "grid_navigation"]}}, "a name of their own"),
+    ({"task_mixtures": {"mine": ["table_readout", "visual_analogy"]}}, "set the same tasks.*.image_side"),
 ]
 
 

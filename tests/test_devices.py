@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from s2h import devices
-from s2h.devices import count_gpus, missing_gpus, own_device, visible_gpus
+from s2h.devices import count_gpus, local_device, missing_gpus, visible_gpus
 from s2h.errors import ModelError, TrainingError
 from s2h.models.settings import ScoringSettings
 from s2h.scoring import backends, decoding
@@ -83,7 +83,7 @@ def test_gpus_are_those_that_the_driver_lists_or_that_have_a_device(bare: Path) 
     ],
 )
 def test_gpus_are_seen_as_cuda_sees_them(monkeypatch: pytest.MonkeyPatch, named: str | None, seen: str) -> None:
-    monkeypatch.setenv("S2H_PRETENDED_GPUS", "4")
+    monkeypatch.setenv("S2H_FAKE_GPUS", "4")
     if named is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", named)
     assert visible_gpus() == seen.split()
@@ -100,24 +100,24 @@ def test_planning_counts_gpus_without_torch() -> None:
 
 
 def test_each_process_has_the_gpu_of_its_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert own_device() == torch.device("cpu")
+    assert local_device() == torch.device("cpu")
     current = give_torch(monkeypatch, 2)
-    assert [own_device(rank) for rank in (0, 1)] == [torch.device("cuda:0"), torch.device("cuda:1")]
+    assert [local_device(rank) for rank in (0, 1)] == [torch.device("cuda:0"), torch.device("cuda:1")]
     assert current == [0, 1]
     with pytest.raises(ModelError, match="process 3 of this node has no GPU of its own, as only 2 can be used"):
-        own_device(2)
+        local_device(2)
 
 
 def test_gpus_that_are_named_are_used_or_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     give_torch(monkeypatch, 1)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     with pytest.raises(ModelError, match=r"2 GPUs were asked for, but 1 can be used: .*CUDA_VISIBLE_DEVICES is 0,1"):
-        own_device()
+        local_device()
     give_torch(monkeypatch, 0)
     with pytest.raises(ModelError, match="2 GPUs were asked for, but 0 can be used"):
-        own_device()
+        local_device()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert own_device() == torch.device("cpu")
+    assert local_device() == torch.device("cpu")
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_alignment_is_measured_on_the_gpu(
     assert loaded.value.args == wanted
 
 
-@pytest.mark.parametrize("module", ["s2h.scoring.jobs", "s2h.training.alignment", "s2h.training.launch"])
+@pytest.mark.parametrize("module", ["s2h.scoring.decode_and_score", "s2h.training.alignment", "s2h.training.launch"])
 def test_jobs_can_claim_gpus_after_their_imports(module: str) -> None:
     """CUDA looks at CUDA_VISIBLE_DEVICES once, when it is first asked for anything: by no import."""
     code = (
@@ -243,7 +243,7 @@ def test_a_training_looks_at_the_memory_of_its_gpu(monkeypatch: pytest.MonkeyPat
     for name, value in told.items():
         monkeypatch.setattr(torch.cuda, name, lambda place, value=value: asked.append(place) or value)
     machine = fitting.Machine.here(device)
-    assert (machine.gpu, machine.ranks, machine.ranks_per_host) == (95, 8, 4)
+    assert (machine.gpu, machine.world_size, machine.local_world_size) == (95, 8, 4)
     assert metrics.peak_memory(device) == 70
     assert peaks.device_peak(device, "bf16") == 989.5e12
     assert asked == [device] * 3
@@ -269,7 +269,7 @@ def test_a_training_starts_a_process_for_each_gpu_and_deepspeed_takes_it(
     nowhere = dict.fromkeys(("base", "mixture", "output", "checkpoints", "metrics", "tensorboard"), tmp_path)
     job = Job(title="test", seed=0, settings=default_config().models["tiny"].training, **nowhere)
     monkeypatch.setattr(launching, "_start", start)
-    monkeypatch.setenv("S2H_PRETENDED_GPUS", pretended)
+    monkeypatch.setenv("S2H_FAKE_GPUS", pretended)
     with pytest.raises(StartedError) as started:
         launching.launch(job, log=tmp_path / "log", threads=3, gpus=gpus, nodes=1)
     assert started.value.args == wanted

@@ -15,12 +15,12 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from s2h.diagnosis.registry import DIAGNOSERS
+from s2h.diagnosis.diagnoser_registry import DIAGNOSERS
 from s2h.environments import KINDS, Kind, closure, environment_file, locked, pins_of
 from s2h.errors import DataError
 from s2h.provenance.code import imported_modules
-from s2h.puzzles.registry import TASKS
-from s2h.validation.registry import CHECKERS
+from s2h.puzzles.task_registry import TASKS
+from s2h.validation.checker_registry import CHECKERS
 from tests.shipped import ROOT
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the packages installed elsewhere differ")

@@ -1,7 +1,7 @@
 import pytest
 
 from s2h.errors import ConfigError
-from s2h.puzzles.registry import TASKS
+from s2h.puzzles.task_registry import TASKS
 from s2h.registry import Registry
 
 

@@ -39,22 +39,22 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     """Do what the command line says."""
-    told = parse()
-    if told.pack:
-        pack(told.pack)
-    elif told.write:
+    options = parse()
+    if options.pack:
+        pack(options.pack)
+    elif options.write:
         from benchmarks.gpu.page import write_page
 
-        write_page(told.write)
-    elif told.write_references:
+        write_page(options.write)
+    elif options.write_references:
         from benchmarks.gpu.training import write_references
 
         write_references()
-    elif told.section:
-        run_section(told.section, told.output, dry=told.dry_run)
+    elif options.section:
+        run_section(options.section, options.output, dry=options.dry_run)
     else:
-        site = unpack(told.packages) if told.packages else None
-        run_sections(told.sections, told.output, minutes=told.minutes, dry=told.dry_run, site=site)
+        site = unpack(options.packages) if options.packages else None
+        run_sections(options.sections, options.output, minutes=options.minutes, dry=options.dry_run, site=site)
 
 
 if __name__ == "__main__":

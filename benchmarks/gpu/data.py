@@ -1,4 +1,4 @@
-"""Puzzles, mixtures and model folders for real trainings and decodings, all made here."""
+"""Puzzles, mixtures and model folders for real training runs and decodings, all made here."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from benchmarks.puzzles import settings
 from s2h.models.sources import TinySource
 from s2h.models.tiny import build
 from s2h.puzzles.consecutive_table_readout import ConsecutiveTableReadout, ConsecutiveTableReadoutSettings
-from s2h.puzzles.registry import make_task
 from s2h.puzzles.shards import PuzzleSet, write_shard
 from s2h.puzzles.task import Level, Task
+from s2h.puzzles.task_registry import make_task
 from s2h.supervision.formats import WORDS
 from s2h.supervision.mixture import read_mixture, write_mixture
 from tests.models.qwen import CHAT_TEMPLATE, SPECIAL
@@ -55,8 +55,8 @@ def make_mixture(folder: Path, task: Task[Any], *, budget: int) -> Path:
 
 def tiny_folder(folder: Path, task: ConsecutiveTableReadout) -> Path:
     """A very small model for ``small_task``."""
-    size = TinySource(vision_width=32, text_width=32, text_layers=1, feed_forward=64)
-    build(size, words=task.words() | WORDS, image_size=task.image_size[0], seed=0, folder=folder)
+    size = TinySource(vision_width=32, text_width=32, text_layers=1, intermediate_size=64)
+    build(size, vocabulary=task.vocabulary() | WORDS, image_size=task.image_size[0], seed=0, folder=folder)
     return folder
 
 

@@ -11,7 +11,7 @@ from benchmarks.gpu.measuring import clear_memory, median_seconds, peak_gib
 from benchmarks.gpu.models import device, eagle_config, make_model
 from benchmarks.gpu.sections import Report, Results
 from s2h.training.collate import IGNORED
-from s2h.training.losses import Learner, with_targets
+from s2h.training.losses import ForwardPass, with_targets
 
 _LAYERS = 4
 
@@ -20,7 +20,7 @@ def measure(report: Report, *, dry: bool) -> None:
     """Pictures and text alone, with activations kept and recomputed."""
     config = eagle_config(dry=dry, layers=_LAYERS)
     model = make_model(config).train()
-    learner = Learner(model, {"pixel_values": _pixels(config, 1)})
+    forward_pass = ForwardPass(model, {"pixel_values": _pixels(config, 1)})
     report.add("parameters", sum(parameter.numel() for parameter in model.parameters()))
     for recompute in (False, True):
         for examples, shown in ((1, True), (2, True), (2, False)):
@@ -28,18 +28,22 @@ def measure(report: Report, *, dry: bool) -> None:
             batch = _batch(config, examples, shown=shown, words=32 if dry else 300)
             report.attempt(
                 name,
-                lambda batch=batch, recompute=recompute: _timed(model, learner, batch, recompute=recompute, dry=dry),  # type: ignore[misc]
+                lambda batch=batch, recompute=recompute: _timed(
+                    model, forward_pass, batch, recompute=recompute, dry=dry
+                ),  # type: ignore[misc]
             )
 
 
-def _timed(model: Any, learner: Learner, batch: dict[str, Tensor], *, recompute: bool, dry: bool) -> Results:
+def _timed(model: Any, forward_pass: ForwardPass, batch: dict[str, Tensor], *, recompute: bool, dry: bool) -> Results:
     if recompute:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     else:
         model.gradient_checkpointing_disable()
     model.zero_grad(set_to_none=True)
     clear_memory()
-    seconds = median_seconds(lambda: learner.loss(model, batch, device()).backward(), times=1 if dry else 3, warm_up=1)
+    seconds = median_seconds(
+        lambda: forward_pass.loss(model, batch, device()).backward(), times=1 if dry else 3, warm_up=1
+    )
     return {"ms": round(1e3 * seconds, 1), "tokens": batch["input_ids"].numel(), "peak_gib": peak_gib()}
 
 

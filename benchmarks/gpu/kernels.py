@@ -17,7 +17,7 @@ from s2h.models import attention
 from s2h.models.kernels import choose_kernels
 from s2h.models.settings import TrainingSettings
 from s2h.training.collate import IGNORED
-from s2h.training.losses import Learner, with_targets
+from s2h.training.losses import ForwardPass, with_targets
 
 MIDDLE = dataclasses.replace(
     MINIATURE, width=256, feed_forward=512, sections=(8, 12, 12), vision_width=160, vision_feed_forward=320
@@ -140,9 +140,9 @@ def _learner(kind: str, precision: torch.dtype) -> Results:
 
 def _learned(model: Any, items: Sequence[Item]) -> tuple[float, Tensor]:
     model.zero_grad()
-    learner = Learner(model, blank_inputs())
+    forward_pass = ForwardPass(model, blank_inputs())
     batch = with_targets(qwen_batch(items, MIDDLE))
-    loss = learner.loss(model, batch, device())
+    loss = forward_pass.loss(model, batch, device())
     loss.backward()
     return float(loss.detach()), _gradients(model)
 

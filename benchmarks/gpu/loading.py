@@ -14,11 +14,11 @@ from benchmarks.gpu.data import make_mixture, paper_task, qwen_folder, qwen_proc
 from benchmarks.gpu.measuring import on_gpu
 from benchmarks.gpu.models import FEW_LAYERS, MINIATURE
 from benchmarks.gpu.sections import Report, Results, scratch_folder
-from benchmarks.gpu.trainings import Training, story, train
+from benchmarks.gpu.training_runs import Training, read_manifest, train
 
 
 def measure(report: Report, *, dry: bool) -> None:
-    """Both trainings, one after the other."""
+    """Both training runs, one after the other."""
     with scratch_folder() as name:
         folder = Path(name)
         mixture = make_mixture(folder, paper_task(), budget=12 if dry else 256)
@@ -27,7 +27,7 @@ def measure(report: Report, *, dry: bool) -> None:
         base = qwen_folder(folder / "base", _sizes(processor, dry=dry), processor)
         for processes in (0,) if dry else (0, 4):
             report.attempt(
-                f"loader_processes {processes}",
+                f"num_workers {processes}",
                 lambda processes=processes: _timed(base, mixture, folder / f"run-{processes}", processes, dry=dry),  # type: ignore[misc]
             )
 
@@ -45,17 +45,17 @@ def _timed(base: Path, mixture: Path, folder: Path, processes: int, *, dry: bool
         "micro_batch_tokens": 2048 if dry else 8192,
         "max_length": 2048 if dry else 3072,
         "precision": "bf16" if on_gpu() else "fp32",
-        "loader_processes": processes,
+        "num_workers": processes,
         "gradient_checkpointing": False,
     }
     steps = train(Training(base, mixture, settings), folder, gpu=on_gpu(), limit=75)
-    told = story(folder)
+    manifest = read_manifest(folder)
     return {
         "steps": len(steps),
         "tokens_per_second_in_steps": statistics.median(step["tokens_per_second"] for step in steps[1:]),
-        "tokens_per_second": round(told["tokens"] / told["seconds"], 1),
-        "examples_per_second": round(told["examples"] / told["seconds"], 2),
-        "data_wait": told["data_wait"],
-        "mfu": told["mfu"],
+        "tokens_per_second": round(manifest["tokens"] / manifest["seconds"], 1),
+        "examples_per_second": round(manifest["examples"] / manifest["seconds"], 2),
+        "data_wait": manifest["data_wait"],
+        "mfu": manifest["mfu"],
         "losses": [step["loss"] for step in steps],
     }

@@ -43,9 +43,9 @@ def _card() -> Results:
     if not on_gpu():
         return {"name": "no GPU"}
     asked = ["nvidia-smi", "--query-gpu=name,driver_version,memory.total", "--format=csv,noheader"]
-    told = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
+    output = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.strip()
     free, total = torch.cuda.mem_get_info()
-    return {"name": torch.cuda.get_device_name(), "nvidia_smi": told, "free_bytes": free, "total_bytes": total}
+    return {"name": torch.cuda.get_device_name(), "nvidia_smi": output, "free_bytes": free, "total_bytes": total}
 
 
 def _product(side: int) -> Results:

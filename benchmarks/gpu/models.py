@@ -215,5 +215,5 @@ def _pictures(batch: dict[str, Tensor], size: Sizes, number: int, draw: torch.Ge
 
 
 def blank_inputs() -> dict[str, Tensor]:
-    """The least picture of Qwen's, as ``s2h.training.losses.blank_picture`` gives it."""
+    """The least picture of Qwen's, as ``s2h.training.losses.dummy_image`` gives it."""
     return {"pixel_values": torch.zeros(4, _PATCH_VALUES), "image_grid_thw": torch.tensor([[1, 2, 2]])}

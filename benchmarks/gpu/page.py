@@ -47,9 +47,9 @@ COLUMNS: dict[str, tuple[str, Mapping[str, str]]] = {
         },
     ),
     "decoding": (
-        "replies of 64 tokens",
+        "predictions of 64 tokens",
         {
-            "replies_per_second": "replies/s",
+            "predictions_per_second": "predictions/s",
             "new_tokens_per_second": "tokens/s",
             "peak_gib": "peak GiB",
             "same_as_alone": "same as alone",

@@ -107,11 +107,11 @@ def _run_alone(name: str, part: Path, *, limit: float, dry: bool, site: Path | N
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-        story = _wait(process, limit)
+        report = _wait(process, limit)
     found: Results = json.loads(part.read_text()) if part.exists() else {}
-    if story:
-        story["output"] = log.read_text(errors="replace").splitlines()[-25:]
-    return {**found, **story, "seconds": round(time.monotonic() - began, 1)}
+    if report:
+        report["output"] = log.read_text(errors="replace").splitlines()[-25:]
+    return {**found, **report, "seconds": round(time.monotonic() - began, 1)}
 
 
 def _wait(process: subprocess.Popen[bytes], limit: float) -> Results:
@@ -128,10 +128,10 @@ def _wait(process: subprocess.Popen[bytes], limit: float) -> Results:
 def _environment(site: Path | None, *, dry: bool) -> dict[str, str]:
     """That of a section: this code first, further packages last."""
     paths = [str(ROOT / "src"), str(ROOT), os.environ.get("PYTHONPATH", ""), str(site or "")]
-    told = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
+    environment = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false", "PYTHONUNBUFFERED": "1"}
     if dry:
-        told |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
-    return {**os.environ, **told, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+        environment |= {"CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+    return {**os.environ, **environment, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def _summary(name: str, found: Results) -> str:

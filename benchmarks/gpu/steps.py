@@ -32,10 +32,9 @@ from benchmarks.gpu.sections import Report, Results
 from s2h.models.attention import WINDOWS
 from s2h.models.kernels import choose_kernels
 from s2h.models.settings import TrainingSettings
-from s2h.training.batches import Limits, micro_batches, round_count
-from s2h.training.batches import Sizes as Work
+from s2h.training.batches import Limits, StepSizes, count_grad_accum_steps, micro_batches
 from s2h.training.collate import IGNORED
-from s2h.training.losses import Learner, with_targets
+from s2h.training.losses import ForwardPass, with_targets
 
 _PEAK = 989e12  # floating-point operations a second of an H100 or H200 in dense bf16, by their data sheet
 
@@ -46,7 +45,7 @@ class Way:
 
     Attributes:
         windows: all windows of the vision tower in one attention call.
-        blank: a blank picture for text alone, in place of a whole example with a picture.
+        dummy_image: a blank picture for text alone, in place of a whole example with a picture.
         rows: logits of learned words alone, their loss in pieces, no attention mask.
         tokens: most tokens of a micro-batch; None takes four examples.
         liger: Liger's kernels.
@@ -55,7 +54,7 @@ class Way:
     """
 
     windows: bool = False
-    blank: bool = False
+    dummy_image: bool = False
     rows: bool = False
     tokens: int | None = None
     liger: bool = False
@@ -64,14 +63,14 @@ class Way:
 
 
 _EARLY = Way()
-_NEW = Way(windows=True, blank=True, rows=True, tokens=8192)
+_NEW = Way(windows=True, dummy_image=True, rows=True, tokens=8192)
 WAYS = {
     "as it was": _EARLY,
     "all but Liger, 8,192 tokens": _NEW,
     "all but Liger, 8,192 tokens, no recomputing": dataclasses.replace(_NEW, recompute=False),
     "one example at a time": Way(recompute=False, alone=True),
     "windows in one call": Way(windows=True),
-    "blank picture": Way(blank=True),
+    "blank picture": Way(dummy_image=True),
     "learned rows, no mask": Way(rows=True),
     "8,192 tokens": Way(tokens=8192),
     "no recomputing": Way(recompute=False),
@@ -116,7 +115,7 @@ class Bench:
 
     def __init__(self, model: Any, size: Sizes, items: Sequence[Item], *, dry: bool) -> None:
         self.model, self.size, self.items, self.dry = model, size, items, dry
-        self.learners = {True: Learner(model, blank_inputs()), False: Learner(model)}
+        self.forward_passes = {True: ForwardPass(model, blank_inputs()), False: ForwardPass(model)}
         self.liger = False
 
     def run(self, way: Way) -> Results:
@@ -173,13 +172,13 @@ class Bench:
         """The examples of each micro-batch, text and image mixed by length as in training."""
         if way.alone:
             return [[item] for item in self.items]
-        work, limits = Work.alike([item.tokens for item in self.items]), Limits(4)
+        work, limits = StepSizes.from_tokens([item.tokens for item in self.items]), Limits(4)
         if way.tokens:
             limits = Limits(tokens=way.tokens // 40 if self.dry else way.tokens)
-        rounds = round_count(work, ranks=1, limits=limits)
-        (dealt,) = micro_batches(work, ranks=1, rounds=rounds, limits=limits)
+        grad_accum_steps = count_grad_accum_steps(work, world_size=1, limits=limits)
+        (dealt,) = micro_batches(work, world_size=1, grad_accum_steps=grad_accum_steps, limits=limits)
         groups = [[self.items[place] for place in group] for group in dealt if group]
-        return groups if way.blank else [self._filled(group) for group in groups]
+        return groups if way.dummy_image else [self._filled(group) for group in groups]
 
     def _filled(self, group: list[Item]) -> list[Item]:
         """With the shortest example that has a picture, not learned, where none has."""
@@ -192,20 +191,20 @@ class Bench:
         batch = qwen_batch(group, self.size, masks=not way.rows, seed=random.Random(len(group)).randrange(2**30))
         if way.rows:
             batch = with_targets(batch)
-        elif way.blank:
+        elif way.dummy_image:
             batch = _all_rows(batch)
         return {name: value.pin_memory() for name, value in batch.items()} if on_gpu() else batch
 
     def _pinned_steps(self, batches: Sequence[dict[str, Tensor]], way: Way) -> list[Callable[[], None]]:
-        loss = self._learner_loss(way) if way.rows or way.blank else self._early_loss
+        loss = self._forward_pass_loss(way) if way.rows or way.dummy_image else self._early_loss
         return [lambda batch=batch: loss(batch).backward() for batch in batches]  # type: ignore[misc]
 
-    def _learner_loss(self, way: Way) -> Callable[[Mapping[str, Tensor]], Tensor]:
-        learner = self.learners[way.blank]
+    def _forward_pass_loss(self, way: Way) -> Callable[[Mapping[str, Tensor]], Tensor]:
+        forward_pass = self.forward_passes[way.dummy_image]
         if way.rows:
-            return lambda batch: learner.loss(self.model, batch, device())
+            return lambda batch: forward_pass.loss(self.model, batch, device())
         return lambda batch: _whole_loss(
-            learner.logits(self.model, batch, device()), batch["targets"].to(device(), non_blocking=True)
+            forward_pass.logits(self.model, batch, device()), batch["targets"].to(device(), non_blocking=True)
         )
 
     def _early_loss(self, batch: Mapping[str, Tensor]) -> Tensor:

@@ -1,4 +1,4 @@
-"""Whether real trainings are right on a GPU: their losses beside those of the same trainings on a CPU.
+"""Whether real training runs are right on a GPU: their losses beside those of the same training runs on a CPU.
 
 The tiny model in fp32 and bf16, killed and resumed, and under ZeRO-3; a small Qwen2.5-VL with adapters.
 """
@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from benchmarks.gpu.data import make_mixture, small_task, tiny_folder, words_of
 from benchmarks.gpu.measuring import on_gpu
 from benchmarks.gpu.sections import Report, Results, write_json
-from benchmarks.gpu.trainings import Training, story, train, train_killed
+from benchmarks.gpu.training_runs import Training, read_manifest, train, train_killed
 from s2h.supervision.mixture import read_mixture
 from tests.models import qwen
 
@@ -39,13 +39,13 @@ _LORA = {"lora": {"rank": 4, "alpha": 8}, "learning_rate": 1e-2, "gradient_check
 
 
 def measure(report: Report, *, dry: bool) -> None:
-    """All trainings, several at once on a GPU."""
+    """All training runs, several at once on a GPU."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        trainings = _trainings(folder)
-        references = _references(trainings, folder)
+        training_runs = _training_runs(folder)
+        references = _references(training_runs, folder)
         report.add("reference", {"bases": references["bases"], "from": references["from"]})
-        jobs = _jobs(trainings, folder / "runs", references)
+        jobs = _jobs(training_runs, folder / "runs", references)
         chosen = {key: job for key, job in jobs.items() if not dry or key in ("tiny fp32", "tiny killed")}
         with ThreadPoolExecutor(4 if on_gpu() else 1) as pool:
             list(pool.map(lambda key: report.attempt(key, chosen[key]), chosen))
@@ -55,12 +55,12 @@ def write_references() -> None:
     """Train on the CPU, in fp32, and write the losses that every other way must come to."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        trainings = _trainings(folder)
-        losses = {key: _losses(train(each, folder / key, gpu=False)) for key, each in trainings.items()}
-        write_json(REFERENCES, {"bases": _digests(trainings), "losses": losses})
+        training_runs = _training_runs(folder)
+        losses = {key: _losses(train(each, folder / key, gpu=False)) for key, each in training_runs.items()}
+        write_json(REFERENCES, {"bases": _digests(training_runs), "losses": losses})
 
 
-def _trainings(folder: Path) -> dict[str, Training]:
+def _training_runs(folder: Path) -> dict[str, Training]:
     """Those that have a reference, by name."""
     task = small_task()
     mixture = make_mixture(folder, task, budget=_BUDGET)
@@ -69,11 +69,11 @@ def _trainings(folder: Path) -> dict[str, Training]:
     return {"tiny": Training(tiny, mixture, _SETTINGS), "lora": Training(folder / "qwen", mixture, _SETTINGS | _LORA)}
 
 
-def _jobs(trainings: dict[str, Training], folder: Path, references: Results) -> dict[str, Callable[[], Results]]:
+def _jobs(training_runs: dict[str, Training], folder: Path, references: Results) -> dict[str, Callable[[], Results]]:
     """What is trained, beside which reference."""
     folder.mkdir()
-    tiny, lora = trainings["tiny"], trainings["lora"]
-    often = Training(tiny.base, tiny.mixture, tiny.settings | {"checkpoint_every": 2})
+    tiny, lora = training_runs["tiny"], training_runs["lora"]
+    often = Training(tiny.base, tiny.mixture, tiny.settings | {"save_steps": 2})
     half = {"precision": "bf16"}
     ways: dict[str, tuple[Training, str]] = {
         "tiny fp32": (tiny, "tiny"),
@@ -92,7 +92,7 @@ def _jobs(trainings: dict[str, Training], folder: Path, references: Results) -> 
 def _compared(key: str, training: Training, folder: Path, expected: list[float]) -> Results:
     run = train_killed if "killed" in key else train
     steps = run(training, folder, gpu=on_gpu())
-    found, told = _losses(steps), story(folder)
+    found, manifest = _losses(steps), read_manifest(folder)
     tolerance = _TOLERANCES[training.settings["precision"]]
     worst = max(abs(one - other) / other for one, other in zip(found, expected, strict=True))
     return {
@@ -100,9 +100,9 @@ def _compared(key: str, training: Training, folder: Path, expected: list[float])
         "worst": worst,
         "tolerance": tolerance,
         "losses": found,
-        "device": told["device"],
-        "zero_stage": told["zero_stage"],
-        "resumed_at_step": told["resumed_at_step"],
+        "device": manifest["device"],
+        "zero_stage": manifest["zero_stage"],
+        "resumed_at_step": manifest["resumed_at_step"],
     }
 
 
@@ -110,21 +110,21 @@ def _losses(steps: list[dict[str, float]]) -> list[float]:
     return [round(step["loss"], 6) for step in steps]
 
 
-def _references(trainings: dict[str, Training], folder: Path) -> Results:
+def _references(training_runs: dict[str, Training], folder: Path) -> Results:
     """The committed losses; where other versions draw other initial weights, they are computed on this CPU."""
     committed: Results = json.loads(REFERENCES.read_text())
-    bases = _digests(trainings)
+    bases = _digests(training_runs)
     if committed["bases"] == bases:
         return {**committed, "from": "references.json"}
     with ThreadPoolExecutor(2 if on_gpu() else 1) as pool:
-        runs = {key: pool.submit(train, each, folder / key, gpu=False) for key, each in trainings.items()}
+        runs = {key: pool.submit(train, each, folder / key, gpu=False) for key, each in training_runs.items()}
     losses = {key: _losses(run.result()) for key, run in runs.items()}
     return {"bases": bases, "losses": losses, "from": "this machine's CPU, as its base models are others"}
 
 
-def _digests(trainings: dict[str, Training]) -> dict[str, str]:
+def _digests(training_runs: dict[str, Training]) -> dict[str, str]:
     """What tells base models and mixtures apart, but for rounding."""
-    return {key: f"{_weights(each.base)} {_examples(each.mixture)}" for key, each in trainings.items()}
+    return {key: f"{_weights(each.base)} {_examples(each.mixture)}" for key, each in training_runs.items()}
 
 
 def _weights(base: Path) -> str:

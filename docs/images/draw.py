@@ -7,8 +7,8 @@ import yaml
 from PIL import Image
 
 from s2h.config import load_config
-from s2h.puzzles.registry import TASKS
 from s2h.puzzles.shards import PuzzleSet, draw_puzzle
+from s2h.puzzles.task_registry import TASKS
 
 ROOT = Path(__file__).parents[2]
 

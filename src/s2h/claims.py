@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from s2h.devices import VISIBLE, missing_gpus, pretended_gpus, usable_gpus, visible_gpus
+from s2h.devices import VISIBLE, fake_gpus, missing_gpus, usable_gpus, visible_gpus
 from s2h.errors import ModelError
 from s2h.logs import LOGGER
 
@@ -37,7 +37,7 @@ def claimed_gpus(number: int) -> Iterator[None]:
     with ExitStack() as held, _visible(_claim(names, number, held) if number else []):
         if number:
             LOGGER.info("this job has the GPUs %s", os.environ[VISIBLE])
-        if number and not pretended_gpus() and (usable := usable_gpus()) < number:
+        if number and not fake_gpus() and (usable := usable_gpus()) < number:
             raise ModelError(missing_gpus(number, usable))
         yield
 
@@ -85,7 +85,7 @@ def _allocation() -> str:
 
 def _folder() -> Path:
     """Where the locks lie: the same place for all users, whatever their TMPDIR is."""
-    folder = Path(tempfile.gettempdir() if pretended_gpus() else "/tmp") / "s2h-gpus"
+    folder = Path(tempfile.gettempdir() if fake_gpus() else "/tmp") / "s2h-gpus"
     with suppress(FileExistsError):
         folder.mkdir()
         folder.chmod(0o1777)

@@ -12,22 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, ValidationError, create_model, field_validator, model_validator
 
-from s2h.corpora.settings import CorpusSettings
+from s2h.corpora.corpus_settings import CorpusSettings
 from s2h.errors import ConfigError, ModelError
 from s2h.models.settings import ModelSettings, TrainingSettings
 from s2h.models.sources import Catalog, HuggingFaceSource, PretrainedSource
 from s2h.models.weights import Keep
 from s2h.paths import RUN, Paths
 from s2h.phases import Phase
-from s2h.puzzles.registry import TASKS
 from s2h.puzzles.task import Level, Modality, Task, TaskSettings
+from s2h.puzzles.task_registry import TASKS
 from s2h.registry import unknown
 from s2h.scoring.vllm import find_vllm
 from s2h.settings import Settings
 from s2h.supervision.formats import FULL, INTERNALISED, NONE
 from s2h.supervision.recipes import Recipe, puzzles_needed
 from s2h.training.trackers import TrackerName, missing_package
-from s2h.validation.report import ValidationSettings
+from s2h.validation.task_report import ValidationSettings
 
 if TYPE_CHECKING:
     TasksSettings = Any
@@ -37,7 +37,7 @@ else:
     )
 
 
-class Grid(Settings):
+class RunGrid(Settings):
     """Runs of the study: every combination of what is listed here is trained and scored.
 
     Attributes:
@@ -93,8 +93,8 @@ class AlignmentSettings(Settings):
     puzzles: int = Field(100, ge=1)
 
 
-class OutsideSet(Settings):
-    """An evaluation set from outside: a TSV file in the columns of the paper's code, here or to be fetched.
+class ExternalEval(Settings):
+    """An external evaluation set: a TSV file in the columns of the paper's code, here or to be fetched.
 
     All have index, question, answer and, for images, image (base64) or image_path; sets of Grid Navigation also text,
     start_row, start_col, end_row, end_col and collect_objects_coordinates.
@@ -123,7 +123,7 @@ class OutsideSet(Settings):
         return path
 
     @model_validator(mode="after")
-    def _lies_somewhere(self) -> OutsideSet:
+    def _lies_somewhere(self) -> ExternalEval:
         if (self.path is None) != (self.sha256 is not None) or (self.path is None) != (self.url is not None):
             raise ValueError("give either path, or url and sha256 of a file to fetch")
         return self
@@ -141,7 +141,7 @@ class Config(Settings):
 
     Attributes:
         results: folder of everything that the workflow makes.
-        trackers: packages that follow the trainings beside TensorBoard (docs/training.md); changing them makes nothing
+        trackers: packages that follow the training runs beside TensorBoard (docs/training.md); changing them makes nothing
             again.
         cache: folder from which results that were made before, here or by others, are taken; null for none.
         keep_weights: what stays of a run's models once it is scored (docs/training.md): ``all`` weights; those of its
@@ -152,13 +152,13 @@ class Config(Settings):
         validation: when a set of puzzles may be used.
         alignment: how the alignment of gradients is measured.
         tasks: settings of the tasks.
-        joint_tasks: names for tasks that are trained together, in one mixture; runs take them like tasks.
+        task_mixtures: names for tasks that are trained together, in one mixture; runs take them like tasks.
         corpora: conversations about images, by name, from which base models are made.
         parts: what models of kind composed are put together from, by name: models of the hub, or folders.
         models: models by name.
         recipes: recipes by name.
         runs: what is trained and scored.
-        outside_sets: evaluation sets from outside, by name; runs of their task are scored on them too.
+        external_evals: external evaluation sets, by name; runs of their task are scored on them too.
     """
 
     results: str = "results"
@@ -170,23 +170,23 @@ class Config(Settings):
     validation: ValidationSettings = ValidationSettings()
     alignment: AlignmentSettings = AlignmentSettings()
     tasks: TasksSettings
-    joint_tasks: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    task_mixtures: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     corpora: dict[str, CorpusSettings] = Field(default_factory=dict)
     parts: dict[str, HuggingFaceSource] = Field(default_factory=dict)
     models: dict[str, ModelSettings]
     recipes: dict[str, Recipe]
-    runs: tuple[Grid, ...] = Field(min_length=1)
-    outside_sets: dict[str, OutsideSet] = Field(default_factory=dict)
+    runs: tuple[RunGrid, ...] = Field(min_length=1)
+    external_evals: dict[str, ExternalEval] = Field(default_factory=dict)
 
     @field_validator("trackers")
     @classmethod
     def _trackers_are_installed(cls, names: tuple[TrackerName, ...]) -> tuple[TrackerName, ...]:
-        """Where torch is, trainings run in this environment; else each training checks its own (train_phase)."""
+        """Where torch is, training runs run in this environment; else each training checks its own (train_phase)."""
         if find_spec("torch") and (missing := missing_package(names)):
             raise ValueError(missing)
         return names
 
-    @field_validator("models", "recipes", "joint_tasks", "outside_sets", "corpora", "parts")
+    @field_validator("models", "recipes", "task_mixtures", "external_evals", "corpora", "parts")
     @classmethod
     def _plain_names(cls, named: dict[str, Any]) -> dict[str, Any]:
         for name in named:
@@ -194,16 +194,16 @@ class Config(Settings):
                 raise ValueError(f"the name {name!r} becomes a folder: use letters, digits, '_', '-' and '.'")
         return named
 
-    @field_validator("joint_tasks")
+    @field_validator("task_mixtures")
     @classmethod
-    def _joint_tasks_exist(cls, joint: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    def _task_mixtures_exist(cls, joint: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
         for name, members in joint.items():
             if name in TASKS:
                 raise ValueError(f"{name} is a task: give tasks that are trained together a name of their own")
             for member in members:
                 TASKS.place(member)  # raises for an unknown name
             if len(set(members)) < max(len(members), 2):
-                raise ValueError(f"joint_tasks.{name} is {list(members)}: name two different tasks or more")
+                raise ValueError(f"task_mixtures.{name} is {list(members)}: name two different tasks or more")
         return joint
 
     @model_validator(mode="after")
@@ -223,7 +223,7 @@ class Config(Settings):
     def _runs_exist(self) -> Config:
         for grid in self.runs:
             for kind, names, known in (
-                ("task", grid.tasks, {*self.task_names(), *self.joint_tasks}),
+                ("task", grid.tasks, {*self.task_names(), *self.task_mixtures}),
                 ("recipe", grid.recipes, self.recipes),
                 ("model", grid.models, self.models),
             ):
@@ -304,7 +304,7 @@ class Config(Settings):
 
     def members(self, name: str) -> tuple[str, ...]:
         """The tasks that a run trains: one, or those that are trained together under a name."""
-        return self.joint_tasks.get(name, (name,))
+        return self.task_mixtures.get(name, (name,))
 
     @property
     def catalog(self) -> Catalog:
@@ -328,7 +328,7 @@ class Config(Settings):
         Conversations that are too long are cut unless the phase says otherwise, and there are no snapshots.
         """
         own = self.pretraining(model)[phase - 1].training
-        changes = {"too_long": "cut", "snapshots": 0, "random_positions": 0} | own
+        changes = {"on_overlength": "truncate", "snapshots": 0, "random_positions": 0} | own
         return self._changed_training(model, changes, f"models.{model}.source: phase {phase}")
 
     def _changed_training(self, model: str, changes: dict[str, Any], place: str) -> TrainingSettings:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import torch
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
-PRETENDED = "S2H_PRETENDED_GPUS"
+FAKE_GPUS = "S2H_FAKE_GPUS"
 """For tests alone: a variable with the number of GPUs that are said to be here. They are counted, asked for and claimed
 like real ones, and what shall compute on them computes on the CPU."""
 
@@ -30,14 +30,14 @@ _LEAST_DRIVERS = {12: "525.60.13", 13: "580.65.06"}
 """For Linux, by the CUDA version that torch is built for: NVIDIA's table of minor version compatibility."""
 
 
-def pretended_gpus() -> int:
+def fake_gpus() -> int:
     """GPUs that a test pretends to have; 0 outside of tests."""
-    return int(os.environ.get(PRETENDED, "0"))
+    return int(os.environ.get(FAKE_GPUS, "0"))
 
 
 def count_gpus() -> int:
     """GPUs of this machine, found without torch; at once where there is none."""
-    if pretended := pretended_gpus():
+    if pretended := fake_gpus():
         return pretended
     listed = _nvidia_smi("-L")
     if listed is None:
@@ -67,7 +67,7 @@ def usable_gpus() -> int:
     return torch.cuda.device_count() if torch.cuda.is_available() else 0
 
 
-def own_device(local_rank: int = 0) -> torch.device:
+def local_device(local_rank: int = 0) -> torch.device:
     """What this process computes on: the GPU of its number, which becomes the current one, or the CPU.
 
     The CPU where CUDA_VISIBLE_DEVICES is empty, as in jobs that ask for no GPU, or unset on a machine without one.
@@ -81,7 +81,7 @@ def own_device(local_rank: int = 0) -> torch.device:
     import torch
 
     named, usable = len(_named_gpus()), usable_gpus()
-    if pretended_gpus() or not named + usable:
+    if fake_gpus() or not named + usable:
         return torch.device("cpu")
     if usable < named:
         raise ModelError(missing_gpus(named, usable))
@@ -123,8 +123,8 @@ def _reasons() -> Iterator[str]:
 
 def driver_version() -> str:
     """Version of the NVIDIA driver; empty where none is loaded."""
-    told = _DRIVER.read_text() if _DRIVER.exists() else "\n".join(_nvidia_smi("--version") or [])
-    found = re.search(r"\b(\d{3}(?:\.\d+){1,2})\b", told)
+    output = _DRIVER.read_text() if _DRIVER.exists() else "\n".join(_nvidia_smi("--version") or [])
+    found = re.search(r"\b(\d{3}(?:\.\d+){1,2})\b", output)
     return found[1] if found else ""
 
 

@@ -18,7 +18,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from s2h.errors import DataError, S2HError
-from s2h.files import whole_file
+from s2h.files import atomic_file
 
 ROOT = Path(__file__).parents[2]
 """The project's folder; the command makes sense only in a checkout."""
@@ -117,7 +117,7 @@ def write_environments(root: Path = ROOT) -> None:
     """Write ``envs/<kind>.yaml`` for each kind."""
     for name, kind in KINDS.items():
         text = environment_file(kind, root)
-        with whole_file(root / "envs" / f"{name}.yaml") as temporary:
+        with atomic_file(root / "envs" / f"{name}.yaml") as temporary:
             temporary.write_text(text, encoding="utf-8")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 @contextmanager
-def whole_place(path: str | Path) -> Iterator[Path]:
+def atomic_path(path: str | Path) -> Iterator[Path]:
     """Give a temporary path next to ``path``, for a file or folder; rename it to ``path`` on success.
 
     What was written is on the disk before it gets its name, so that not even a machine that dies leaves a torn one.
@@ -32,13 +32,13 @@ def whole_place(path: str | Path) -> Iterator[Path]:
         _remove(temporary)
 
 
-whole_file = whole_place
+atomic_file = atomic_path
 
 
 @contextmanager
-def whole_folder(path: str | Path) -> Iterator[Path]:
+def atomic_folder(path: str | Path) -> Iterator[Path]:
     """The same with a folder that is there already; what ``path`` held before is replaced."""
-    with whole_place(path) as temporary:
+    with atomic_path(path) as temporary:
         temporary.mkdir()
         yield temporary
 

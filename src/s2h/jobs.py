@@ -21,7 +21,7 @@ from s2h.logs import LOGGER, job_log
 from s2h.provenance.cache import Cache
 from s2h.provenance.code import code_digest
 from s2h.provenance.fingerprints import looks_unchanged, take_fingerprint
-from s2h.provenance.job import describe_job
+from s2h.provenance.job_facts import describe_job
 from s2h.provenance.records import Record, input_contents, read_record, record_path
 
 
@@ -31,8 +31,8 @@ def run_job(
     *,
     cached: bool = False,
     code: Sequence[str] = (),
-    apart: Collection[str] = (),
-    outside: Sequence[str] = (),
+    ignored_params: Collection[str] = (),
+    extra_inputs: Sequence[str] = (),
 ) -> None:
     """Do the work of a job, and leave a record of it; a user's error ends the job in one line.
 
@@ -45,12 +45,12 @@ def run_job(
         main: makes the outputs.
         cached: whether the results may come from the cache that the config names, and go there.
         code: modules that decide the outputs and that the params have no digest of.
-        apart: names of params that do not decide what the outputs hold.
-        outside: folders that the job reads although they may be no inputs of the rule, as a model of the user's.
+        ignored_params: names of params that do not decide what the outputs hold.
+        extra_inputs: folders that the job reads although they may be no inputs of the rule, as a model of the user's.
     """
     with job_log(snakemake.log[0]):
-        job = _Job.of(snakemake, code=code, apart=apart, outside=outside)
-        with job.alone():
+        job = _Job.of(snakemake, code=code, ignored_params=ignored_params, extra_inputs=extra_inputs)
+        with job.locked():
             if job.is_done():
                 LOGGER.info("another job has made this meanwhile")
                 return
@@ -82,7 +82,9 @@ class _Job:
     record: Record
 
     @classmethod
-    def of(cls, snakemake: Any, *, code: Sequence[str], apart: Collection[str], outside: Sequence[str]) -> _Job:
+    def of(
+        cls, snakemake: Any, *, code: Sequence[str], ignored_params: Collection[str], extra_inputs: Sequence[str]
+    ) -> _Job:
         """What Snakemake tells a script, with its inputs checked; the arguments are those of ``run_job``.
 
         Raises:
@@ -90,7 +92,7 @@ class _Job:
         """
         config = dict(snakemake.config)
         results = str(config.get("results", "results"))
-        read = {*map(str, snakemake.input), *(path for path in outside if Path(path).is_dir())}
+        read = {*map(str, snakemake.input), *(path for path in extra_inputs if Path(path).is_dir())}
         inputs = {path: input_contents(path, results) for path in sorted(read)}
         params = _below_results({name: _plain(value) for name, value in snakemake.params.items()}, results)
         waited = {*map(str, _listed(snakemake.input.get("validated", [])))}  # for, but nothing is read from them
@@ -98,7 +100,7 @@ class _Job:
         deciding = {
             "rule": snakemake.rule,
             "wildcards": wildcards,
-            "params": {name: value for name, value in params.items() if name not in apart},
+            "params": {name: value for name, value in params.items() if name not in ignored_params},
             "code": code_digest(*code) if code else "",
             "inputs": [[_below_results(path, results), held] for path, held in inputs.items() if path not in waited],
         }
@@ -124,7 +126,7 @@ class _Job:
         return place
 
     @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """Wait until no other process makes these outputs, and keep others away."""
         with exclusive(self._record_path(self.outputs[0]), _wait_for_other):
             try:

@@ -29,17 +29,17 @@ class _LogFile(logging.FileHandler):
 
 
 @contextmanager
-def job_log(path: str | Path, *, goes_on: bool = False) -> Iterator[logging.Logger]:
+def job_log(path: str | Path, *, append: bool = False) -> Iterator[logging.Logger]:
     """Log a job into ``path`` and warnings and progress to the terminal; a user's error ends the job in one line.
 
     Everything else that a library prints on standard output or error stays where it is.
 
     Args:
         path: of the log file.
-        goes_on: whether the file belongs to the process that started this one, and is written on.
+        append: whether the file belongs to the process that started this one, and is written on.
     """
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    if not goes_on:
+    if not append:
         Path(path).write_text("")
     file = _LogFile(path, mode="a")
     file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

@@ -157,13 +157,13 @@ class Paths:
 
     @property
     def fetched_eval(self) -> str:
-        """A fetched evaluation set from outside: TSV."""
-        return self.below("outside", "{outside_set}.tsv")
+        """A fetched external evaluation set: TSV."""
+        return self.below("outside", "{external_eval}.tsv")
 
     @property
     def predictions(self) -> str:
-        """A run's replies to every evaluation puzzle: Parquet."""
-        return self.below("replies", RUN, ".parquet")
+        """A run's predictions for every evaluation puzzle: Parquet."""
+        return self.below("predictions", RUN, ".parquet")
 
     @property
     def scores(self) -> str:

@@ -55,13 +55,13 @@ class Part(Settings):
     repeats: int = Field(1, ge=1)
 
     @model_validator(mode="after")
-    def _conversion_has_no_chain(self) -> Part:
+    def _transcription_has_no_chain(self) -> Part:
         if self.format == "image_to_text" and self.chain != FULL:
             raise ValueError(f"image_to_text has no chain of thought, so leave chain away (found: {self.chain!r})")
         return self
 
     @model_validator(mode="after")
-    def _only_a_conversion_is_replaced(self) -> Part:
+    def _only_a_transcription_is_replaced(self) -> Part:
         if self.convert_tokens and self.format != "image_via_text":
             raise ValueError(f"convert_tokens replace the conversion of image_via_text; {self.format} has none")
         return self

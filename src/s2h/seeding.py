@@ -26,33 +26,33 @@ def generator(seed: int, *key: str | int) -> np.random.Generator:
     return np.random.default_rng([seed, len(words), *words])
 
 
-class Dice:
+class BufferedRng:
     """Many small draws from a generator, several times as fast as one by one.
 
     It reads the generator in blocks, so nothing else should draw from it afterwards.
     """
 
     def __init__(self, rng: np.random.Generator) -> None:
-        self.share = chain.from_iterable(iter(lambda: rng.random(256).tolist(), None)).__next__
+        self.random = chain.from_iterable(iter(lambda: rng.random(256).tolist(), None)).__next__
         """The next number, uniform from 0 to below 1."""
 
-    def below(self, number: int) -> int:
+    def randrange(self, number: int) -> int:
         """A whole number from 0 to ``number - 1``."""
-        return int(self.share() * number)
+        return int(self.random() * number)
 
-    def between(self, least: int, most: int) -> int:
+    def randint(self, least: int, most: int) -> int:
         """A whole number from ``least`` to ``most``."""
-        return least + int(self.share() * (most + 1 - least))
+        return least + int(self.random() * (most + 1 - least))
 
-    def pick(self, items: Sequence[T]) -> T:
+    def choice(self, items: Sequence[T]) -> T:
         """One of the items."""
-        return items[int(self.share() * len(items))]
+        return items[int(self.random() * len(items))]
 
-    def shuffled(self, items: Sequence[T], count: int | None = None) -> list[T]:
+    def sample(self, items: Sequence[T], count: int | None = None) -> list[T]:
         """The items in random order, or ``count`` different ones of them."""
         rest = list(items)
         size = len(rest)
         for i in range(size if count is None else count):
-            j = i + int(self.share() * (size - i))
+            j = i + int(self.random() * (size - i))
             rest[i], rest[j] = rest[j], rest[i]
         return rest[:count]

@@ -16,8 +16,8 @@ from s2h.analysis import alignment
 from s2h.analysis.failures import ERRORS
 from s2h.analysis.study import Study
 from s2h.analysis.writing import write_table
-from s2h.puzzles.registry import make_task
 from s2h.puzzles.shards import PuzzleSet, write_shard
+from s2h.puzzles.task_registry import make_task
 from tests.shipped import config_values
 
 RECIPE_TITLES = {"text": "Text", "mix": "Mix", "align_mix": "Align-Mix"}
@@ -27,7 +27,7 @@ KINDS = {"format": [None], "perception": ["value", "row"], "reasoning": ["step"]
 SCHEMA: dict[str, Any] = {
     "puzzle_id": pl.String,
     "set_name": pl.String,
-    "outside": pl.Boolean,
+    "external": pl.Boolean,
     **dict.fromkeys(["task", "trained_on", "recipe"], pl.String),
     "budget": pl.Int64,
     "model": pl.String,
@@ -35,8 +35,8 @@ SCHEMA: dict[str, Any] = {
     **dict.fromkeys(["level", "modality", "question", "prediction", "gold", "answer"], pl.String),
     **dict.fromkeys(["parsed", "correct", "chain_correct"], pl.Boolean),
     "error": pl.String,
-    "wrong_step": pl.Int64,
-    **dict.fromkeys(["wrong_kind", "expected", "found"], pl.String),
+    "first_error_step": pl.Int64,
+    **dict.fromkeys(["error_detail", "expected", "observed"], pl.String),
     **dict.fromkeys(["transcription", "exact_match", "cot_exact_match", "partial_score"], pl.Float64),
     **dict.fromkeys(["source_dest_score", "num_obstacles", "objects_collected", "objects"], pl.Float64),
     "labels_correct": pl.Float64,
@@ -56,7 +56,7 @@ def run_of(**changes: Any) -> dict[str, Any]:
 def score(run: Mapping[str, Any], level: str, modality: str, puzzle: int, **values: Any) -> dict[str, Any]:
     """A row; what is not given is null, and a puzzle has one name in all runs and modalities."""
     name = f"{run['task']}-{level}-eval-{puzzle:07d}"
-    named = {"puzzle_id": name, "set_name": "ours", "outside": False, "level": level, "modality": modality}
+    named = {"puzzle_id": name, "set_name": "ours", "external": False, "level": level, "modality": modality}
     return dict.fromkeys(SCHEMA) | run | named | values
 
 
@@ -78,20 +78,20 @@ def frame(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
 
 
 def from_outside(scores: pl.DataFrame) -> pl.DataFrame:
-    """The scores, and below them the same of a set from outside: its puzzles have names of their own."""
+    """The scores, and below them the same of an external evaluation set: its puzzles have names of their own."""
     other = scores.with_columns(
-        set_name=pl.lit("theirs"), outside=pl.lit(True), puzzle_id=pl.lit("theirs-") + pl.col("puzzle_id")
+        set_name=pl.lit("theirs"), external=pl.lit(True), puzzle_id=pl.lit("theirs-") + pl.col("puzzle_id")
     )
     return pl.concat([scores, other])
 
 
 def generate(run: Mapping[str, Any], puzzles: int, rng: np.random.Generator) -> Iterator[dict[str, Any]]:
-    """Rows of a run with replies of every kind."""
+    """Rows of a run with predictions of every kind."""
     for level, modality, puzzle in itertools.product(LEVELS, MODALITIES, range(puzzles)):
         correct, steps = bool(rng.random() < 0.6), int(rng.integers(0, 9))
         error = str(rng.choice(ERRORS)) if rng.random() < 0.5 or not correct else None
         kind = rng.choice(KINDS.get(error or "", [None]))  # type: ignore[arg-type]
-        chain = {"error": error, "wrong_step": steps if error else None, "wrong_kind": kind}
+        chain = {"error": error, "first_error_step": steps if error else None, "error_detail": kind}
         unchained = error is not None or rng.random() < 0.5
         metrics: dict[str, Any] = {"exact_match": float(correct), "cot_exact_match": float(not unchained)}
         if run["task"] == "grid_navigation":
@@ -160,11 +160,11 @@ def trained(
 
     ``measured`` is what was measured in each step beside what has always been.
     """
-    story = {"parameters": 1000, "examples": 10 * steps - 5, "tokens": 500 * steps, "target_tokens": 200 * steps}
-    story |= {"steps": steps, "processes": 2, "settings": {"batch_size": 10}}
-    story |= {} if gpus is None else {"gpus": gpus}
+    manifest = {"parameters": 1000, "examples": 10 * steps - 5, "tokens": 500 * steps, "target_tokens": 200 * steps}
+    manifest |= {"steps": steps, "processes": 2, "settings": {"batch_size": 10}}
+    manifest |= {} if gpus is None else {"gpus": gpus}
     folder.mkdir(parents=True)
-    (folder / "manifest.json").write_text(json.dumps(story | changes))
+    (folder / "manifest.json").write_text(json.dumps(manifest | changes))
     lines = [
         {"step": step, "loss": 1 / step, "learning_rate": 0.001, "gradient_norm": 0.5, "tokens": 500}
         | {"target_tokens": 200, "seconds": 2.0, "tokens_per_second": 250.0, **(measured or {})}

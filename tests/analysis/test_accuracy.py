@@ -74,7 +74,7 @@ def test_the_page_has_a_row_for_each_set_and_recipe_and_a_column_for_each_budget
     table, page = written("accuracy", [tmp_path / "a.parquet"], tmp_path)
     assert len(table) == 10
     assert (
-        "## Table Readout\n\n### tiny\n\n| Level | Given as | Recipe | 100 | 30,000 | paper | 45,000 | paper |\n"
+        "## Table Readout\n\n### tiny\n\n| Level | Modality | Recipe | 100 | 30,000 | paper | 45,000 | paper |\n"
         in page
     )
     assert "| SIMPLE | text | Text | – | 100 [51, 100] | – | – | – |\n" in page

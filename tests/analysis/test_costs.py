@@ -5,7 +5,7 @@ import json
 import polars as pl
 import pytest
 
-from s2h.analysis.costs import SCHEMA, lay_out, measure_costs, training_costs
+from s2h.analysis.costs import SCHEMA, measure_costs, to_page, training_costs
 from s2h.analysis.pages import render_markdown
 from s2h.errors import DataError
 from tests.analysis.generated import from_outside, study, trained, whole_study, written
@@ -32,25 +32,25 @@ def test_phases_are_added_up(tmp_path):
     assert row["tokens_per_second"] == pytest.approx(250)
 
 
-def test_replies_cost_tokens_and_seconds(tmp_path):
+def test_predictions_cost_tokens_and_seconds(tmp_path):
     row = _one(tmp_path, {RUN: [trained(tmp_path / "1")]})
     scores = pl.read_parquet(tmp_path / "0.parquet")
-    assert (row["replies"], row["reply_tokens"]) == (20, scores["tokens"].sum())
+    assert (row["predictions"], row["prediction_tokens"]) == (20, scores["tokens"].sum())
     assert row["decoding_hours"] == pytest.approx(scores["seconds"].sum() / 3600)
-    assert row["replies_per_second"] == pytest.approx(20 / scores["seconds"].sum())
+    assert row["predictions_per_second"] == pytest.approx(20 / scores["seconds"].sum())
 
 
-def test_replies_to_sets_from_outside_cost_too(tmp_path):
+def test_predictions_to_sets_from_outside_cost_too(tmp_path):
     [file] = study(tmp_path, puzzles=5, task=["table_readout"], recipe=["mix"], seed=[0])
     from_outside(pl.read_parquet(file)).write_parquet(file)
-    assert measure_costs([str(file)], {})["replies"].to_list() == [40]
+    assert measure_costs([str(file)], {})["predictions"].to_list() == [40]
 
 
 def test_what_was_not_trained_has_no_cost_of_training(tmp_path):
     row = _one(tmp_path, {RUN: []})
     assert row["phases"] == 0
     assert {row[name] for name in list(SCHEMA)[7:21]} == {None}
-    assert row["replies"] == 20
+    assert row["predictions"] == 20
 
 
 def test_a_manifest_of_before_gpus_were_counted_has_none(tmp_path):
@@ -86,7 +86,7 @@ def test_a_model_that_does_not_count_its_tokens_has_none(tmp_path):
     scores = pl.read_parquet(file).with_columns(tokens=pl.lit(None, pl.Int64), seconds=pl.lit(0.0))
     scores.write_parquet(file)
     [row] = measure_costs([str(file)], {}).rows(named=True)
-    assert row["reply_tokens"] is row["replies_per_second"] is None
+    assert row["prediction_tokens"] is row["predictions_per_second"] is None
 
 
 def test_tasks_that_were_trained_together_have_the_same_training(tmp_path):
@@ -117,7 +117,7 @@ def test_the_page_has_a_row_for_each_run_and_times_with_units(tmp_path):
     )
     line = "| Text | 30,000 | 1 | 2 | 1,000 | 4,990 | 250,000 | 16.7 min | 33.3 min | 4.99 | 250 | – | – | – | – |"
     assert page.count(line) == 2
-    assert "### tiny: decoding\n\n| Recipe | budget | seed | replies | tokens | decoding | replies/s |" in page
+    assert "### tiny: decoding\n\n| Recipe | budget | seed | predictions | tokens | decoding | predictions/s |" in page
     assert page.count("| Text | 30,000 | 1 | 12 | ") == 2
 
 
@@ -125,6 +125,6 @@ def test_speeds_are_shown_with_their_units(tmp_path):
     measured = {"tflops_per_second": 412.345, "mfu": 0.4168, "data_wait": 0.012, "peak_memory_gb": 71.234}
     models = {RUN: [trained(tmp_path / "1", measured=measured)]}
     files = study(tmp_path, puzzles=5, task=["table_readout"], recipe=["mix"], seed=[0])
-    page = render_markdown(lay_out(measure_costs([str(file) for file in files], models), {}), {})
+    page = render_markdown(to_page(measure_costs([str(file) for file in files], models), {}), {})
     assert "| TFLOP/s | MFU | waiting | memory |\n" in page
     assert "| 412 | 42 % | 1 % | 71.2 GB |\n" in page

@@ -9,49 +9,49 @@ from s2h.analysis.scores import read_scores
 from tests.analysis.generated import frame, run_of, score, written
 
 
-def _reply(place, correct, error=None, step=None, *, seed=0, level="HARD"):
-    told = {"correct": correct, "chain_correct": False, "error": error, "wrong_step": step}
+def _prediction(place, correct, error=None, step=None, *, seed=0, level="HARD"):
+    told = {"correct": correct, "chain_correct": False, "error": error, "first_error_step": step}
     return score(run_of(seed=seed), level, "image", place, **told)
 
 
-REPLIES = [
-    _reply(0, True),
-    _reply(1, True, "arithmetic", 1),
-    _reply(2, False, "perception", 2),
-    _reply(3, False, "perception", 0),
-    _reply(4, False, "format"),
-    *(_reply(place, False, "perception", 2, seed=1) for place in range(5)),
-    _reply(0, False, "reasoning", 12, level="SIMPLE"),
-    _reply(1, True, level="SIMPLE"),
+PREDICTIONS = [
+    _prediction(0, True),
+    _prediction(1, True, "arithmetic", 1),
+    _prediction(2, False, "perception", 2),
+    _prediction(3, False, "perception", 0),
+    _prediction(4, False, "format"),
+    *(_prediction(place, False, "perception", 2, seed=1) for place in range(5)),
+    _prediction(0, False, "reasoning", 12, level="SIMPLE"),
+    _prediction(1, True, level="SIMPLE"),
 ]
 
 
-def test_wrong_replies_are_counted_by_their_first_wrong_step_over_all_seeds():
-    found = count_error_steps(frame(REPLIES))
+def test_wrong_predictions_are_counted_by_their_first_wrong_step_over_all_seeds():
+    found = count_error_steps(frame(PREDICTIONS))
     assert dict(found.schema) == SCHEMA
     hard = found.filter(level="HARD")
-    assert hard.select("step", "error", "wrong", "replies", "share").rows() == [
+    assert hard.select("step", "error", "wrong", "predictions", "share").rows() == [
         (0, "perception", 1, 10, 0.1), (2, "perception", 6, 10, pytest.approx(0.6)), (None, "format", 1, 10, 0.1),
     ]  # fmt: skip
 
 
-def test_every_wrong_reply_is_counted_once(score_files):
+def test_every_wrong_prediction_is_counted_once(score_files):
     scores = read_scores(score_files, COLUMNS)
     found = count_error_steps(scores)
     assert found["wrong"].sum() == scores.filter(~pl.col("correct")).height
-    assert found["replies"].unique().to_list() == [40]
+    assert found["predictions"].unique().to_list() == [40]
 
 
 def test_the_page_has_a_column_for_each_step_that_occurs(tmp_path):
-    frame(REPLIES).write_parquet(tmp_path / "a.parquet")
+    frame(PREDICTIONS).write_parquet(tmp_path / "a.parquet")
     _, page = written("error_steps", [tmp_path / "a.parquet"], tmp_path)
-    assert "| Recipe | Set | replies | wrong | before | step 2 | step 9 or later | no step |\n" in page
+    assert "| Recipe | Set | predictions | wrong | before | step 2 | step 9 or later | no step |\n" in page
     assert "| Mix | SIMPLE image | 2 | 50 | 0 | 0 | 50 | 0 |\n" in page
     assert "| HARD image | 10 | 80 | 10 | 60 | 0 | 10 |\n" in page
 
 
-def test_a_study_without_a_wrong_reply_says_so(tmp_path):
-    frame([_reply(0, True)]).write_parquet(tmp_path / "a.parquet")
+def test_a_study_without_a_wrong_prediction_says_so(tmp_path):
+    frame([_prediction(0, True)]).write_parquet(tmp_path / "a.parquet")
     table, page = written("error_steps", [tmp_path / "a.parquet"], tmp_path)
     assert table == []
-    assert "No reply is wrong." in page
+    assert "No prediction is wrong." in page

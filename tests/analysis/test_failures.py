@@ -11,26 +11,26 @@ from s2h.errors import DataError
 from tests.analysis.generated import frame, run_of, score, written
 
 
-def reply(correct, chain_correct, error=None, kind=None, step=None):
+def prediction(correct, chain_correct, error=None, kind=None, step=None):
     return {
-        "correct": correct, "chain_correct": chain_correct, "error": error, "wrong_kind": kind, "wrong_step": step,
+        "correct": correct, "chain_correct": chain_correct, "error": error, "error_detail": kind, "first_error_step": step,
     }  # fmt: skip
 
 
-REPLIES = [
-    reply(True, True),
-    reply(True, False),
-    reply(True, False, "arithmetic", "sum", 4),
-    reply(False, False, "perception", "value", 2),
-    reply(False, False, "perception", "value", 3),
-    reply(False, False, "perception", "row", 0),
-    reply(False, False, "format"),
-    reply(False, False, "unexplained"),
+PREDICTIONS = [
+    prediction(True, True),
+    prediction(True, False),
+    prediction(True, False, "arithmetic", "sum", 4),
+    prediction(False, False, "perception", "value", 2),
+    prediction(False, False, "perception", "value", 3),
+    prediction(False, False, "perception", "row", 0),
+    prediction(False, False, "format"),
+    prediction(False, False, "unexplained"),
 ]
-replies = st.one_of(
-    st.just(reply(True, True)),
-    st.builds(reply, st.just(True), st.just(False), st.none() | st.sampled_from(ERRORS)),
-    st.builds(reply, st.just(False), st.just(False), st.sampled_from(ERRORS), st.sampled_from(["a", None])),
+predictions = st.one_of(
+    st.just(prediction(True, True)),
+    st.builds(prediction, st.just(True), st.just(False), st.none() | st.sampled_from(ERRORS)),
+    st.builds(prediction, st.just(False), st.just(False), st.sampled_from(ERRORS), st.sampled_from(["a", None])),
 )
 
 
@@ -38,23 +38,23 @@ def _scores(found, modality="text") -> pl.DataFrame:
     return frame([score(run_of(), "HARD", modality, place, **values) for place, values in enumerate(found)])
 
 
-def test_replies_are_counted_by_what_becomes_of_them():
-    found = explain_failures(_scores(REPLIES))
-    assert found.columns == [*SET, "n", *OUTCOMES, "mean_wrong_step", "most_frequent"]
+def test_predictions_are_counted_by_what_becomes_of_them():
+    found = explain_failures(_scores(PREDICTIONS))
+    assert found.columns == [*SET, "n", *OUTCOMES, "mean_first_error_step", "most_frequent"]
     [row] = found.rows(named=True)
     assert row["n"] == 8
     assert [8 * row[name] for name in OUTCOMES] == [1, 1, 1, 1, 3, 0, 0, 1]
-    assert row["mean_wrong_step"] == 2.25
+    assert row["mean_first_error_step"] == 2.25
     assert row["most_frequent"] == "perception: value (2), arithmetic: sum (1), format (1)"
 
 
-@given(st.lists(replies, min_size=1, max_size=50))
+@given(st.lists(predictions, min_size=1, max_size=50))
 def test_shares_add_up_to_one(found):
     row = explain_failures(_scores(found)).row(0, named=True)
     assert sum(row[name] for name in OUTCOMES) == pytest.approx(1)
     right = sum(row[name] for name in OUTCOMES[:3])
     assert right == pytest.approx(sum(each["correct"] for each in found) / len(found))
-    assert row["right_chain"] == sum(each["chain_correct"] for each in found) / len(found)
+    assert row["correct_valid_cot"] == sum(each["chain_correct"] for each in found) / len(found)
 
 
 def test_shares_add_up_to_one_for_every_run(score_files):
@@ -64,7 +64,7 @@ def test_shares_add_up_to_one_for_every_run(score_files):
 
 
 def test_pairs_are_counted_most_frequent_first():
-    found = count_errors(_scores(REPLIES)).select("error", "wrong_kind", "count").rows()
+    found = count_errors(_scores(PREDICTIONS)).select("error", "error_detail", "count").rows()
     assert found[0] == ("perception", "value", 2)
     assert sorted(found[1:], key=str) == [
         ("arithmetic", "sum", 1), ("format", None, 1), ("perception", "row", 1), ("unexplained", None, 1),
@@ -72,21 +72,21 @@ def test_pairs_are_counted_most_frequent_first():
 
 
 def test_nothing_wrong_has_no_step_and_no_pair():
-    row = explain_failures(_scores([reply(True, True)])).row(0, named=True)
-    assert row["mean_wrong_step"] is row["most_frequent"] is None
+    row = explain_failures(_scores([prediction(True, True)])).row(0, named=True)
+    assert row["mean_first_error_step"] is row["most_frequent"] is None
 
 
 @pytest.mark.parametrize("error", [None, "tiredness"])
-def test_a_wrong_reply_needs_a_known_error(error):
+def test_a_wrong_prediction_needs_a_known_error(error):
     with pytest.raises(DataError, match=rf"'HARD', 'text'\) has the error {error}, expected one of format"):
-        explain_failures(_scores([reply(True, True), reply(False, False, error)]))
+        explain_failures(_scores([prediction(True, True), prediction(False, False, error)]))
 
 
 def test_table_and_page_are_written(tmp_path):
-    scores = pl.concat([_scores(REPLIES), _scores([reply(True, True)], modality="image")])
+    scores = pl.concat([_scores(PREDICTIONS), _scores([prediction(True, True)], modality="image")])
     scores.write_parquet(tmp_path / "a.parquet")
     table, page = written("failures", [tmp_path / "a.parquet"], tmp_path)
-    assert [table[0][name] for name in ("right_chain", "perception", "mean_wrong_step")] == [
+    assert [table[0][name] for name in ("correct_valid_cot", "perception", "mean_first_error_step")] == [
         "0.1250", "0.3750", "2.2500",
     ]  # fmt: skip
     assert "## Table Readout\n\n### tiny, budget 30,000, seed 0\n" in page

@@ -21,7 +21,7 @@ def _walks(found, **values) -> pl.DataFrame:
     run = run_of(task="grid_navigation")
     counts = [{"objects_collected": collected, "objects": objects} for collected, objects in found]
     scores = frame([score(run, "HARD", "text", place, **values, **each) for place, each in enumerate(counts)])
-    return scores.with_columns(outside_set=pl.lit(None, pl.String))
+    return scores.with_columns(external_eval=pl.lit(None, pl.String))
 
 
 def _values(scores: pl.DataFrame) -> dict[str, tuple[float | None, int]]:
@@ -29,16 +29,16 @@ def _values(scores: pl.DataFrame) -> dict[str, tuple[float | None, int]]:
 
 
 def test_a_task_has_its_own_metrics_in_order(score_files):
-    found = paper_metrics(read_scores(score_files, COLUMNS, outside=True))
-    assert found.columns == [*SET, "outside_set", "metric", "value", "n"]
+    found = paper_metrics(read_scores(score_files, COLUMNS, external=True))
+    assert found.columns == [*SET, "external_eval", "metric", "value", "n"]
     tables = found.filter(task="table_readout", recipe="mix", seed=0, level="HARD", modality="image")
     assert tables["metric"].to_list() == ["exact_match", "cot_exact_match", "transcription"]
     grids = found.filter(task="grid_navigation", recipe="mix", seed=0, level="HARD", modality="image")
     assert grids["metric"].to_list() == [name for name in METRICS if name in GRID]
 
 
-def test_means_are_over_replies_with_a_value(score_files):
-    scores = read_scores(score_files, COLUMNS, outside=True)
+def test_means_are_over_predictions_with_a_value(score_files):
+    scores = read_scores(score_files, COLUMNS, external=True)
     cell = {"task": "table_readout", "recipe": "mix", "seed": 0, "level": "SIMPLE", "modality": "image"}
     rows, found = scores.filter(**cell), paper_metrics(scores).filter(**cell)
     for name in ("exact_match", "cot_exact_match", "transcription"):
@@ -65,7 +65,7 @@ def test_shares_of_objects_are_shares(found):
         )
 
 
-def test_obstacles_are_counted_over_replies_that_have_a_count():
+def test_obstacles_are_counted_over_predictions_that_have_a_count():
     walk, other = _walks([(1, 1)], num_obstacles=3), _walks([(1, 1), (1, 1)]).with_columns(level=pl.lit("SIMPLE"))
     scores = pl.concat([walk, other.with_columns(pl.col("level").cast(walk.schema["level"]))])
     found = paper_metrics(scores).filter(metric="avg_num_obstacles").select("level", "value", "n").rows()
@@ -79,16 +79,16 @@ def test_walks_that_collect_nothing_known_have_no_share():
 
 
 def test_sets_from_outside_stand_beside_the_studys_own(tmp_path):
-    scores = _walks([(1, 2), (2, 2)], exact_match=1.0).drop("outside_set")
+    scores = _walks([(1, 2), (2, 2)], exact_match=1.0).drop("external_eval")
     from_outside(scores).write_parquet(tmp_path / "a.parquet")
     table, page = written("metrics", [tmp_path / "a.parquet"], tmp_path)
-    found = [(row["outside_set"], row["value"], row["n"]) for row in table if row["metric"] == "exact_match"]
+    found = [(row["external_eval"], row["value"], row["n"]) for row in table if row["metric"] == "exact_match"]
     assert found == [("", "1.0000", "2"), ("theirs", "1.0000", "2")]
     assert page.index("| HARD text | 1.000 |") < page.index("| HARD text (theirs) | 1.000 |")
 
 
 def test_table_and_page_are_written(tmp_path):
-    scores = _walks([(1, 2), (2, 2)], exact_match=0.5, partial_score=1.0).drop("outside_set")
+    scores = _walks([(1, 2), (2, 2)], exact_match=0.5, partial_score=1.0).drop("external_eval")
     scores.write_parquet(tmp_path / "a.parquet")
     table, page = written("metrics", [tmp_path / "a.parquet"], tmp_path)
     assert [(row["metric"], row["value"], row["n"]) for row in table[:3]] == [

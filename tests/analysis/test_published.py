@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s2h.analysis.published import KEYS, nearest_budget, read_published
-from s2h.puzzles.registry import TASKS
+from s2h.puzzles.task_registry import TASKS
 from tests.shipped import config_values
 
 budgets = st.integers(1, 10**6)

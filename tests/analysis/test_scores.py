@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from s2h.analysis import failures, paper_metrics
 from s2h.analysis.scores import SET, pair_scores, read_scores
+from s2h.diagnosis.diagnoser_registry import METRICS
 from s2h.diagnosis.diagnosis import Error
-from s2h.diagnosis.registry import METRICS
 from s2h.errors import DataError
-from s2h.scoring.scores import SCHEMA as WRITTEN
+from s2h.scoring.score_record import SCHEMA as WRITTEN
 from tests.analysis.generated import SCHEMA, answers, frame, from_outside, run_of, score
 
 results = st.dictionaries(st.integers(0, 30), st.booleans(), min_size=1)
@@ -39,10 +39,10 @@ def test_sets_from_outside_are_left_out_unless_asked_for(tmp_path, score_files):
     files = [tmp_path / "a.parquet", *score_files[:1]]
     found = read_scores(files, ["correct"])
     assert found.filter(seed=9)["puzzle_id"].to_list() == own["puzzle_id"].to_list()
-    assert "outside_set" not in found.columns
-    every = read_scores(files, ["correct"], outside=True)
-    assert every.filter(seed=9)["outside_set"].to_list() == [None, None, "theirs", "theirs"]
-    assert every.filter(seed=0)["outside_set"].is_null().all()
+    assert "external_eval" not in found.columns
+    every = read_scores(files, ["correct"], external=True)
+    assert every.filter(seed=9)["external_eval"].to_list() == [None, None, "theirs", "theirs"]
+    assert every.filter(seed=0)["external_eval"].is_null().all()
 
 
 def test_columns_without_a_value_in_one_file_meet_those_with_values(tmp_path):
@@ -101,7 +101,7 @@ def test_a_group_of_one_result_has_no_shared_puzzle():
 
 
 def test_the_columns_that_tables_read_are_those_that_scorings_write():
-    for name in (*SET, "puzzle_id", "outside", "set_name", *failures.COLUMNS, *paper_metrics.COLUMNS):
+    for name in (*SET, "puzzle_id", "external", "set_name", *failures.COLUMNS, *paper_metrics.COLUMNS):
         assert name in WRITTEN
     assert {name: WRITTEN[name] for name in SCHEMA} == SCHEMA
     assert get_args(Error) == failures.ERRORS

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from s2h.analysis.registry import TABLES
 from s2h.analysis.study import Study
+from s2h.analysis.table_registry import TABLES
 from tests.analysis.generated import ENDINGS, whole_study
 from tests.shipped import ROOT, job
 

@@ -31,7 +31,7 @@ def _scores(path: Path, *, recipe="mix", budget=30000, seed=0, task="table_reado
             "correct": i < successes,
             "chain_correct": i < successes // 2,
             "set_name": f"{task}-{level}-{modality}",
-            "outside": False,
+            "external": False,
         }
         for (level, modality), successes in right.items()
         for i in range(n)

@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from s2h.analysis.registry import TABLES
 from s2h.analysis.study import Study
+from s2h.analysis.table_registry import TABLES
 from s2h.analysis.writing import write_table
 from tests.analysis.generated import ENDINGS, whole_study
 from tests.analysis.test_pages import rows_of, tabulars
@@ -92,7 +92,7 @@ def test_a_table_reads_what_it_says_and_no_more(name, studies, tmp_path):
 
 
 def test_listing_the_tables_imports_none():
-    imported = ast.parse((ROOT / "src/s2h/analysis/registry.py").read_text()).body
+    imported = ast.parse((ROOT / "src/s2h/analysis/table_registry.py").read_text()).body
     assert {node.module for node in imported if isinstance(node, ast.ImportFrom)} == {
         "s2h.analysis.study", "s2h.registry",
     }  # fmt: skip

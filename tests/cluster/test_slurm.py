@@ -31,7 +31,7 @@ PROFILE = ["--profile", "slurm", "--latency-wait", "5"]
 WITHOUT_ACCOUNTING = ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "6"]
 SETS = [f"results/puzzles/visual_analogy/{level}/eval/shard-00000.parquet" for level in ("SIMPLE", "HARD")]
 RUN = "grid_navigation/mix/{budget}/tiny/0"
-ON_GPUS = {"models": {"tiny": {"resources": {"billions": 0.001, "gpus": 2, "cpus": 1, "decoding_gpus": 1}}}}
+ON_GPUS = {"models": {"tiny": {"resources": {"params_b": 0.001, "gpus": 2, "cpus": 1, "decoding_gpus": 1}}}}
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def command(*words: str, config: str = "small") -> list[str]:
 
 def environment(checkout: Path) -> dict[str, str]:
     """Jobs inherit it; what they compute on the GPUs that are pretended, they compute on the CPU."""
-    return {**os.environ, "PYTHONPATH": str(checkout / "src"), "S2H_PRETENDED_GPUS": str(GPUS)}
+    return {**os.environ, "PYTHONPATH": str(checkout / "src"), "S2H_FAKE_GPUS": str(GPUS)}
 
 
 def snakemake(checkout: Path, *words: str, config: str = "small") -> str:
@@ -143,12 +143,12 @@ def test_a_study_runs_as_slurm_jobs_and_gpus_go_to_training_and_decoding_alone(c
         "make_mixture": 1,
         "build_base_model": 1,
         "train_phase": 1,
-        "decode_replies": 1,
+        "decode_predictions": 1,
         "score_model": 1,
         "make_table": 1,
     }
     print(job_table(jobs))
-    gpus = {"train_phase": "gres:gpu:2", "decode_replies": "gres:gpu:1"}
+    gpus = {"train_phase": "gres:gpu:2", "decode_predictions": "gres:gpu:1"}
     for rule, (number,) in jobs.items():
         job = describe_job(number)
         assert job["JobState"] == "COMPLETED"
@@ -160,7 +160,7 @@ def test_a_study_runs_as_slurm_jobs_and_gpus_go_to_training_and_decoding_alone(c
 
 @pytest.mark.usefixtures("cluster")
 def test_a_training_killed_at_its_time_limit_comes_back_with_more_and_goes_on(checkout: Path) -> None:
-    slow = {"text_width": 256, "text_layers": 8, "feed_forward": 1024}
+    slow = {"text_width": 256, "text_layers": 8, "intermediate_size": 1024}
     levels = {"levels": {"SIMPLE": {"train": 700}}}
     configure(
         checkout,
@@ -176,8 +176,8 @@ def test_a_training_killed_at_its_time_limit_comes_back_with_more_and_goes_on(ch
     states = [(job["TimeLimit"], job["JobState"]) for job in ended]
     assert states[0] == ("00:01:00", "TIMEOUT")
     assert states[-1] == (f"00:0{len(states)}:00", "COMPLETED")
-    story = json.loads((checkout / model / "manifest.json").read_text())
-    assert 0 < story["resumed_at_step"] < story["steps"]
+    manifest = json.loads((checkout / model / "manifest.json").read_text())
+    assert 0 < manifest["resumed_at_step"] < manifest["steps"]
 
 
 @pytest.mark.usefixtures("cluster")
@@ -196,7 +196,7 @@ def test_two_nodes_train_the_same_weights_as_one(checkout: Path) -> None:
     model = f"results/models/{RUN.format(budget=48)}/phase-1"
     found, losses = [], []
     for nodes, gpus in ((1, 4), (2, 2)):
-        resources = {"billions": 0.001, "gpus": gpus, "cpus": 1, "nodes": nodes, "decoding_gpus": 1}
+        resources = {"params_b": 0.001, "gpus": gpus, "cpus": 1, "nodes": nodes, "decoding_gpus": 1}
         configure(checkout, models={"tiny": {"resources": resources}})
         shutil.rmtree(checkout / model, ignore_errors=True)
         (number,) = submitted(snakemake(checkout, model))["train_phase"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from s2h.puzzles.registry import TASKS, make_task
 from s2h.puzzles.task import Task
+from s2h.puzzles.task_registry import TASKS, make_task
 from tests.shipped import default_config
 
 OVERLAYS = {"compact": (), "paper": ("paper",)}

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from s2h.errors import ConfigError
-from s2h.puzzles.registry import TASKS
 from s2h.puzzles.task import Task
+from s2h.puzzles.task_registry import TASKS
 from s2h.seeding import generator
 from tests.contracts.settings import CASES, shipped_task, styles
 
@@ -46,15 +46,15 @@ def _puzzles(name: str, style: str, level: str) -> tuple[Any, ...]:
     return tuple(_sample(name, style, level, index) for index in range(40))
 
 
-def _reply(task: Task[Any], puzzle: Any) -> str:
-    return task.reason(puzzle) + "\n\n" + task.answer_block(puzzle)
+def _prediction(task: Task[Any], puzzle: Any) -> str:
+    return task.chain_of_thought(puzzle) + "\n\n" + task.answer_block(puzzle)
 
 
 @pytest.mark.parametrize(("name", "style", "level"), CASES)
-def test_the_oracle_reply_is_right(name: str, style: str, level: str) -> None:
+def test_the_oracle_prediction_is_right(name: str, style: str, level: str) -> None:
     task = shipped_task(name, style)
     for puzzle in _puzzles(name, style, level):
-        verdict = task.judge(puzzle, _reply(task, puzzle))
+        verdict = task.judge(puzzle, _prediction(task, puzzle))
         assert verdict.parsed
         assert verdict.correct
 
@@ -69,19 +69,19 @@ def test_the_answer_alone_is_correct(name: str, style: str, level: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "style", "level"), CASES)
-def test_a_reply_for_another_puzzle_is_wrong(name: str, style: str, level: str) -> None:
+def test_a_prediction_for_another_puzzle_is_wrong(name: str, style: str, level: str) -> None:
     task = shipped_task(name, style)
     puzzle, *others = _puzzles(name, style, level)
     wrong = [other for other in others if task.answer(other) != task.answer(puzzle)]
     assert wrong
     for other in wrong:
-        assert not task.judge(puzzle, _reply(task, other)).correct
+        assert not task.judge(puzzle, _prediction(task, other)).correct
 
 
-@pytest.mark.parametrize("reply", HOSTILE, ids=lambda reply: ascii(reply[:24]))
+@pytest.mark.parametrize("prediction", HOSTILE, ids=lambda prediction: ascii(prediction[:24]))
 @pytest.mark.parametrize(("name", "style", "level"), CASES)
-def test_a_hostile_reply_does_no_harm(name: str, style: str, level: str, reply: str) -> None:
-    verdict = shipped_task(name, style).judge(_puzzles(name, style, level)[0], reply)
+def test_a_hostile_prediction_does_no_harm(name: str, style: str, level: str, prediction: str) -> None:
+    verdict = shipped_task(name, style).judge(_puzzles(name, style, level)[0], prediction)
     assert verdict.parsed or not verdict.correct
 
 
@@ -89,8 +89,8 @@ def test_a_hostile_reply_does_no_harm(name: str, style: str, level: str, reply: 
 @hypothesis_settings(max_examples=30, deadline=None)
 @given(noise=st.text(max_size=200), after_marker=st.booleans())
 def test_any_text_can_be_judged(name: str, style: str, level: str, noise: str, after_marker: bool) -> None:
-    reply = f"Answer: {noise}" if after_marker else noise
-    verdict = shipped_task(name, style).judge(_puzzles(name, style, level)[0], reply)
+    prediction = f"Answer: {noise}" if after_marker else noise
+    verdict = shipped_task(name, style).judge(_puzzles(name, style, level)[0], prediction)
     assert verdict.parsed == bool(verdict.answer)
 
 
@@ -101,8 +101,8 @@ def test_a_puzzle_survives_json(name: str, style: str, level: str) -> None:
         again = task.from_json(task.to_json(puzzle))
         assert again == puzzle
         assert task.answer(again) == task.answer(puzzle)
-        assert task.describe(again) == task.describe(puzzle)
-        assert task.reason(again) == task.reason(puzzle)
+        assert task.to_text(again) == task.to_text(puzzle)
+        assert task.chain_of_thought(again) == task.chain_of_thought(puzzle)
     assert task.render(again) == task.render(puzzle)
 
 
@@ -137,11 +137,11 @@ def test_the_image_is_a_png_of_the_declared_size(name: str, style: str, level: s
 @pytest.mark.parametrize(("name", "style", "level"), COMPACT_CASES)
 def test_compact_words_are_a_closed_vocabulary(name: str, style: str, level: str) -> None:
     task = shipped_task(name, style)
-    known = task.words()
+    known = task.vocabulary()
     for index in range(200):
         puzzle = _sample(name, style, level, index)
-        questions = [task.question(puzzle, "text"), task.question(puzzle, "image"), task.conversion_question()]
-        text = " ".join([task.describe(puzzle), *questions, task.reason(puzzle), task.answer_block(puzzle)])
+        questions = [task.question(puzzle, "text"), task.question(puzzle, "image"), task.transcription_question()]
+        text = " ".join([task.to_text(puzzle), *questions, task.chain_of_thought(puzzle), task.answer_block(puzzle)])
         assert set(text.split()) <= known, sorted(set(text.split()) - known)
         assert "\t" not in text
 
@@ -154,8 +154,8 @@ def test_text_and_questions_never_give_the_answer_away(name: str, style: str, le
         assert block.splitlines()[-1].startswith("Answer: ")
         for modality in ("text", "image"):
             assert block not in task.question(puzzle, modality)  # type: ignore[arg-type]
-        assert block not in task.describe(puzzle)
-    assert task.conversion_question().strip()
+        assert block not in task.to_text(puzzle)
+    assert task.transcription_question().strip()
 
 
 @pytest.mark.parametrize(("name", "style", "level"), CASES)
@@ -164,13 +164,13 @@ def test_alternative_chains_have_their_names_and_other_words(name: str, style: s
     for puzzle in _puzzles(name, style, level)[:5]:
         chains = task.alternatives(puzzle)
         assert tuple(chains) == task.alternative_chains
-        assert len({task.reason(puzzle), *chains.values()}) == len(chains) + 1
+        assert len({task.chain_of_thought(puzzle), *chains.values()}) == len(chains) + 1
 
 
 @pytest.mark.parametrize(("name", "style", "level"), CASES)
 def test_measures_are_numbers_with_the_same_names(name: str, style: str, level: str) -> None:
     task = shipped_task(name, style)
-    measures = [task.measures(puzzle) for puzzle in _puzzles(name, style, level)]
+    measures = [task.difficulty(puzzle) for puzzle in _puzzles(name, style, level)]
     assert all(isinstance(value, int) for measured in measures for value in measured.values())
     assert len({tuple(measured) for measured in measures}) == 1
 

@@ -153,7 +153,7 @@ class Generator:
         entry["conversations"][0]["value"] = "x"
         entry["conversations"][2]["value"] = "<image>\nx"
         self.add(image=False, reason="empty turn")["conversations"][1]["value"] = " \n"
-        self.add(image=False, reason="no last reply")["conversations"].pop()
+        self.add(image=False, reason="no last response")["conversations"].pop()
         self.add(image=False, reason="turns out of order")["conversations"].reverse()
         self.add(image=False, reason="unknown role")["conversations"][0]["from"] = "tool"
         self.add(image=False, reason="no conversation")["conversations"] = []

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from s2h.models.parts import part_of
-from s2h.puzzles.registry import make_task
+from s2h.puzzles.task_registry import make_task
 from s2h.supervision.formats import WORDS
 from tests.corpora.generated import Made, make_corpus
 from tests.shipped import config_values, copy_project, default_config, merge
@@ -29,7 +29,7 @@ PHASES = f"results/base_models/{TASK}/made/0"
 def task_words() -> list[str]:
     """What the tiny model of the study can read."""
     task = make_task(TASK, default_config("smoke").task(TASK))
-    return sorted(task.words() | WORDS)
+    return sorted(task.vocabulary() | WORDS)
 
 
 def made_config(corpora: dict[str, Made]) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def made_config(corpora: dict[str, Made]) -> dict[str, Any]:
     task = values["tasks"][TASK]
     task["levels"] = {level: {"train": 40, "eval": 8} for level in ("SIMPLE", "HARD")}
     values["tasks"] = {TASK: task}  # Snakemake lays this over the default config, which has other tasks and levels
-    values["joint_tasks"] = {}
+    values["task_mixtures"] = {}
     phases = [
         {"corpus": "first", "frozen": ["vision", "language"], "training": {"learning_rate": 1e-2, "batch_size": 8}},
         {"corpus": "second", "training": {"learning_rate": 1e-3, "max_length": 96}},
@@ -46,7 +46,7 @@ def made_config(corpora: dict[str, Made]) -> dict[str, Any]:
     made = {
         **values["models"]["tiny"],
         "source": {"kind": "pretrained", "base": "tiny", "phases": phases},
-        "resources": {"billions": 0.001, "gpus": 0, "cpus": 2, "decoding_gpus": 0},
+        "resources": {"params_b": 0.001, "gpus": 0, "cpus": 2, "decoding_gpus": 0},
     }
     return merge(
         values,
@@ -54,8 +54,8 @@ def made_config(corpora: dict[str, Made]) -> dict[str, Any]:
             "runs": [{"tasks": [TASK], "recipes": ["mix"], "budgets": [48], "models": ["made"], "seeds": [0]}],
             "models": {"made": made},
             "corpora": {
-                "first": corpora["first"].settings(shards=2, kept_at_least=0.5, entries=60),
-                "second": corpora["second"].settings(shards=2, kept_at_least=0.5, entries=60),
+                "first": corpora["first"].settings(shards=2, min_kept_fraction=0.5, entries=60),
+                "second": corpora["second"].settings(shards=2, min_kept_fraction=0.5, entries=60),
             },
         },
     )
@@ -114,11 +114,11 @@ def test_a_recipe_starts_from_the_last_phase_and_is_scored(study: Path) -> None:
 
 def test_the_phases_have_seen_every_good_entry_with_the_settings_of_the_config(study: Path) -> None:
     reports = [json.loads((study / f"results/corpora/{name}/report.json").read_text()) for name in ("first", "second")]
-    stories = [manifest(study / PHASES / f"phase-{phase}") for phase in (1, 2)]
-    for report, story in zip(reports, stories, strict=True):
-        assert story["examples"] + story["examples_dropped"] == report["kept"]
-        assert story["settings"]["too_long"] == "cut"
-    assert [story["settings"]["learning_rate"] for story in stories] == [1e-2, 1e-3]
+    manifests = [manifest(study / PHASES / f"phase-{phase}") for phase in (1, 2)]
+    for report, facts in zip(reports, manifests, strict=True):
+        assert facts["examples"] + facts["examples_dropped"] == report["kept"]
+        assert facts["settings"]["on_overlength"] == "truncate"
+    assert [facts["settings"]["learning_rate"] for facts in manifests] == [1e-2, 1e-3]
     assert (study / f"results/logs/pretrain_base_model/{TASK}/made/0/phase-2.metrics.jsonl").is_file()
 
 
@@ -132,9 +132,9 @@ def test_nothing_is_made_again_and_the_pack_is_gone(study: Path) -> None:
 
 def test_a_corpus_of_which_too_little_is_good_stops_with_its_report(study: Path) -> None:
     values = yaml.safe_load((study / "config/made.yaml").read_text())
-    values["corpora"]["first"]["kept_at_least"] = 0.99
+    values["corpora"]["first"]["min_kept_fraction"] = 0.99
     (study / "config/strict.yaml").write_text(yaml.safe_dump(values))
     run = snakemake(study, "results/corpora/first/report.json", config="strict")
     assert run.returncode != 0
-    assert "are good, fewer than corpora.first.kept_at_least = 0.99" in run.stdout + run.stderr
+    assert "are good, fewer than corpora.first.min_kept_fraction = 0.99" in run.stdout + run.stderr
     assert "Traceback" not in run.stdout + run.stderr

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from s2h.corpora.conversations import IMAGE_MARK, Unusable, entry_id, image_names, parse_entry
-from s2h.corpora.pictures import check_picture
+from s2h.corpora.corpus_images import check_picture
 from tests.corpora.generated import bomb, picture
 
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""Taking replies apart, transcriptions, and the diagnoser of a task that has none of its own."""
+"""Taking predictions apart, transcriptions, and the diagnoser of a task that has none of its own."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from typing import Any
 
 import pytest
 
-from s2h.diagnosis.diagnosis import Diagnoser, Diagnosis, Flaw, Parts, cells, laid_out, short
-from s2h.diagnosis.tables import TableDiagnoser
-from s2h.puzzles.tables import Table
+from s2h.diagnosis.diagnosis import Diagnoser, Diagnosis, FirstError, Parts, cells, short, split_like
+from s2h.diagnosis.table_diagnoser import TableDiagnoser
+from s2h.puzzles.table_task import Table
 from tests.contracts.settings import shipped_task
-from tests.diagnosis.replies import changed, flaw, gold
+from tests.diagnosis.predictions import changed, first_error, gold
 
 PAPER, COMPACT = (shipped_task("table_readout", style) for style in ("paper", "compact"))
 PAPER_TABLE = Table(("Nova Tool", "Flux Tool"), ("May", "June"), ((1, 2), (3, 4)), ((0, 0), (0, 1), (1, 1)))
 TABLE = Table(("n", "o"), ("a", "b"), ((1, 2), (3, 4)), ((0, 0), (0, 1), (1, 1)))
 
 
-def plain(reply: str, *, paper: bool = False) -> Diagnosis:
-    """What the default diagnoser finds in a reply to the small table."""
+def plain(prediction: str, *, paper: bool = False) -> Diagnosis:
+    """What the default diagnoser finds in a prediction for the small table."""
     diagnoser: Diagnoser[Table] = Diagnoser(PAPER if paper else COMPACT)
-    return diagnoser.diagnose(PAPER_TABLE if paper else TABLE, reply)
+    return diagnoser.diagnose(PAPER_TABLE if paper else TABLE, prediction)
 
 
-def split(reply: str, *, paper: bool = False) -> tuple[str | None, str, str]:
-    parts = TableDiagnoser(PAPER if paper else COMPACT).split(PAPER_TABLE if paper else TABLE, reply)
-    assert parts.text == reply
+def split(prediction: str, *, paper: bool = False) -> tuple[str | None, str, str]:
+    parts = TableDiagnoser(PAPER if paper else COMPACT).split(PAPER_TABLE if paper else TABLE, prediction)
+    assert parts.text == prediction
     return parts.transcription, parts.chain, parts.answer
 
 
 @pytest.mark.parametrize(
-    ("reply", "parts"),
+    ("prediction", "parts"),
     [
         ("", (None, "", "")),
         ("Answer: 7", (None, "", "Answer: 7")),
@@ -49,10 +49,10 @@ def split(reply: str, *, paper: bool = False) -> tuple[str | None, str, str]:
         ("Converted to text: n a:1 o a:3 b:4 b:5 n a 1 Answer: 1", ("n a:1 o a:3 b:4 b:5", "n a 1", "Answer: 1")),
     ],
 )  # fmt: skip
-def test_a_reply_is_taken_apart(reply: str, parts: tuple[str | None, str, str]) -> None:
-    assert split(reply) == parts
-    if "\n" in reply:  # replies of the paper's style are never one line
-        assert split(reply, paper=True) == parts
+def test_a_prediction_is_taken_apart(prediction: str, parts: tuple[str | None, str, str]) -> None:
+    assert split(prediction) == parts
+    if "\n" in prediction:  # predictions of the paper's style are never one line
+        assert split(prediction, paper=True) == parts
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_a_line_is_cut_into_cells(line: str, parts: list[str]) -> None:
     ],
 )
 def test_words_are_laid_out_as_the_lines_that_they_repeat(words: str, model: Sequence[str], lines: list[str]) -> None:
-    assert laid_out(words.split(), model) == lines
+    assert split_like(words.split(), model) == lines
 
 
 @pytest.mark.parametrize(
@@ -95,16 +95,16 @@ def test_words_are_laid_out_as_the_lines_that_they_repeat(words: str, model: Seq
     ],
 )
 def test_a_transcription_is_compared_cell_by_cell(old: str, new: str, expected: str, found: str, share: int) -> None:
-    text = changed(PAPER.describe(PAPER_TABLE), old, new)
-    reply = f"Converted to text:\n\n{text}\n\n{gold(PAPER, PAPER_TABLE)}"
-    diagnosis = plain(reply, paper=True)
-    assert flaw(diagnosis) == ("perception", 0, "transcription", expected, found)
+    text = changed(PAPER.to_text(PAPER_TABLE), old, new)
+    prediction = f"Converted to text:\n\n{text}\n\n{gold(PAPER, PAPER_TABLE)}"
+    diagnosis = plain(prediction, paper=True)
+    assert first_error(diagnosis) == ("perception", 0, "transcription", expected, found)
     assert (diagnosis.correct, diagnosis.chain_correct) == (True, False)
     assert diagnosis.metrics["transcription"] == share / 21
 
 
 def test_white_space_of_a_transcription_does_not_matter() -> None:
-    text = PAPER.describe(PAPER_TABLE).replace("\n", "  \r\n   ").replace(" & ", "  &  ")
+    text = PAPER.to_text(PAPER_TABLE).replace("\n", "  \r\n   ").replace(" & ", "  &  ")
     diagnosis = plain(f"Converted to text:\n\n{text}\n\n{gold(PAPER, PAPER_TABLE)}", paper=True)
     assert (diagnosis.error, diagnosis.chain_correct, diagnosis.metrics["transcription"]) == (None, True, 1)
 
@@ -122,10 +122,10 @@ def test_white_space_of_a_transcription_does_not_matter() -> None:
 )
 def test_a_transcription_on_one_line_is_compared_too(text: str, place: str, found: str, share: int, join: str) -> None:
     """The tiny model writes no ends of lines, and a word too many or too few spoils one line alone."""
-    assert COMPACT.describe(TABLE).split() == ["n", "a:*1", "b:*2", "o", "a:3", "b:*4"]
-    reply = f"Converted to text:{join * 2}{text}{join * 2}{gold(COMPACT, TABLE)}"
-    diagnosis = TableDiagnoser(COMPACT).diagnose(TABLE, reply if join == "\n" else " ".join(reply.split()))
-    assert flaw(diagnosis) == ("perception", 0, "transcription", place, found)
+    assert COMPACT.to_text(TABLE).split() == ["n", "a:*1", "b:*2", "o", "a:3", "b:*4"]
+    prediction = f"Converted to text:{join * 2}{text}{join * 2}{gold(COMPACT, TABLE)}"
+    diagnosis = TableDiagnoser(COMPACT).diagnose(TABLE, prediction if join == "\n" else " ".join(prediction.split()))
+    assert first_error(diagnosis) == ("perception", 0, "transcription", place, found)
     assert diagnosis.metrics["transcription"] == share / 6
     assert diagnosis.metrics["exact_match"] == 1  # the chain is right all the same
 
@@ -140,29 +140,44 @@ def test_a_transcription_on_one_line_is_compared_too(text: str, place: str, foun
     ],
 )
 def test_the_default_compares_a_chain_line_by_line(chain: str, step: int, expected: str, found: str, join: str) -> None:
-    for reply in (f"{chain}\n\nAnswer: 7", f"Converted to text:\n\n{COMPACT.describe(TABLE)}\n\n{chain}\n\nAnswer: 7"):
-        diagnosis = plain(reply if join == "\n" else " ".join(reply.split()))
-        assert flaw(diagnosis) == ("reasoning", step, "line", expected, found)
+    for prediction in (
+        f"{chain}\n\nAnswer: 7",
+        f"Converted to text:\n\n{COMPACT.to_text(TABLE)}\n\n{chain}\n\nAnswer: 7",
+    ):
+        diagnosis = plain(prediction if join == "\n" else " ".join(prediction.split()))
+        assert first_error(diagnosis) == ("reasoning", step, "line", expected, found)
         assert (diagnosis.correct, diagnosis.chain_correct) == (True, False)
 
 
 def test_the_first_flaw_counts_and_an_unreadable_answer_makes_it_one_of_form() -> None:
     chain = "n a 1 = 1\nn b 2 = 4"
-    assert flaw(plain(f"{chain}\n\nAnswer: 4")) == ("reasoning", 2, "line", "n b 2 = 3", "n b 2 = 4")
-    assert flaw(plain(f"{chain}\n\nAnswer: four")) == ("format", 2, "line", "n b 2 = 3", "n b 2 = 4")
-    assert flaw(plain(chain)) == ("format", 2, "line", "n b 2 = 3", "n b 2 = 4")
-    assert flaw(plain("Answer: four")) == ("format", None, "answer", "7", "Answer: four")
-    assert flaw(plain(f"{COMPACT.reason(TABLE)}\n\nAnswer:")) == ("format", None, "answer", "7", "Answer:")
+    assert first_error(plain(f"{chain}\n\nAnswer: 4")) == ("reasoning", 2, "line", "n b 2 = 3", "n b 2 = 4")
+    assert first_error(plain(f"{chain}\n\nAnswer: four")) == ("format", 2, "line", "n b 2 = 3", "n b 2 = 4")
+    assert first_error(plain(chain)) == ("format", 2, "line", "n b 2 = 3", "n b 2 = 4")
+    assert first_error(plain("Answer: four")) == ("format", None, "answer", "7", "Answer: four")
+    assert first_error(plain(f"{COMPACT.chain_of_thought(TABLE)}\n\nAnswer:")) == (
+        "format",
+        None,
+        "answer",
+        "7",
+        "Answer:",
+    )
 
 
 def test_a_wrong_answer_is_explained_by_what_stands_before_it() -> None:
-    text = COMPACT.describe(TABLE)
-    assert flaw(plain("Answer: 8")) == ("unexplained", None, "answer", "7", "8")
-    assert flaw(plain("<Convert> Answer: 8")) == ("unexplained", None, "answer", "7", "8")
-    assert flaw(plain(f"Converted to text:\n\n{text}\n\nAnswer: 8")) == ("reasoning", None, "answer", "7", "8")
-    assert flaw(plain(f"{COMPACT.reason(TABLE)}\n\nAnswer: 8")) == ("reasoning", None, "answer", "7", "8")
+    text = COMPACT.to_text(TABLE)
+    assert first_error(plain("Answer: 8")) == ("unexplained", None, "answer", "7", "8")
+    assert first_error(plain("<Convert> Answer: 8")) == ("unexplained", None, "answer", "7", "8")
+    assert first_error(plain(f"Converted to text:\n\n{text}\n\nAnswer: 8")) == ("reasoning", None, "answer", "7", "8")
+    assert first_error(plain(f"{COMPACT.chain_of_thought(TABLE)}\n\nAnswer: 8")) == (
+        "reasoning",
+        None,
+        "answer",
+        "7",
+        "8",
+    )
     misread = text.replace("a:3", "a:5")
-    assert flaw(plain(f"Converted to text:\n\n{misread}\n\nAnswer: 8"))[:3] == ("perception", 0, "transcription")
+    assert first_error(plain(f"Converted to text:\n\n{misread}\n\nAnswer: 8"))[:3] == ("perception", 0, "transcription")
 
 
 def test_what_is_found_is_short_and_can_be_written_to_a_file() -> None:
@@ -170,8 +185,8 @@ def test_what_is_found_is_short_and_can_be_written_to_a_file() -> None:
     assert short("x" * 100) == "x" * 79 + "…"
     assert short("\ud800!") == "?!"
     assert short(12) == "12"
-    found = Flaw("reasoning", 3, "value", "\ud800", "x" * 40_000)
-    assert (found.expected, len(found.found)) == ("?", 80)
+    found = FirstError("reasoning", 3, "value", "\ud800", "x" * 40_000)
+    assert (found.expected, len(found.observed)) == ("?", 80)
     assert str(found) == "reasoning, step 3: value"
 
 
@@ -181,14 +196,14 @@ def test_a_subclass_adds_steps_and_metrics() -> None:
 
         def follow(self, puzzle: Table, chain: str, answer: str) -> None:
             if "7" not in chain:
-                raise Flaw("arithmetic", 1, "sum", 7, chain)
+                raise FirstError("arithmetic", 1, "sum", 7, chain)
 
         def measure(self, puzzle: Table, parts: Parts) -> dict[str, float | None]:
             return {"exact_match": float(len(parts.chain))}
 
-    def own(reply: str) -> Any:
-        return Own(COMPACT).diagnose(TABLE, reply)
+    def own(prediction: str) -> Any:
+        return Own(COMPACT).diagnose(TABLE, prediction)
 
-    assert flaw(own("it is 8\nAnswer: 7")) == ("arithmetic", 1, "sum", "7", "it is 8")
+    assert first_error(own("it is 8\nAnswer: 7")) == ("arithmetic", 1, "sum", "7", "it is 8")
     assert own("it is 7\nAnswer: 7").chain_correct
     assert own("it is 7\nAnswer: 7").metrics == {"exact_match": 7, "transcription": None}

@@ -45,7 +45,7 @@ def test_the_check_of_a_family_tells_what_the_page_says(
 def test_its_config_takes_a_new_family_from_puzzles_to_a_table(tmp_path: Path) -> None:
     copy_project(tmp_path)
     task: Any = default_config().task_object("table_readout")
-    internvl.build(tmp_path / "model", task.words() | WORDS)
+    internvl.build(tmp_path / "model", task.vocabulary() | WORDS)
     config = block("yaml").replace("organisation/model", "./model").replace("gpus: 1", "gpus: 0, decoding_gpus: 0")
     (tmp_path / "config/mine.yaml").write_text(config)
     command = next(line for line in block("sh").splitlines() if "summary.csv" in line).replace("failures", "summary")

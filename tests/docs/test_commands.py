@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from s2h.analysis.registry import TABLES
-from s2h.figures.registry import FIGURES
+from s2h.analysis.table_registry import TABLES
+from s2h.figures.figure_registry import FIGURES
 from tests.docs.commands import BY_HAND, ELSEWHERE, IN_A_STUDY, RUN, all_commands, commands_of, write_own_config
 from tests.shipped import ROOT, copy_project
 from tests.workflow.study import run

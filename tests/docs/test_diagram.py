@@ -36,7 +36,7 @@ def test_every_rule_that_makes_something_is_in_the_graph(graph: nx.DiGraph) -> N
 
 def test_what_the_workflow_makes_unasked_is_told_from_the_rest(graph: nx.DiGraph) -> None:
     asked = {rule for rule, asked in graph.nodes(data="asked") if asked}
-    assert asked == {"describe_puzzles", "draw_gallery", "export_evaluation", "export_mixture"}
+    assert asked == {"write_dataset_card", "draw_gallery", "export_evaluation", "export_mixture"}
 
 
 def test_few_lines_cross_and_none_a_box(graph: nx.DiGraph) -> None:
@@ -46,7 +46,7 @@ def test_few_lines_cross_and_none_a_box(graph: nx.DiGraph) -> None:
     bent, _ = routed(reduced, depth)
     rows = ordered(bent)
     # Some must: scores and alignment both go to make_table and remove_weights, all that is trained to
-    # tabulate_recipes.
+    # make_recipe_table.
     assert crossings(bent, rows) <= 8
     x = places(bent, rows)
     assert all(x[a] < x[b] for row in rows for a, b in itertools.pairwise(row))

@@ -9,8 +9,8 @@ import polars as pl
 
 from docs.blocks import block_names, read_block
 from docs.findings import PAGE, README, filled, finding
-from s2h.analysis.registry import TABLES
-from s2h.figures.registry import FIGURES
+from s2h.analysis.table_registry import TABLES
+from s2h.figures.figure_registry import FIGURES
 from s2h.figures.style import look
 
 STUDIES = {"default": "config/config.yaml", "sweep": "config/sweep.yaml"}

@@ -11,7 +11,7 @@ from transformers import AutoModelForImageTextToText, Qwen2_5_VLConfig
 
 from s2h.devices import _LEAST_DRIVERS
 from s2h.models.eagle import EagleX2Config
-from s2h.models.resources import training_needs
+from s2h.models.resources import training_request
 from tests.shipped import ROOT, default_config
 
 PAGE = (ROOT / "docs/gpus.md").read_text()
@@ -53,7 +53,7 @@ def test_what_a_model_takes_is_what_the_code_reckons(name: str) -> None:
     assert training is not None
     with torch.device("meta"):
         parameters = sum(weight.numel() for weight in AutoModelForImageTextToText.from_config(published).parameters())
-    host = training_needs(model, training, examples=1, attempt=1).mem_mb / 1000
+    host = training_request(model, training, examples=1, attempt=1).mem_mb / 1000
     assert row(name) == [round(parameters / 1e9, 2), round(parameters * 2 / 2**30, 1), round(host)]
 
 

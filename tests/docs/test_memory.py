@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from docs.blocks import read_block
-from docs.memory import _GIB, _HEAD, _SHIPPED, PAGE, _rows, needed
+from docs.memory import _GIB, _HEAD, _SHIPPED, PAGE, _rows, measure_memory
 
 TABLE = read_block(PAGE.read_text(), "needs").splitlines()
 
@@ -24,7 +24,7 @@ def test_every_case_has_its_row() -> None:
 def test_a_row_is_what_the_command_writes() -> None:
     """Mend with: python -m docs.memory."""
     name, file, gpus = "Qwen2.5-VL-3B", "zero2", 8
-    found = needed(name, file, gpus=gpus, checkpointing=True, examples=_SHIPPED)
+    found = measure_memory(name, file, gpus=gpus, checkpointing=True, examples=_SHIPPED)
     shown = cells(name, file, gpus)
     assert (shown[0], shown[-1]) == (f"{found.gpu / _GIB:.0f}", f"{found.host / _GIB:.0f}")
 

@@ -6,7 +6,7 @@ import re
 
 from docs.blocks import block_names
 from docs.pictures import IMAGES, PAGE, drawn
-from s2h.puzzles.registry import TASKS
+from s2h.puzzles.task_registry import TASKS
 
 
 def test_every_task_has_its_section() -> None:

@@ -121,14 +121,16 @@ def missing_deepspeed(folder: Path) -> str:
     training = default_config().models["tiny"].training
     assert training is not None
     settings = training.model_copy(update={"deepspeed": str(folder / "zero9.json")})
-    return said(lambda: read_config(settings, rounds=1))
+    return said(lambda: read_config(settings, grad_accum_steps=1))
 
 
 def too_little_memory(folder: Path) -> str:
     qwen.build(folder, {"a"})
     asked = job(folder)
-    machine = Machine(gpu=1.0, host=1e9, ranks=1, ranks_per_host=1)
-    return said(lambda: recomputes(asked, read_config(asked.settings, rounds=1), [], frozen=(), machine=machine))
+    machine = Machine(gpu=1.0, host=1e9, world_size=1, local_world_size=1)
+    return said(
+        lambda: recomputes(asked, read_config(asked.settings, grad_accum_steps=1), [], frozen=(), machine=machine)
+    )
 
 
 def claim() -> None:
@@ -148,7 +150,7 @@ PROVOKED: dict[str, Provoke] = {
     "The tiny model and the paper's style": config({"tasks": {"consecutive_table_readout": {"style": "paper"}}}),
     "Images of several sizes": config(
         {
-            "joint_tasks": {"mine": ["table_readout", "visual_analogy"]},
+            "task_mixtures": {"mine": ["table_readout", "visual_analogy"]},
             "runs": [TINY_RUN | {"tasks": ["mine"]}],
         }
     ),
@@ -156,7 +158,7 @@ PROVOKED: dict[str, Provoke] = {
         {"models": {"served": SERVED | {"scoring": {"max_new_tokens": 9}}}, "runs": [TINY_RUN | {"models": ["served"]}]}
     ),
     "A TSV file that is not there": config(
-        {"outside_sets": {"mine": {"path": "no.tsv", "task": "table_readout", "level": "HARD", "modality": "text"}}}
+        {"external_evals": {"mine": {"path": "no.tsv", "task": "table_readout", "level": "HARD", "modality": "text"}}}
     ),
     "A target behind --configfile": snakemake("-n", "--configfile", "config/smoke.yaml", "results/tables/summary.csv"),
     "A profile that is not found": snakemake("-n", "--profile", "nowhere"),

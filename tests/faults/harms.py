@@ -21,13 +21,13 @@ TORN = {
     "check": f"checks/{TASK}/SIMPLE/train/shard-00000.parquet",
     "mixture": f"mixtures/{RUN.replace('/tiny', '')}/phase-2.parquet",
     "model": f"models/{RUN}/phase-2/model.safetensors",
-    "replies": f"replies/{RUN}.parquet",
+    "predictions": f"predictions/{RUN}.parquet",
     "scores": f"scores/{RUN}.parquet",
 }
 """A file of each kind that later stages read."""
 
 
-_SECONDS = {"train_phase": 6.0, "decode_replies": 2.0, "score_model": 1.5}
+_SECONDS = {"train_phase": 6.0, "decode_predictions": 2.0, "score_model": 1.5}
 """How long jobs of a stage run at least; of all other stages the time that their imports take."""
 
 
@@ -90,7 +90,7 @@ def _reader(name: str) -> str:
     """A rule that reads a file; it is made to run, as a file torn by a disk may look as old as before."""
     readers = {
         "puzzles": "check_puzzles", "checks": "validate_puzzles", "mixtures": "train_phase",
-        "models": "decode_replies", "replies": "score_model", "scores": "make_table",
+        "models": "decode_predictions", "predictions": "score_model", "scores": "make_table",
     }  # fmt: skip
     return readers[name.partition("/")[0]]
 
@@ -119,5 +119,5 @@ def two_at_once(study: Study, *words: str) -> list[tuple[int, str]]:
 
 
 def checkpoint_files(study: Study) -> list[Path]:
-    """Files of the checkpoints that unfinished trainings have left."""
+    """Files of the checkpoints that unfinished training runs have left."""
     return sorted(study.results.glob("checkpoints/**/step-*/*.pt"))

@@ -19,7 +19,7 @@ from tests.shipped import config_values, copy_project, merge
 
 STAGES = (
     *("make_puzzles", "check_puzzles", "validate_puzzles", "make_mixture", "build_base_model"),
-    *("train_phase", "decode_replies", "score_model", "make_table"),
+    *("train_phase", "decode_predictions", "score_model", "make_table"),
 )
 TABLE = "results/tables/summary.csv"
 TASK = "grid_navigation"
@@ -99,7 +99,7 @@ class Study:
             name = path.relative_to(self.results).as_posix()
             if name.startswith(("puzzles", "checks", "mixtures")):
                 found[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-            elif name.startswith(("replies", "scores")):
+            elif name.startswith(("predictions", "scores")):
                 frame = pl.read_parquet(path)
                 found[name] = hashlib.sha256(frame.drop("seconds").write_csv().encode()).hexdigest()
         for path in sorted(self.results.glob("models/*/*/*/*/*/phase-*")):

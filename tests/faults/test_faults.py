@@ -26,7 +26,7 @@ def test_a_study_whose_every_stage_was_killed_ends_with_the_same_bytes(reference
     assert not study.leftovers()
 
 
-@pytest.mark.parametrize("kind", ["puzzle shard", "replies"])
+@pytest.mark.parametrize("kind", ["puzzle shard", "predictions"])
 def test_a_torn_file_is_named_removed_as_told_and_made_again(reference: Study, kind: str) -> None:
     expected = reference.contents()
     tear(reference, TORN[kind], share=0.5)

@@ -45,7 +45,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         **GROUP, **SET, "measure": STRING, "low": INTEGER, "high": INTEGER, "n": INTEGER, **INTERVAL,
     },
     "error_steps": {
-        **GROUP, **SET, "step": INTEGER, "error": STRING, "wrong": INTEGER, "replies": INTEGER, "share": REAL,
+        **GROUP, **SET, "step": INTEGER, "error": STRING, "wrong": INTEGER, "predictions": INTEGER, "share": REAL,
     },
     "learning": {
         **RUN, **PLACE, "examples": INTEGER, "loss": REAL, "gradient_norm": REAL, "learning_rate": REAL,
@@ -86,9 +86,11 @@ def study(
     }
     runs = [group | {"seed": seed} for group in groups for seed in seeds]
     first = tasks[:1] if trained_on else tasks  # tasks that are trained together have one training
-    trainings = [run | {"task": run["trained_on"]} for run in runs if run["task"] in first]
+    training_runs = [run | {"task": run["trained_on"]} for run in runs if run["task"] in first]
     rows = {name: chance(maker, groups) for name, maker in makers.items()} | {"summary": chance(summary, runs)}
-    rows |= {name: chance(maker, trainings) for name, maker in {"learning": learning, "alignment": alignment}.items()}
+    rows |= {
+        name: chance(maker, training_runs) for name, maker in {"learning": learning, "alignment": alignment}.items()
+    }
     return {name: pl.DataFrame(list(rows[name]), schema=SCHEMAS[name]) for name in SCHEMAS}
 
 
@@ -154,7 +156,7 @@ def error_steps(group: Run, rng: np.random.Generator) -> Rows:
         weights[(None, "unexplained")] = 0.3  # type: ignore[index]
         for (step, kind), weight in weights.items():
             share = wrong * weight / sum(weights.values())
-            counted = {"wrong": round(share * N), "replies": N, "share": share}
+            counted = {"wrong": round(share * N), "predictions": N, "share": share}
             yield group | {"level": level, "modality": modality, "step": step, "error": kind} | counted
 
 

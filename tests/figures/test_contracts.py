@@ -16,9 +16,9 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from s2h.analysis.registry import TABLES
-from s2h.figures.files import FORMATS, write_figure
-from s2h.figures.registry import FIGURES
+from s2h.analysis.table_registry import TABLES
+from s2h.figures.figure_files import FORMATS, write_figure
+from s2h.figures.figure_registry import FIGURES
 from s2h.figures.style import PAGE_WIDTH, look
 from tests.figures.generated import SCHEMAS, TASKS, TITLES, study
 
@@ -36,7 +36,7 @@ STUDIES: dict[str, dict[str, Any]] = {
     "four tasks": {"tasks": TASKS, "recipes": FIVE, "budgets": (7_500, 30_000), "seeds": (0, 1)},
     "many recipes": {"tasks": TASKS[:2], "recipes": TWELVE, "models": ("tiny", "qwen2.5-vl-3b")},
 }
-WITHOUT_TRAINING = {"learning", "alignment"}  # figures that show trainings alone
+WITHOUT_TRAINING = {"learning", "alignment"}  # figures that show training runs alone
 WITHOUT_RECIPES = {"empty", "untrained"}
 
 CASES = list(itertools.product(FIGURES, STUDIES))

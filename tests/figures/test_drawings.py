@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from s2h.analysis.published import read_published
-from s2h.figures.registry import FIGURES
+from s2h.figures.figure_registry import FIGURES
 from s2h.figures.style import look, recipe_styles
 from tests.figures.generated import RECIPES, TITLES, study
 
@@ -82,7 +82,7 @@ def test_phases_stand_after_each_other() -> None:
     assert len(axes.lines) == 2 + 4  # and each phase of both seeds
 
 
-def test_bars_add_up_to_the_wrong_replies() -> None:
+def test_bars_add_up_to_the_wrong_predictions() -> None:
     tables = study(recipes=("mix", "mix_plus"))
     image, _ = draw("error_steps", tables).axes
     bars = [patch for patch in image.patches if isinstance(patch, Rectangle)]

@@ -82,7 +82,7 @@ def small_config(tokenizer: PreTrainedTokenizerFast) -> EagleX2Config:
 
 
 def small_model(tokenizer: PreTrainedTokenizerFast) -> EagleX2ForConditionalGeneration:
-    """Random weights, large enough for replies to depend on prompts and pictures."""
+    """Random weights, large enough for predictions to depend on prompts and pictures."""
     torch.manual_seed(0)
     model = EagleX2ForConditionalGeneration(small_config(tokenizer))
     for name, parameter in model.named_parameters():

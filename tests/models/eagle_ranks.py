@@ -17,7 +17,7 @@ from transformers.integrations import HfDeepSpeedConfig
 from s2h.models.loading import load_model, load_processor
 from s2h.training.collate import Collator
 from s2h.training.data import Example
-from s2h.training.losses import Learner, blank_picture, with_targets
+from s2h.training.losses import ForwardPass, dummy_image, with_targets
 from tests.shipped import ROOT
 
 
@@ -30,7 +30,7 @@ def main(folder: str) -> None:
     model = load_model(folder, dtype=torch.float32, attention="eager").train()
     del keep
     processor = load_processor(folder)
-    learner = Learner(model, blank_picture(processor))
+    forward_pass = ForwardPass(model, dummy_image(processor))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=config)
     rank = dist.get_rank()
@@ -38,7 +38,7 @@ def main(folder: str) -> None:
     example = Example(0, "image" if image else "text", "from a to b", "7", image)
     batch = with_targets(Collator(processor, random_positions=0, seed=0, examples=1)([example]))
     for _ in range(2):
-        engine.backward(learner.loss(engine, batch, torch.device("cpu")))
+        engine.backward(forward_pass.loss(engine, batch, torch.device("cpu")))
         engine.step()
     print(f"{rank} finished", flush=True)
 

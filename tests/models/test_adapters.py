@@ -12,14 +12,14 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from safetensors import safe_open
 
 from s2h.errors import ModelError
-from s2h.models.adapters import keep_adapters
+from s2h.models.adapters import save_adapters
 from s2h.models.loading import load_model, load_processor
 from s2h.models.parts import linear_layers
 from s2h.models.settings import ScoringSettings
 from s2h.models.sources import HuggingFaceSource
 from s2h.models.weights import ADAPTERS, describe_base, remove_weights
 from s2h.scoring.decoding import Prompt, load_decoder
-from s2h.scoring.replies import model_digest
+from s2h.scoring.predictions import model_digest
 from s2h.supervision.formats import WORDS
 from tests.models import qwen
 
@@ -34,7 +34,7 @@ def train(base: Path, folder: Path, dtype: torch.dtype) -> Path:
             parameter.data.normal_(std=0.1)
     adapted.to(dtype)  # as DeepSpeed does
     folder.mkdir()
-    keep_adapters(adapted, folder).save_pretrained(folder)
+    save_adapters(adapted, folder).save_pretrained(folder)
     load_processor(base).save_pretrained(folder)
     (folder / "manifest.json").write_text(json.dumps({"adapters": describe_base(base, folder)}))
     return folder
@@ -48,7 +48,7 @@ def reduce(*folders: Path) -> None:
 
 @pytest.fixture
 def base(readout: Any, tmp_path: Path) -> Path:
-    qwen.build(tmp_path / "base", readout.words() | WORDS)
+    qwen.build(tmp_path / "base", readout.vocabulary() | WORDS)
     return tmp_path / "base"
 
 
@@ -91,15 +91,15 @@ def test_the_files_are_those_of_peft_and_of_what_it_makes(base: Path, tmp_path: 
         assert not [name for name in weights.keys() if "lora" in name]  # noqa: SIM118
 
 
-def test_replies_are_the_same_and_known_for_the_same_models(base: Path, tmp_path: Path) -> None:
+def test_predictions_are_the_same_and_known_for_the_same_models(base: Path, tmp_path: Path) -> None:
     folder = train(base, tmp_path / "model", torch.bfloat16)
     settings, prompts = ScoringSettings(max_new_tokens=8), [Prompt(f"from n a to n {x}", None) for x in "bcde"]
     source = HuggingFaceSource(name=str(base))
-    before = [reply.text for reply in load_decoder(folder, settings)(prompts)]
+    before = [prediction.text for prediction in load_decoder(folder, settings)(prompts)]
     key = model_digest(folder, source, settings)
     reduce(folder)
-    assert [reply.text for reply in load_decoder(folder, settings)(prompts)] == before
-    assert model_digest(folder, source, settings) == key  # so that replies so far are kept
+    assert [prediction.text for prediction in load_decoder(folder, settings)(prompts)] == before
+    assert model_digest(folder, source, settings) == key  # so that predictions so far are kept
 
 
 def test_a_base_that_has_changed_is_never_taken(base: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ GRIDS = [(1, 8, 10), (1, 4, 4), (1, 6, 14)]
 @pytest.fixture(scope="module")
 def folder(readout: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("qwen")
-    qwen.build(made, readout.words() | WORDS)
+    qwen.build(made, readout.vocabulary() | WORDS)
     return made
 
 
@@ -48,7 +48,7 @@ def test_windows_together_are_windows_one_by_one(folder: Path, grids: list[tuple
 
 @pytest.mark.parametrize("build", [internvl.build, eagle.build])
 def test_towers_without_windows_are_left_as_they_are(build: Any, readout: Any, tmp_path: Path) -> None:
-    build(tmp_path, readout.words() | WORDS)
+    build(tmp_path, readout.vocabulary() | WORDS)
     assert attend_in_windows(load_model(tmp_path, dtype=torch.float32, attention="sdpa")) == 0
 
 

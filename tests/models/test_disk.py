@@ -11,7 +11,7 @@ import pytest
 
 from s2h.models.disk import Stored, disk_report, stored
 from s2h.models.settings import LoraSettings, TrainingSettings
-from s2h.models.sources import ModelNeeds
+from s2h.models.sources import ModelResources
 from s2h.models.weights import Keep
 from tests.shipped import default_config
 
@@ -23,7 +23,7 @@ def paper(keep: Keep, results: Path) -> list[Stored]:
         phases = len(config.recipes[run.recipe].phases)
         for number in range(phases):
             folder = str(results / f"{run.task}-{run.recipe}-{run.budget}-{run.model}-{number}")
-            needs, training = config.models[run.model].needs, config.training(run, number + 1)
+            needs, training = config.models[run.model].job_resources, config.training(run, number + 1)
             found.append(stored(folder, run.model, needs, training, last=number + 1 == phases, keep=keep))
     return found
 
@@ -55,7 +55,7 @@ def test_a_disk_that_will_not_do_is_warned_of(tmp_path: Path, monkeypatch: pytes
 def test_a_small_study_says_nothing(tmp_path: Path) -> None:
     config = default_config()
     run = config.all_runs()[0]
-    tiny = stored(str(tmp_path / "m"), "tiny", config.models["tiny"].needs, config.training(run, 1))
+    tiny = stored(str(tmp_path / "m"), "tiny", config.models["tiny"].job_resources, config.training(run, 1))
     assert tiny.left == pytest.approx(1e6 * (4 + 6 * 8))  # fp32 weights, and six snapshots with their moments
     assert disk_report([tiny] * 8, str(tmp_path)) == []
 
@@ -64,7 +64,7 @@ def test_adapters_take_a_part_of_what_the_weights_take() -> None:
     training = TrainingSettings(
         learning_rate=1e-4, batch_size=8, micro_batch_size=1, max_length=64, lora=LoraSettings(rank=64)
     )
-    needs = ModelNeeds(billions=3.8)
+    needs = ModelResources(params_b=3.8)
     kept = stored("m", "m", needs, training, keep="adapters")
     assert kept.kept == pytest.approx(0.064 * 7.6e9)
     assert kept.left == pytest.approx(1.064 * 7.6e9)

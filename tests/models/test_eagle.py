@@ -40,7 +40,7 @@ SEEN = {"from", "a", "to", "b", "7", "=", "n"}
 @pytest.fixture(scope="module")
 def model_folder(readout: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("eagle")
-    eagle.build(folder, readout.words() | WORDS | SEEN)
+    eagle.build(folder, readout.vocabulary() | WORDS | SEEN)
     return folder
 
 
@@ -199,7 +199,7 @@ def test_the_response_is_learned_and_there_is_one_bos(adds_bos: bool, tmp_path: 
 
 @pytest.mark.parametrize("adds_bos", [False, True])
 def test_lengths_are_those_of_the_batches(adds_bos: bool, mixture: Mixture, readout: Any, tmp_path: Path) -> None:
-    eagle.build(tmp_path, readout.words() | WORDS, adds_bos=adds_bos)
+    eagle.build(tmp_path, readout.vocabulary() | WORDS, adds_bos=adds_bos)
     collator = Collator(load_processor(tmp_path), random_positions=0, seed=0, examples=len(mixture))
     settings = default_config().models["tiny"].training
     assert settings is not None
@@ -323,13 +323,13 @@ def test_batches_padded_on_the_left_are_decoded_like_one_by_one(model_folder: Pa
         picture(seed=number).save(image, "PNG")
         prompts.append(Prompt(text, image.getvalue() if shows else None))
     decoder = load_decoder(model_folder, ScoringSettings(max_new_tokens=6, batch_size=3))
-    together = [reply.text for reply in decoder(prompts)]
+    together = [prediction.text for prediction in decoder(prompts)]
     assert together == [decoder([prompt])[0].text for prompt in prompts]
     assert len(set(together)) == 3
 
 
 @pytest.mark.parametrize("end", ["<|end_of_text|>", "<|eot_id|>"])
-def test_a_reply_stops_at_either_end(model_folder: Path, end: str) -> None:
+def test_a_prediction_stops_at_either_end(model_folder: Path, end: str) -> None:
     model, processor = load(model_folder).eval(), load_processor(model_folder)
     wanted = processor.tokenizer.convert_tokens_to_ids(end)
     with torch.no_grad():
@@ -347,7 +347,7 @@ def test_a_reply_stops_at_either_end(model_folder: Path, end: str) -> None:
 
 
 def test_the_project_s_trainer_lowers_its_loss(model_folder: Path, mixture_file: Path, tmp_path: Path) -> None:
-    changes = {"max_length": 512, "random_positions": 0, "warmup": 0, "gradient_checkpointing": True}
+    changes = {"max_length": 512, "random_positions": 0, "warmup_ratio": 0, "gradient_checkpointing": True}
     words = command(tmp_path, model_folder, mixture_file, processes=1, learning_rate=3e-3, **changes)
     done = subprocess.run(words, env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]

@@ -13,7 +13,7 @@ from torch import Tensor
 from transformers import AutoModelForImageTextToText
 
 from s2h.errors import DataError, ModelError
-from s2h.models.eagle import EagleX2ForConditionalGeneration, shards
+from s2h.models.eagle import EagleX2ForConditionalGeneration, safetensors_files
 from s2h.models.eagle.__main__ import main
 from s2h.models.eagle.assembly import assemble
 from s2h.models.loading import load_processor
@@ -105,7 +105,7 @@ def test_the_seed_decides_every_byte(parts: Parts, assembled: Path, tmp_path: Pa
 def test_pieces_may_end_within_a_number(
     parts: Parts, assembled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shards, "_PIECE", 1001)
+    monkeypatch.setattr(safetensors_files, "_PIECE", 1001)
     assemble(*parts, tmp_path / "out", seed=3, largest=100_000)
     for file in assembled.glob("*.safetensors"):
         assert (tmp_path / "out" / file.name).read_bytes() == file.read_bytes()

@@ -36,7 +36,7 @@ def folder(request: Any, tiny_model: Path, readout: Any, tmp_path: Path) -> Path
     if request.param == "llava":
         return tiny_model
     build = {"qwen": qwen.build, "eagle": eagle.build}[request.param]
-    build(tmp_path, readout.words() | WORDS)
+    build(tmp_path, readout.vocabulary() | WORDS)
     return tmp_path
 
 

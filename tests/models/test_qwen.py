@@ -25,7 +25,7 @@ from tests.shipped import default_config
 @pytest.fixture(scope="module")
 def model_folder(readout: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("qwen")
-    qwen.build(folder, readout.words() | WORDS)
+    qwen.build(folder, readout.vocabulary() | WORDS)
     return folder
 
 
@@ -94,8 +94,8 @@ def test_it_is_decoded_like_any_other(model_folder: Path, mixture: Mixture) -> N
     shown.image.save(picture, "PNG")
     decoder = load_decoder(model_folder, ScoringSettings(max_new_tokens=4, batch_size=2))
     for image in (picture.getvalue(), None):
-        replies = decoder([Prompt("from n a to n b", image), Prompt("from n a to n c", image)])
-        assert [1 <= (reply.tokens or 0) <= 4 for reply in replies] == [True, True]
+        predictions = decoder([Prompt("from n a to n b", image), Prompt("from n a to n c", image)])
+        assert [1 <= (prediction.tokens or 0) <= 4 for prediction in predictions] == [True, True]
 
 
 @pytest.mark.parametrize("family", ["qwen", "tiny"])

@@ -9,9 +9,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2h.models.resources import decoding_needs, process_count, training_needs
+from s2h.models.resources import decoding_request, process_count, training_request
 from s2h.models.settings import ModelSettings, TrainingSettings
-from s2h.models.sources import ModelNeeds
+from s2h.models.sources import ModelResources
 from tests.shipped import ROOT, config_values, merge
 
 
@@ -27,13 +27,13 @@ def training(model: ModelSettings, **changes: int) -> TrainingSettings:
 
 
 def model(**needs: float) -> ModelSettings:
-    return paper_model("qwen2.5-vl-7b").model_copy(update={"resources": ModelNeeds.model_validate(needs)})
+    return paper_model("qwen2.5-vl-7b").model_copy(update={"resources": ModelResources.model_validate(needs)})
 
 
 @pytest.mark.parametrize(("examples", "hours"), [(30_000, 1.5), (60_000, 3), (120_000, 6), (240_000, 12)])
 def test_the_papers_largest_model_gets_the_papers_time_and_half_as_much_again(examples: int, hours: float) -> None:
     qwen = paper_model("qwen2.5-vl-7b")
-    needs = training_needs(qwen, training(qwen), examples=examples, attempt=1)
+    needs = training_request(qwen, training(qwen), examples=examples, attempt=1)
     assert hours < needs.runtime / 60 < 2 * hours
     assert (needs.gpus, needs.nodes, needs.cpus) == (8, 1, 64)
     assert 100_000 < needs.mem_mb < 400_000
@@ -43,7 +43,7 @@ def test_the_tiny_model_gets_no_gpu_in_the_smoke_study_either() -> None:
     tiny = ModelSettings.model_validate(config_values("config")["models"]["tiny"])
     smoke = ModelSettings.model_validate(merge(config_values("config"), config_values("smoke"))["models"]["tiny"])
     assert (tiny.needs.gpus, tiny.needs.decoding_gpus) == (0, 0)
-    assert training_needs(tiny, training(tiny), examples=30_000, attempt=1).mem_mb < 6000
+    assert training_request(tiny, training(tiny), examples=30_000, attempt=1).mem_mb < 6000
     assert (smoke.needs.gpus, smoke.needs.decoding_gpus) == (0, 0)
 
 
@@ -51,8 +51,8 @@ def test_processes_that_read_ahead_have_memory_for_themselves_and_what_they_hold
     qwen = paper_model("qwen2.5-vl-7b")
 
     def memory(loaders: int, micro_batch: int = 4, attempt: int = 1) -> int:
-        settings = training(qwen, loader_processes=loaders, micro_batch_size=micro_batch)
-        return training_needs(qwen, settings, examples=1000, attempt=attempt).mem_mb
+        settings = training(qwen, num_workers=loaders, micro_batch_size=micro_batch)
+        return training_request(qwen, settings, examples=1000, attempt=attempt).mem_mb
 
     assert memory(1) - memory(0) == 8 * (700 + 4 * 96)
     assert memory(4) - memory(0) == 4 * (memory(1) - memory(0))
@@ -61,24 +61,24 @@ def test_processes_that_read_ahead_have_memory_for_themselves_and_what_they_hold
 
 
 @given(
-    billions=st.floats(0.001, 100),
+    params_b=st.floats(0.001, 100),
     gpus=st.integers(0, 8),
     nodes=st.integers(1, 16),
     examples=st.integers(0, 10**6),
     attempt=st.integers(1, 4),
 )
 def test_needs_grow_with_the_work_and_with_every_attempt(
-    billions: float, gpus: int, nodes: int, examples: int, attempt: int
+    params_b: float, gpus: int, nodes: int, examples: int, attempt: int
 ) -> None:
     def needs(examples: int = examples, nodes: int = nodes, attempt: int = attempt) -> int:
-        asked = model(billions=billions, gpus=gpus, nodes=nodes)
-        return training_needs(asked, training(asked), examples=examples, attempt=attempt).runtime
+        asked = model(params_b=params_b, gpus=gpus, nodes=nodes)
+        return training_request(asked, training(asked), examples=examples, attempt=attempt).runtime
 
     assert needs(examples=examples + 10_000) >= needs()
     assert needs(nodes=nodes + 1) <= needs()
     assert needs(attempt=attempt) == attempt * needs(attempt=1)
     first, then = (
-        decoding_needs(model(billions=billions, decoding_gpus=gpus), examples=examples, attempt=n).mem_mb
+        decoding_request(model(params_b=params_b, decoding_gpus=gpus), examples=examples, attempt=n).mem_mb
         for n in (1, attempt)
     )
     assert then == attempt * first

@@ -26,12 +26,12 @@ def trained(results: Path, number: int, *, base: Path | None = None) -> Path:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(f"{name} of {number}")
     (folder / "config.json").write_text("{}")
-    story: dict[str, Any] = {"steps": 3}
+    manifest: dict[str, Any] = {"steps": 3}
     if base:
         (folder / "adapters").mkdir()
         (folder / "adapters/adapter_model.safetensors").write_text(f"adapters {number}")
-        story["adapters"] = describe_base(base, folder)
-    (folder / "manifest.json").write_text(json.dumps(story))
+        manifest["adapters"] = describe_base(base, folder)
+    (folder / "manifest.json").write_text(json.dumps(manifest))
     job = {"versions": {}, "python": "3", "user": "u", "host": "h", "slurm_job": None, "started": "", "seconds": 1}
     record = Record(str(folder), "train_phase", {}, {}, "key", {}, take_fingerprint(folder), job)
     place = record_path(folder, results)

@@ -169,7 +169,7 @@ def test_recipes_and_base_models_are_trained_by_one_spec(tmp_path: Path) -> None
     assert isinstance(base.phase, Phase)
     assert isinstance(mine.phase, Phase)
     assert base.settings == TrainingSettings.model_validate(
-        mine.settings.model_dump() | {"too_long": "cut", "snapshots": 0, "random_positions": 0}
+        mine.settings.model_dump() | {"on_overlength": "truncate", "snapshots": 0, "random_positions": 0}
     )
     assert (base.conversations, mine.conversations) == (50, 0)
 

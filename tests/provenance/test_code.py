@@ -1,7 +1,7 @@
 """Digests see what a stage imports, and nothing else."""
 
 from s2h.provenance.code import code_digest, imported_modules
-from s2h.puzzles.registry import TASKS
+from s2h.puzzles.task_registry import TASKS
 
 
 def test_a_task_depends_on_its_own_module_alone() -> None:

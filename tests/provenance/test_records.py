@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s2h.errors import DataError
-from s2h.files import whole_file, whole_folder
+from s2h.files import atomic_file, atomic_folder
 from s2h.jobs import run_job
 from s2h.provenance.fingerprints import contents_digest, take_fingerprint
 from s2h.provenance.lineage import lineage, verify
@@ -49,7 +49,7 @@ def copies(snakemake: Any, text: str = "made") -> Callable[[], None]:
     """A job that writes what its inputs hold, and a text."""
 
     def main() -> None:
-        with whole_file(snakemake.output[0]) as temporary:
+        with atomic_file(snakemake.output[0]) as temporary:
             temporary.write_text("".join(Path(path).read_text() for path in snakemake.input) + text)
 
     return main
@@ -133,7 +133,7 @@ def test_a_failed_job_leaves_no_record_and_no_part(tmp_path: Path) -> None:
     broken = job(tmp_path, "first", "a.txt")
 
     def main() -> None:
-        with whole_file(broken.output[0]) as temporary:
+        with atomic_file(broken.output[0]) as temporary:
             temporary.write_text("half")
             raise ZeroDivisionError
 
@@ -206,9 +206,9 @@ def test_another_checkout_takes_results_from_the_cache_whatever_its_folder_is_ca
 def test_what_decides_a_result_is_in_its_key(tmp_path: Path, change: Mapping[str, Any]) -> None:
     cache = tmp_path / "cache"
     one = job(tmp_path / "one", "first", "a.txt", **elsewhere(tmp_path / "one", cache))
-    run_job(one, copies(one), cached=True, apart=["title"])
+    run_job(one, copies(one), cached=True, ignored_params=["title"])
     changed = job(tmp_path / "two", "first", "a.txt", **elsewhere(tmp_path / "two", cache) | dict(change))
-    run_job(changed, copies(changed, "anew"), cached=True, apart=["title"])
+    run_job(changed, copies(changed, "anew"), cached=True, ignored_params=["title"])
     assert (tmp_path / "two/a.txt").read_text() == "anew"
 
 
@@ -218,7 +218,7 @@ def test_code_and_the_contents_of_inputs_are_in_the_key_and_titles_are_not(tmp_p
         first = job(study, "first", "a.txt")
         run_job(first, copies(first, text))
         second = job(study, "second", "b.txt", ["a.txt"], params={"title": name})
-        run_job(second, copies(second), apart=["title"], **options)
+        run_job(second, copies(second), ignored_params=["title"], **options)
         return read_record(study / "provenance/b.txt.json").key
 
     same = key("one", "text")
@@ -243,7 +243,7 @@ def test_folders_are_cached_whole(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
 
     def main() -> None:
-        with whole_folder(one.output[0]) as folder:
+        with atomic_folder(one.output[0]) as folder:
             (folder / "deep").mkdir()
             (folder / "deep/weights").write_bytes(bytes(range(256)) * 1000)
             (folder / "manifest.json").write_text(str(time.time()))

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from s2h.puzzles.shards import PuzzleSet, write_shard
-from s2h.validation.registry import find_checker
-from s2h.validation.report import ValidationSettings, report_task, write_report
-from s2h.validation.shards import check_shard
+from s2h.validation.checker_registry import find_checker
+from s2h.validation.checks import check_shard
+from s2h.validation.task_report import ValidationSettings, report_task, write_report
 from tests.contracts.settings import shipped_task
 
 MADE = {"table_readout": "compact", "visual_analogy": "paper"}

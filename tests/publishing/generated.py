@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from s2h.scoring.scores import SCHEMA
+from s2h.scoring.score_record import SCHEMA
 
 TASK = "consecutive_table_readout"
 
@@ -21,11 +21,11 @@ def score_file(path: Path, puzzles: list[dict[str, Any]], recipe: str, right: in
             rows.append(
                 {
                     **{name: puzzle[name] for name in ("puzzle_id", "task", "level")},
-                    **{"set_name": "x", "outside": False, "trained_on": TASK, "recipe": recipe, "budget": 100},
+                    **{"set_name": "x", "external": False, "trained_on": TASK, "recipe": recipe, "budget": 100},
                     **{"model": "tiny", "seed": 0, "modality": modality, "question": puzzle["image_question"]},
                     **{"prediction": "<script>alert(1)</script>", "gold": puzzle["answer"], "answer": "7"},
                     **{"parsed": True, "correct": correct, "chain_correct": correct, "seconds": 0.1, "tokens": 3},
-                    **{"error": None if correct else "perception", "wrong_step": None if correct else 1},
+                    **{"error": None if correct else "perception", "first_error_step": None if correct else 1},
                 }
             )
     pl.DataFrame([dict.fromkeys(SCHEMA) | row for row in rows], schema=SCHEMA).write_parquet(path)

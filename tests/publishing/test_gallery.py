@@ -60,7 +60,7 @@ def test_every_puzzle_is_shown_with_its_words(page: str, study: Path) -> None:
         for level in ("SIMPLE", "HARD"):
             shard = study / f"puzzles/{task}/{level}/eval/shard-00000.parquet"
             for record in list(read_shards([str(shard)]))[:3]:
-                for name in ("text", "text_question", "image_question", "conversion_question", "reasoning"):
+                for name in ("text", "text_question", "image_question", "transcription_question", "reasoning"):
                     assert html.escape(record[name], quote=False) in page.replace("&#34;", '"').replace("&#39;", "'")
                 assert f'id="{record["puzzle_id"]}"' in page
 

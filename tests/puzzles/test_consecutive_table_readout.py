@@ -13,8 +13,8 @@ from PIL import Image
 from pydantic import ValidationError
 
 from s2h.puzzles.consecutive_table_readout import ConsecutiveTableReadout, ConsecutiveTableReadoutSettings
-from s2h.puzzles.drawing import tables as drawing
-from s2h.puzzles.tables import COMPACT_COLUMNS, COMPACT_ROWS, MONTHS, PRODUCTS, Table
+from s2h.puzzles.drawing import table_images as drawing
+from s2h.puzzles.table_task import COMPACT_COLUMNS, COMPACT_ROWS, MONTHS, PRODUCTS, Table
 
 PAPER_LENGTHS = {"SIMPLE": (5, 10), "MEDIUM": (15, 20), "HARD": (25, 30)}
 COMPACT_LENGTHS = {"SIMPLE": (3, 5), "HARD": (8, 10)}
@@ -79,7 +79,7 @@ def test_the_levels_of_the_paper_do_not_overlap() -> None:
 @pytest.mark.parametrize(("style", "level"), LEVELS)
 def test_the_stars_of_the_text_are_the_path_and_sum_to_the_answer(style: str, level: str) -> None:
     for puzzle in _many(style, level, 50):
-        starred = _starred(TASKS[style].describe(puzzle), style)
+        starred = _starred(TASKS[style].to_text(puzzle), style)
         assert set(starred) == set(puzzle.path)
         assert len(starred) == len(puzzle.path)
         assert TASKS[style].answer(puzzle) == str(sum(starred.values()))
@@ -87,7 +87,7 @@ def test_the_stars_of_the_text_are_the_path_and_sum_to_the_answer(style: str, le
 
 def test_the_column_specification_tells_nothing_of_the_path() -> None:
     specifications = {
-        PAPER.describe(puzzle).splitlines()[2] for level in PAPER_LENGTHS for puzzle in _many("paper", level)
+        PAPER.to_text(puzzle).splitlines()[2] for level in PAPER_LENGTHS for puzzle in _many("paper", level)
     }
     assert specifications == {"\\begin{tabular}{l" + "r" * 10 + "}"}
 
@@ -124,7 +124,7 @@ def test_the_image_highlights_exactly_the_path() -> None:
 
 def test_compact_words_name_their_row_and_column() -> None:
     puzzle = _many("compact", "HARD", 1)[0]
-    for name, line, values in zip(puzzle.row_names, COMPACT.describe(puzzle).splitlines(), puzzle.values, strict=True):
+    for name, line, values in zip(puzzle.row_names, COMPACT.to_text(puzzle).splitlines(), puzzle.values, strict=True):
         cells = [f"{column}:{value}" for column, value in zip(puzzle.column_names, values, strict=True)]
         assert line.replace("*", "").split() == [name, *cells]
 

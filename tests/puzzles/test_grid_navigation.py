@@ -140,7 +140,7 @@ def test_grid_is_what_the_settings_say(style: str, level: str, seed: int) -> Non
 @given(STYLES, LEVEL_NAMES, SEEDS)
 def test_answer_is_proved_by_another_search_on_the_text(style: str, level: str, seed: int) -> None:
     task, grid = TASKS[style], draw(style, level, seed)
-    cells = parse(task.describe(grid))
+    cells = parse(task.to_text(grid))
     assert cells == [list(row) for row in grid.cells]
     shortest = shortest_walk(cells)
     assert shortest is not None
@@ -182,7 +182,7 @@ def test_destination_may_be_anywhere_and_every_symbol_occurs() -> None:
 def test_compact_chain_is_a_true_search_even_without_line_ends(level: str, seed: int) -> None:
     """Reads the chain word by word and checks each statement against the grid."""
     task, grid = TASKS["compact"], draw("compact", level, seed)
-    words = deque(task.reason(grid).split())
+    words = deque(task.chain_of_thought(grid).split())
 
     def take_cell() -> tuple[int, int]:
         return COMPACT_ROWS.index(words.popleft()), COMPACT_COLUMNS.index(words.popleft())
@@ -237,7 +237,7 @@ def test_compact_chain_is_a_true_search_even_without_line_ends(level: str, seed:
 def test_every_line_of_a_paper_chain_is_true(level: str, seed: int) -> None:
     task, grid = TASKS["paper"], draw("paper", level, seed)
     cells = {(r, c): word for r, row in enumerate(grid.cells) for c, word in enumerate(row)}
-    head, *blocks = re.split(r"\n(?=\()", task.reason(grid))
+    head, *blocks = re.split(r"\n(?=\()", task.chain_of_thought(grid))
     (source,), (destination,) = (
         find([list(row) for row in grid.cells], "S"),
         find([list(row) for row in grid.cells], "D"),
@@ -294,10 +294,10 @@ DEAD_END = grid_of("S O O dot", "O dot O dot", "O dot dot D", "O O O O")
 def test_search_goes_back_from_a_dead_end() -> None:
     task = TASKS["compact"]
     assert task.answer(DEAD_END) == "down down down right right right up"
-    lines = task.reason(DEAD_END).split("\n")
+    lines = task.chain_of_thought(DEAD_END).split("\n")
     assert lines[:3] == ["S n a D p d", "avoid dot", "n a right"]
     assert "o c down dot right dot up visited left dot back" in lines
-    text = TASKS["paper"].reason(DEAD_END)
+    text = TASKS["paper"].chain_of_thought(DEAD_END)
     assert text.count("retrace one step") == 3
     assert "up outside" in text
     assert "(b, c)\ndown (c, c) closed (dot)" in text
@@ -306,10 +306,10 @@ def test_search_goes_back_from_a_dead_end() -> None:
 def test_refused_moves_name_what_is_in_the_way() -> None:
     later = grid_of("S dot heart O", "O star O O", "O O O D")  # heart and star are equally near: heart is read first
     assert search(later)[1].rejected == (("right", "star"), ("up", "visited"))
-    assert "right (b, b) too early (star)" in TASKS["paper"].reason(later)
+    assert "right (b, b) too early (star)" in TASKS["paper"].chain_of_thought(later)
     behind = grid_of("S D heart", "O O O")
     assert search(behind)[0].rejected == (("right", "D"), ("up", "outside"))
-    assert "right (a, b) too early (destination)" in TASKS["paper"].reason(behind)
+    assert "right (a, b) too early (destination)" in TASKS["paper"].chain_of_thought(behind)
 
 
 def test_unsolvable_grid_is_an_error() -> None:
@@ -324,7 +324,7 @@ def test_unsolvable_grid_is_an_error() -> None:
 def test_gold_is_judged_correct(style: str, level: str, seed: int) -> None:
     task, grid = TASKS[style], draw(style, level, seed)
     block = task.answer_block(grid)
-    gold = task.judge(grid, f"{task.describe(grid)}\n{task.reason(grid)}\n\n{block}")
+    gold = task.judge(grid, f"{task.to_text(grid)}\n{task.chain_of_thought(grid)}\n\n{block}")
     assert gold == Verdict(True, task.answer(grid), True)
     assert task.judge(grid, block) == gold
 
@@ -390,18 +390,18 @@ def test_any_collecting_order_is_accepted() -> None:
 
 
 @LAW
-@example(reply="Answer:")
-@example(reply="Answer: " + "left " * 50_000)
-@example(reply="Answer: right; import os")
-@example(reply="Answer: \x00 \ud800")
-@example(reply="Answer: north")
-@example(reply="Answer: r d d")
-@example(reply="Answer: ." * 1_000)
-@example(reply="")
+@example(prediction="Answer:")
+@example(prediction="Answer: " + "left " * 50_000)
+@example(prediction="Answer: right; import os")
+@example(prediction="Answer: \x00 \ud800")
+@example(prediction="Answer: north")
+@example(prediction="Answer: r d d")
+@example(prediction="Answer: ." * 1_000)
+@example(prediction="")
 @given(st.text() | st.text("lrudefighton Aswp:.,\n\t"))
-def test_hostile_replies_are_wrong_and_harmless(reply: str) -> None:
+def test_hostile_predictions_are_wrong_and_harmless(prediction: str) -> None:
     for task in TASKS.values():
-        verdict = task.judge(DEAD_END, reply)
+        verdict = task.judge(DEAD_END, prediction)
         assert not verdict.correct
         assert verdict.parsed == bool(verdict.answer)
 
@@ -418,7 +418,7 @@ def test_same_seed_same_puzzle_and_json_keeps_it(style: str, level: str, seed: i
     assert draw(style, level, seed) == grid
     again = task.from_json(task.to_json(grid))
     assert again == grid
-    assert task.reason(again) == task.reason(grid)
+    assert task.chain_of_thought(again) == task.chain_of_thought(grid)
 
 
 def test_words_hold_every_compact_text() -> None:
@@ -427,13 +427,13 @@ def test_words_hold_every_compact_text() -> None:
     for seed in range(200):
         for level in LEVELS:
             grid = draw("compact", level, seed)
-            parts = [task.describe(grid), task.reason(grid), task.answer_block(grid)]
-            parts += [task.question(grid, "text"), task.question(grid, "image"), task.conversion_question()]
+            parts = [task.to_text(grid), task.chain_of_thought(grid), task.answer_block(grid)]
+            parts += [task.question(grid, "text"), task.question(grid, "image"), task.transcription_question()]
             seen.update(" ".join(parts).split())
             assert all("\t" not in part and "  " not in part for part in parts)
             assert len(f"{parts[1]} {parts[2]}".split()) <= 130
-    seen.update(task.reason(DEAD_END).split())  # going back is rare on small grids
-    assert seen == task.words()
+    seen.update(task.chain_of_thought(DEAD_END).split())  # going back is rare on small grids
+    assert seen == task.vocabulary()
 
 
 def test_questions_tell_marks_and_kinds() -> None:

@@ -15,10 +15,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from s2h.errors import DataError
 from s2h.puzzles import paths
-from s2h.puzzles.drawing.tables import Cell
+from s2h.puzzles.drawing.table_images import Cell
 from s2h.puzzles.paths import AnyFamily, Family, is_clear
 from s2h.puzzles.table_readout import PathLevel, TableReadout, TableReadoutSettings
-from s2h.puzzles.tables import Table, turns
+from s2h.puzzles.table_task import Table, turns
 from tests.shipped import default_config
 
 RANDOM = {"family": "random", "pieces": [1, 2, 3, 4], "reach": 4, "share": 1}
@@ -215,7 +215,7 @@ def test_rejection_keeps_the_shares_of_families() -> None:
 def test_highlighted_cells_and_start_give_path_and_answer(style: str, level: str) -> None:
     task = _task(PRESETS[style])
     for puzzle in _many(style, level, 100):
-        text = task.describe(puzzle)
+        text = task.to_text(puzzle)
         lines = text.splitlines()[4:-4] if style == "paper" else text.splitlines()
         rows = [line.removesuffix(" \\\\").split(" & " if style == "paper" else " ")[1:] for line in lines]
         starred = {(r, c): word for r, row in enumerate(rows) for c, word in enumerate(row) if "*" in word}
@@ -227,7 +227,7 @@ def test_highlighted_cells_and_start_give_path_and_answer(style: str, level: str
 def test_the_chain_names_every_cell_in_order(style: str, level: str) -> None:
     task = _task(PRESETS[style])
     for puzzle in _many(style, level, 30):
-        lines = task.reason(puzzle).splitlines()
+        lines = task.chain_of_thought(puzzle).splitlines()
         cells = lines[2 : 2 + len(puzzle.path)] if style == "paper" else lines
         assert len(cells) == len(puzzle.path)
         for line, cell, value in zip(cells, puzzle.path, puzzle.path_values(), strict=True):
@@ -240,7 +240,7 @@ def test_the_chain_names_every_cell_in_order(style: str, level: str) -> None:
 
 def test_compact_chains_are_short() -> None:
     task = _task(COMPACT)
-    assert max(len(task.reason(puzzle).split()) for puzzle in _many("compact", "HARD")) <= 60
+    assert max(len(task.chain_of_thought(puzzle).split()) for puzzle in _many("compact", "HARD")) <= 60
 
 
 @pytest.mark.parametrize(

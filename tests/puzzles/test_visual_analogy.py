@@ -32,10 +32,10 @@ from s2h.puzzles.analogy_panels import (
     as_values,
     listed,
 )
-from s2h.puzzles.drawing import panels as drawing
+from s2h.puzzles.drawing import panel_images as drawing
 from s2h.puzzles.task import Verdict
 from s2h.puzzles.visual_analogy import VisualAnalogy, VisualAnalogySettings
-from s2h.seeding import Dice
+from s2h.seeding import BufferedRng
 
 HELD_OUT = {
     "AND": ["line colour", "shape colour"],
@@ -163,10 +163,10 @@ def test_combinations_answers_and_directions_are_spread(level: str) -> None:
 
 
 def test_position_moves_in_all_directions_equally_often() -> None:
-    dice = Dice(np.random.default_rng(3))
+    draws = BufferedRng(np.random.default_rng(3))
     found: Counter[int] = Counter()
     for _ in range(150):
-        row = task()._example(dice, ("shape position", "Progression"))
+        row = task()._example(draws, ("shape position", "Progression"))
         first, second, _ = (set(listed("shape position", panel.values("shape position"))) for panel in row)
         moves = [
             any({panels.shifted(int(c), step) for c in first} == second for step in steps)
@@ -227,10 +227,10 @@ def test_same_seed_same_puzzle_and_bytes(seed: int, level: str, style: str) -> N
 
 @both_styles
 @both_levels
-def test_gold_reply_is_right(level: str, style: str) -> None:
+def test_gold_prediction_is_right(level: str, style: str) -> None:
     for puzzle in many(level, style)[:50]:
         one = task(style)
-        gold = f"{one.reason(puzzle)}\n\n{one.answer_block(puzzle)}"
+        gold = f"{one.chain_of_thought(puzzle)}\n\n{one.answer_block(puzzle)}"
         assert one.judge(puzzle, gold) == Verdict(True, one.answer(puzzle), True)
         assert gold.rstrip().split("\n")[-1] == f"Answer: {one.answer(puzzle)}"
 
@@ -238,45 +238,50 @@ def test_gold_reply_is_right(level: str, style: str) -> None:
 def test_the_option_number_alone_decides() -> None:
     puzzle = many("HARD")[0]
     right = task().answer(puzzle)
-    gold = f"{task().reason(puzzle)}\n\n{task().answer_block(puzzle)}"
+    gold = f"{task().chain_of_thought(puzzle)}\n\n{task().answer_block(puzzle)}"
     assert task().judge(puzzle, gold.replace("Option 1: (", "Option 1: (the ")).correct
-    for reply in (f"Answer: {right}", f"Answer:  {right}.", f"Answer: Option {right}", f"Answer:\n({right})"):
-        assert task().judge(puzzle, reply).correct
+    for prediction in (f"Answer: {right}", f"Answer:  {right}.", f"Answer: Option {right}", f"Answer:\n({right})"):
+        assert task().judge(puzzle, prediction).correct
     for wrong in {"1", "2", "3", "4"} - {right}:
-        reply = gold.replace(f"Answer: {right}", f"Answer: {wrong}")
-        assert task().judge(puzzle, reply) == Verdict(True, wrong, False)
+        prediction = gold.replace(f"Answer: {right}", f"Answer: {wrong}")
+        assert task().judge(puzzle, prediction) == Verdict(True, wrong, False)
 
 
 @pytest.mark.parametrize(
-    "reply",
+    "prediction",
     ["", "Answer:", "Answer: 0", "Answer: 5", "Answer: 12", "Answer: one", "Answer: ²", "Answer: ١",
      "Answer: __import__", "Answer: 1 2", "\x00", "Answer: " + "9" * 100_000, "Answer: 1" + " " * 100_000 + "x",
      "Answer:" * 50_000],
 )  # fmt: skip
-def test_hostile_replies_are_not_parsed(reply: str) -> None:
-    assert task().judge(many("SIMPLE")[0], reply) == Verdict(False, "", False)
+def test_hostile_predictions_are_not_parsed(prediction: str) -> None:
+    assert task().judge(many("SIMPLE")[0], prediction) == Verdict(False, "", False)
 
 
 @given(st.text())
-def test_any_reply_is_judged(reply: str) -> None:
-    task().judge(many("SIMPLE")[0], reply)
-    task().judge(many("SIMPLE")[0], f"Answer: {reply}")
+def test_any_prediction_is_judged(prediction: str) -> None:
+    task().judge(many("SIMPLE")[0], prediction)
+    task().judge(many("SIMPLE")[0], f"Answer: {prediction}")
 
 
 @both_levels
 def test_compact_vocabulary_is_closed_and_used(level: str) -> None:
     one, used = task("compact"), set()
     for puzzle in many(level, "compact"):
-        for text in (one.describe(puzzle), one.question(puzzle, "text"), one.reason(puzzle), one.answer_block(puzzle)):
+        for text in (
+            one.to_text(puzzle),
+            one.question(puzzle, "text"),
+            one.chain_of_thought(puzzle),
+            one.answer_block(puzzle),
+        ):
             used |= set(text.split())
             assert not {"\t", "  "} & {text[i : i + n] for n in (1, 2) for i in range(len(text))}
-    assert used <= one.words()
-    assert len(one.words() - used) < 5
+    assert used <= one.vocabulary()
+    assert len(one.vocabulary() - used) < 5
 
 
 @both_levels
 def test_compact_chains_are_short(level: str) -> None:
-    lengths = [len(task("compact").reason(p).split()) for p in many(level, "compact")]
+    lengths = [len(task("compact").chain_of_thought(p).split()) for p in many(level, "compact")]
     assert np.mean(lengths) < 90
     assert max(lengths) < 120
 
@@ -324,11 +329,11 @@ def test_shapes_are_symmetric(style: str) -> None:
 def test_text_has_a_line_for_each_panel(style: str) -> None:
     puzzle = many("SIMPLE", style)[0]
     one = task(style)
-    lines = one.describe(puzzle).split("\n")
+    lines = one.to_text(puzzle).split("\n")
     shown_panels = [line for line in lines if " shape" in line or " lines" in line]
     assert len(shown_panels) == 12
     for other in many("SIMPLE", style)[1:]:
-        assert one.describe(other) != one.describe(puzzle)
+        assert one.to_text(other) != one.to_text(puzzle)
     assert one.question(puzzle, "image")
 
 

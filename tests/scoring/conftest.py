@@ -43,8 +43,10 @@ def shards(task: ConsecutiveTableReadout, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture(scope="session")
 def model_folder(task: ConsecutiveTableReadout, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("model")
-    settings = TinySource(vision_width=16, text_width=32, text_layers=2, heads=2, feed_forward=64, initial_std=0.3)
-    build(settings, words=task.words(), image_size=task.image_size[0], seed=1, folder=folder)
+    settings = TinySource(
+        vision_width=16, text_width=32, text_layers=2, heads=2, intermediate_size=64, initializer_range=0.3
+    )
+    build(settings, vocabulary=task.vocabulary(), image_size=task.image_size[0], seed=1, folder=folder)
     return folder
 
 

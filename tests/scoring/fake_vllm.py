@@ -2,8 +2,8 @@
 
 Its options are those of vLLM 0.33.0 that this project uses, read as strictly. What it does amiss stands in the
 environment variable FAKE_VLLM, as JSON: ``sleep`` (seconds before it answers), ``crash`` (what it says when it ends at
-once), ``most`` (replies after which it dies), ``engine`` (file for the process id of a child that ignores its end), and
-``echo`` (no model: replies repeat the question), ``asked`` (file to which requests and options are written).
+once), ``most`` (predictions after which it dies), ``engine`` (file for the process id of a child that ignores its end), and
+``echo`` (no model: predictions repeat the question), ``asked`` (file to which requests and options are written).
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self, told: argparse.Namespace) -> None:
         super().__init__((told.host, told.port), Handler)
-        self.told, self.replies = told, 0
+        self.told, self.predictions = told, 0
         self.decoder = None if FAULTS.get("echo") else load(told)
 
 
@@ -72,7 +72,7 @@ def load(told: argparse.Namespace) -> Any:
     return load_decoder(told.model, settings, device="cpu", **told.mm_processor_kwargs)
 
 
-def reply(server: Server, asked: dict[str, Any]) -> tuple[str, int]:
+def prediction(server: Server, asked: dict[str, Any]) -> tuple[str, int]:
     """What the model says to the parts of a turn, and in how many tokens."""
     parts = asked["messages"][0]["content"]
     if server.decoder is None:
@@ -101,18 +101,18 @@ class Handler(BaseHTTPRequestHandler):
             self._answer(asked)
 
     def _answer(self, asked: dict[str, Any]) -> None:
-        if self.server.replies == FAULTS.get("most"):
+        if self.server.predictions == FAULTS.get("most"):
             print("CUDA error: the engine is dead", flush=True)
             os._exit(7)
         if "asked" in FAULTS:
             with Path(FAULTS["asked"]).open("a") as file:
                 file.write(json.dumps({"told": vars(self.server.told), "asked": asked}) + "\n")
-        text, tokens = reply(self.server, asked)
+        text, tokens = prediction(self.server, asked)
         choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
         usage = {"prompt_tokens": 1, "completion_tokens": tokens, "total_tokens": 1 + tokens}
         found = {"id": "x", "object": "chat.completion", "created": 0, "model": asked["model"]}
         self._send(found | {"choices": [choice], "usage": usage})
-        self.server.replies += 1
+        self.server.predictions += 1
 
     def _send(self, values: object) -> None:
         data = json.dumps(values).encode()

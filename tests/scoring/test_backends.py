@@ -21,8 +21,8 @@ from s2h.models.settings import ScoringSettings
 from s2h.models.sources import EndpointSource, VlmevalSource
 from s2h.scoring.backends import EndpointBackend, LocalBackend, make_chunks
 from s2h.scoring.decoding import Prompt, load_decoder
-from s2h.scoring.engine import VlmevalBackend
 from s2h.scoring.sets import read_set
+from s2h.scoring.vlmevalkit import VlmevalBackend
 
 SETTINGS = ScoringSettings(batch_size=4, max_new_tokens=6)
 
@@ -88,28 +88,28 @@ def server(model_folder, tmp_path_factory):
         process.wait()
 
 
-def test_an_endpoint_gives_the_replies_of_the_model_behind_it(server, model_folder, task, shards):
+def test_an_endpoint_gives_the_predictions_of_the_model_behind_it(server, model_folder, task, shards):
     source = EndpointSource(url=server, name=str(model_folder), connections=2)
     endpoint, local = EndpointBackend(source, SETTINGS), LocalBackend(load_decoder(model_folder, SETTINGS))
     for way in ("text", "image"):
         prompts = [Prompt(row.question, row.image) for row in read_set(task, "HARD", way, shards["HARD"]).rows]
-        ((_, wanted),) = local.answers([prompts])
-        found = dict(endpoint.answers([[prompt] for prompt in prompts]))
-        assert [found[i][0].text for i in range(len(prompts))] == [reply.text for reply in wanted]
-        assert all(1 <= reply.tokens <= 6 for (reply,) in found.values())
+        ((_, wanted),) = local.generate([prompts])
+        found = dict(endpoint.generate([[prompt] for prompt in prompts]))
+        assert [found[i][0].text for i in range(len(prompts))] == [prediction.text for prediction in wanted]
+        assert all(1 <= prediction.tokens <= 6 for (prediction,) in found.values())
 
 
 def test_an_endpoint_that_does_not_answer_is_an_error():
     source = EndpointSource(url="http://127.0.0.1:9/v1", name="m")
     backend = EndpointBackend(source, SETTINGS)
     backend._client = backend._client.with_options(max_retries=0)
-    with pytest.raises(ModelError, match=r"http://127.0.0.1:9/v1 gave no reply of m .*see that the server runs"):
-        list(backend.answers([[Prompt("hello", None)]]))
+    with pytest.raises(ModelError, match=r"http://127.0.0.1:9/v1 gave no response of m .*see that the server runs"):
+        list(backend.generate([[Prompt("hello", None)]]))
 
 
 def test_a_missing_key_is_an_error(monkeypatch):
     monkeypatch.delenv("NO_SUCH_KEY", raising=False)
-    source = EndpointSource(url="http://127.0.0.1:9/v1", name="m", key_variable="NO_SUCH_KEY")
+    source = EndpointSource(url="http://127.0.0.1:9/v1", name="m", api_key_env="NO_SUCH_KEY")
     with pytest.raises(ModelError, match="NO_SUCH_KEY holds no key"):
         EndpointBackend(source, SETTINGS)
 

@@ -32,7 +32,7 @@ def _decoder(folder, *, batch_size, max_new_tokens=12) -> Decoder:
 
 
 @pytest.mark.parametrize("size", [4, "auto"])
-def test_batched_replies_equal_replies_one_at_a_time(model_folder, images, texts, size):
+def test_batched_predictions_equal_predictions_one_at_a_time(model_folder, images, texts, size):
     alone, together = _decoder(model_folder, batch_size=1), _decoder(model_folder, batch_size=size)
     for prompts in (images, texts):
         found = alone(prompts)
@@ -52,15 +52,15 @@ def test_prompts_are_encoded_as_in_training(model_folder, images, texts):
         assert all(torch.equal(trained[key], scored[key]) for key in trained)
 
 
-def test_replies_end_at_the_end_token_or_at_the_limit(model_folder, texts):
+def test_predictions_end_at_the_end_token_or_at_the_limit(model_folder, texts):
     decoder = _decoder(model_folder, batch_size=4, max_new_tokens=3)
-    assert all(1 <= reply.tokens <= 3 for reply in decoder(texts))
+    assert all(1 <= prediction.tokens <= 3 for prediction in decoder(texts))
     end = decoder.processor.tokenizer.eos_token_id
     word = decoder.processor.tokenizer.convert_tokens_to_ids("7")
-    assert decoder._reply([word, end, end], 0.5).text == "7"
-    assert decoder._reply([word, end, end], 0.5).tokens == 2
-    assert decoder._reply([word, word, word], 0.5).tokens == 3
-    assert decoder._reply([end, end, end], 0.5).text == ""
+    assert decoder._prediction([word, end, end], 0.5).text == "7"
+    assert decoder._prediction([word, end, end], 0.5).tokens == 2
+    assert decoder._prediction([word, word, word], 0.5).tokens == 3
+    assert decoder._prediction([end, end, end], 0.5).text == ""
     assert decoder([]) == []
 
 
@@ -76,7 +76,7 @@ def test_a_published_model_s_sampling_is_switched_off(model_folder, texts):
 
 def test_a_batch_that_does_not_fit_the_memory_is_halved(model_folder, texts, monkeypatch):
     decoder = _decoder(model_folder, batch_size=6)
-    wanted = [reply.text for reply in decoder(texts)]
+    wanted = [prediction.text for prediction in decoder(texts)]
     sizes, decode = [], Decoder._decode
 
     def small_memory(self, prompts):
@@ -86,7 +86,7 @@ def test_a_batch_that_does_not_fit_the_memory_is_halved(model_folder, texts, mon
         return decode(self, prompts)
 
     monkeypatch.setattr(Decoder, "_decode", small_memory)
-    assert [reply.text for reply in decoder(texts)] == wanted
+    assert [prediction.text for prediction in decoder(texts)] == wanted
     assert sizes == [6, 3, 1, 1, 1, 1, 1, 1]
     monkeypatch.setattr(Decoder, "_decode", lambda self, prompts: (_ for _ in ()).throw(torch.OutOfMemoryError("no")))
     with pytest.raises(ModelError, match="one example alone does not fit"):

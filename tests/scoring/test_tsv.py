@@ -12,10 +12,10 @@ import sys
 import pytest
 
 from s2h.errors import DataError
-from s2h.publishing.tables import write_tsv
+from s2h.publishing.vlmevalkit_tsv import write_tsv
 from s2h.puzzles.shards import read_shards
 from s2h.scoring.sets import read_set
-from s2h.scoring.tsv import is_own, read_outside, read_own
+from s2h.scoring.tsv import is_own, read_external, read_own
 from tests.shipped import ROOT
 
 
@@ -41,7 +41,7 @@ def test_our_file_gives_the_set_that_it_was_made_of(task, shards, tmp_path, moda
     assert (found.name, found.task, found.level, found.modality) == ("hard", task.name, "HARD", modality)
     assert found.rows == wanted.rows
     gold = [f"{record['reasoning']}\n\n{record['answer_block']}" for record in read_shards(shards["HARD"])]
-    assert all(found.diagnose(row, reply).chain_correct for row, reply in zip(found.rows, gold, strict=True))
+    assert all(found.diagnose(row, prediction).chain_correct for row, prediction in zip(found.rows, gold, strict=True))
 
 
 def test_a_number_as_index_is_refused(task, shards, tmp_path):
@@ -60,8 +60,8 @@ TABLES = [
 def test_tables_from_outside_get_the_paper_s_metrics(tmp_path):
     path = _write(tmp_path / "tables.tsv", TABLES)
     assert not is_own(path)
-    found = read_outside("released", path, task="table_readout", level="HARD", modality="text")
-    assert found.outside
+    found = read_external("released", path, task="table_readout", level="HARD", modality="text")
+    assert found.external
     assert [(row.index, row.puzzle_id) for row in found.rows] == [
         ("q0000000", "released-1"),
         ("q0000001", "released-7"),
@@ -89,7 +89,7 @@ GRID = {
 
 
 @pytest.mark.parametrize(
-    ("reply", "exact", "partial", "obstacles"),
+    ("prediction", "exact", "partial", "obstacles"),
     [
         ("Answer: right down", 1, 1, None),
         ("so. Answer:  Right,  down. ", 1, 1, None),
@@ -100,11 +100,11 @@ GRID = {
         ("", 0, 0, None),
     ],
 )
-def test_grids_from_outside_are_walked_in_strict_bounds(tmp_path, reply, exact, partial, obstacles):
+def test_grids_from_outside_are_walked_in_strict_bounds(tmp_path, prediction, exact, partial, obstacles):
     path = _write(tmp_path / "grids.tsv", [GRID, GRID | {"index": "1", "answer": "[(0, 1), (1, 0)]"}])
-    found = read_outside("released", path, task="grid_navigation", level="HARD", modality="text")
+    found = read_external("released", path, task="grid_navigation", level="HARD", modality="text")
     for row in found.rows:
-        verdict = found.diagnose(row, reply)
+        verdict = found.diagnose(row, prediction)
         assert verdict.correct == exact
         measured = [verdict.metrics[name] for name in ("exact_match", "partial_score", "num_obstacles")]
         assert measured == [exact, partial, obstacles]
@@ -117,17 +117,17 @@ def test_images_come_from_the_table_or_from_files(task, shards, tmp_path):
     inside = TABLES[0] | {"image": base64.b64encode(picture).decode()}
     for rows in ([inside], [TABLES[0] | {"image_path": "a.png"}]):
         path = _write(tmp_path / "images.tsv", rows)
-        found = read_outside("released", path, task="table_readout", level="HARD", modality="image")
+        found = read_external("released", path, task="table_readout", level="HARD", modality="image")
         assert found.rows[0].image == picture
     for broken in ({"image": inside["image"][:400]}, {"image": "?"}, {"image_path": "none.png"}, {"other": "1"}):
         path = _write(tmp_path / "images.tsv", [TABLES[0] | broken])
         with pytest.raises(DataError, match=r"index 1: the picture cannot be read"):
-            read_outside("released", path, task="table_readout", level="HARD", modality="image")
+            read_external("released", path, task="table_readout", level="HARD", modality="image")
 
 
 def test_files_that_are_no_set_are_refused(tmp_path):
     def read(path, task="table_readout"):
-        return read_outside("released", path, task=task, level="HARD", modality="text")
+        return read_external("released", path, task=task, level="HARD", modality="text")
 
     with pytest.raises(DataError, match="cannot be read"):
         read(tmp_path / "none.tsv")

@@ -1,4 +1,4 @@
-"""vLLM as a server of the job: which GPUs it gets, its command line, its start and end, and its replies."""
+"""vLLM as a server of the job: which GPUs it gets, its command line, its start and end, and its predictions."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from s2h.errors import ModelError
 from s2h.models.settings import ScoringSettings
 from s2h.models.sources import HuggingFaceSource, TinySource
-from s2h.scoring import backends, jobs, vllm
+from s2h.scoring import backends, decode_and_score, vllm
 from s2h.scoring.backends import shape_of
 from s2h.scoring.sets import read_set
-from s2h.scoring.vllm import Layout, Shape, find_vllm, lay_out, serve_command, served
+from s2h.scoring.vllm import Layout, Shape, find_vllm, plan_layout, serve_command, served
 from tests.scoring.fake_vllm import program
 from tests.shipped import ROOT
 
@@ -54,7 +54,7 @@ SETTINGS = ScoringSettings(max_new_tokens=6, backend="vllm", recheck=3)
     ],
 )
 def test_gpus_hold_as_many_copies_as_fit(shape, cards, wanted):
-    assert lay_out(shape, [card * GIB for card in cards]) == wanted
+    assert plan_layout(shape, [card * GIB for card in cards]) == wanted
 
 
 @given(
@@ -67,7 +67,7 @@ def test_gpus_hold_as_many_copies_as_fit(shape, cards, wanted):
 def test_weights_are_only_spread_evenly_and_always_fit(gibibytes, sizes, key_heads, gpus, card):
     shape = Shape(gibibytes * GIB, tuple(sizes), key_heads)
     try:
-        found = lay_out(shape, [card * GIB] * gpus)
+        found = plan_layout(shape, [card * GIB] * gpus)
     except ModelError:
         fitting = [n for n in range(1, gpus + 1) if gibibytes <= 0.75 * card * n]
         assert not any(all(size % n == 0 for size in sizes) and max(key_heads, n) % min(key_heads, n) == 0
@@ -82,9 +82,9 @@ def test_weights_are_only_spread_evenly_and_always_fit(gibibytes, sizes, key_hea
 def test_gpus_that_are_not_there_or_too_small_are_errors(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     with pytest.raises(ModelError, match=r"needs a GPU, and none is visible here \(CUDA_VISIBLE_DEVICES is \)"):
-        lay_out(QWEN_7B, [])
+        plan_layout(QWEN_7B, [])
     with pytest.raises(ModelError, match=r"weights take 137 GiB, for which 2 GPUs of 80 GiB are too few"):
-        lay_out(QWEN_72B, [80 * GIB] * 2)
+        plan_layout(QWEN_72B, [80 * GIB] * 2)
 
 
 def test_the_shape_of_a_model_is_read_from_its_config(model_folder):
@@ -221,21 +221,21 @@ def sets(task, shards):
 
 
 def decoded(folder: Path, sets, settings, name: str, *, model: Path, **more):
-    """The replies of a job of its own."""
+    """The predictions of a job of its own."""
     told = {"source": TinySource(), "sets": sets, "processes": 2, "title": "t", "trained": True} | more
     told |= {"store": folder / f"{name}.kept", "output": folder / f"{name}.parquet", "log": folder / f"{name}.log"}
-    jobs.decode_replies(str(model), settings=settings, **told)
+    decode_and_score.decode_predictions(str(model), settings=settings, **told)
     return pl.read_parquet(folder / f"{name}.parquet")
 
 
-def test_replies_through_vllm_are_those_of_our_own_decoding(fake, sets, model_folder, tmp_path):
+def test_predictions_through_vllm_are_those_of_our_own_decoding(fake, sets, model_folder, tmp_path):
     fake(asked=str(tmp_path / "asked"))
     own = decoded(tmp_path, sets, ScoringSettings(max_new_tokens=6), "own", model=model_folder, processes=1)
     theirs = decoded(tmp_path, sets, SETTINGS, "theirs", model=model_folder)
     assert theirs.drop("seconds").equals(own.drop("seconds"))
     assert theirs["prediction"].n_unique() > 6
-    facts = pl.read_parquet_metadata(tmp_path / "theirs.parquet")
-    assert (facts["decoded_alone"], facts["different_alone"], facts["vllm"]) == ("3", "0", "0.0")
+    metadata = pl.read_parquet_metadata(tmp_path / "theirs.parquet")
+    assert (metadata["rechecked"], metadata["recheck_mismatches"], metadata["vllm"]) == ("3", "0", "0.0")
     lines = [json.loads(line) for line in (tmp_path / "asked").read_text().splitlines()]
     assert len(lines) == 12 + 3
     for line in lines:
@@ -254,13 +254,13 @@ def test_pixel_limits_reach_the_server_of_a_model_from_outside(fake, sets, model
     assert line["told"]["mm_processor_kwargs"] == {"min_pixels": 100, "max_pixels": 1000}
 
 
-def test_a_server_that_dies_on_the_way_is_an_error_and_replies_are_kept(fake, sets, model_folder, tmp_path):
+def test_a_server_that_dies_on_the_way_is_an_error_and_predictions_are_kept(fake, sets, model_folder, tmp_path):
     fake(echo=True, most=5)
     with pytest.raises(ModelError) as caught:
         decoded(tmp_path, sets, SETTINGS, "x", model=model_folder)
-    assert "replies so far are kept. The server ended with code 7; of its log" in str(caught.value)
+    assert "predictions so far are kept. The server ended with code 7; of its log" in str(caught.value)
     assert str(caught.value).endswith("CUDA error: the engine is dead")
-    kept = (tmp_path / "x.kept/replies.jsonl").read_text().splitlines()
+    kept = (tmp_path / "x.kept/predictions.jsonl").read_text().splitlines()
     assert 1 <= len(kept) <= 5
     fake(echo=True, asked=str(tmp_path / "asked"))
     assert len(decoded(tmp_path, sets, SETTINGS, "x", model=model_folder)) == 12

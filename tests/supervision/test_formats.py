@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from s2h.phases import Part
 from s2h.puzzles.shards import PuzzleSet, make_record
-from s2h.supervision.formats import CONVERSION, FORMATS, FULL, NONE, TEXT_COLUMNS, prompt, response, shows_image
+from s2h.supervision.formats import FORMATS, FULL, NONE, TEXT_COLUMNS, TRANSCRIPTION_HEADER, has_image, prompt, response
 from tests.contracts.settings import CASES, shipped_task
 
 
@@ -29,7 +29,7 @@ def test_every_format_asks_and_answers_as_it_should(name: str, style: str, level
             for row, puzzle in zip(said, puzzles.to_dicts(), strict=True):
                 question = {
                     "text": f"{puzzle['text']}\n\n{puzzle['text_question']}",
-                    "image_to_text": puzzle["conversion_question"],
+                    "image_to_text": puzzle["transcription_question"],
                 }.get(form, puzzle["image_question"])
                 chains = {each["name"]: each["reasoning"] for each in puzzle["alternatives"] or []}
                 chains |= {FULL: puzzle["reasoning"]}
@@ -37,7 +37,7 @@ def test_every_format_asks_and_answers_as_it_should(name: str, style: str, level
                 if chain != NONE:
                     parts.insert(0, chains[chain])
                 if form == "image_via_text":
-                    parts = [CONVERSION, puzzle["text"], *parts]
+                    parts = [TRANSCRIPTION_HEADER, puzzle["text"], *parts]
                 if form == "image_to_text":
                     parts = [puzzle["text"]]
                 assert row == {"prompt": question, "response": "\n\n".join(parts)}
@@ -49,9 +49,9 @@ def test_an_unknown_chain_gives_no_response() -> None:
 
 
 def test_only_text_shows_no_image() -> None:
-    assert [form for form in FORMATS if not shows_image(form)] == ["text"]
+    assert [form for form in FORMATS if not has_image(form)] == ["text"]
 
 
-def test_a_conversion_with_a_chain_is_refused() -> None:
+def test_a_transcription_with_a_chain_is_refused() -> None:
     with pytest.raises(ValidationError, match="image_to_text has no chain"):
         Part(level="SIMPLE", format="image_to_text", share=1, chain="none")  # type: ignore[arg-type]

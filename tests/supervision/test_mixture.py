@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from s2h.errors import DataError
 from s2h.phases import Phase
 from s2h.puzzles.shards import read_shards
-from s2h.supervision.formats import CONVERSION, CONVERT_TOKEN
+from s2h.supervision.formats import CONVERT_TOKEN, TRANSCRIPTION_HEADER
 from s2h.supervision.mixture import SCHEMA, assemble, read_mixture, read_puzzles, write_mixture
 from s2h.supervision.recipes import count, examples_seen, kept_share
 from tests.shipped import default_config
@@ -26,7 +26,7 @@ LEVELS = ("SIMPLE", "MEDIUM", "HARD")
 
 def puzzles(task: str, level: str, size: int) -> pl.DataFrame:
     names = [f"{task}-{level}-{i}" for i in range(size)]
-    columns = ("text", "text_question", "image_question", "conversion_question", "reasoning", "answer_block")
+    columns = ("text", "text_question", "image_question", "transcription_question", "reasoning", "answer_block")
     frame = pl.DataFrame({column: [f"{column} {name}" for name in names] for column in columns})
     chains = ("template", "order", "value")
     others = [[{"name": chain, "reasoning": f"{chain} {name}"} for chain in chains] for name in names]
@@ -118,7 +118,7 @@ def test_prompts_and_responses_are_those_of_the_format() -> None:
         asked = {"text": f"{text}\n\ntext_question {name}"}.get(row["format"], f"image_question {name}")
         said = f"{reasoning}\n\n{block}"
         if row["format"] == "image_via_text":
-            said = f"{CONVERSION}\n\n{text}\n\n{said}"
+            said = f"{TRANSCRIPTION_HEADER}\n\n{text}\n\n{said}"
         assert (row["prompt"], row["response"]) == (asked, said)
         place = (row["image_shard"], row["image_offset"], row["image_bytes"])
         number = int(name.rpartition("-")[2])
@@ -131,7 +131,7 @@ def test_alternative_chains_are_for_text_alone() -> None:
         assert ("template" in row["response"]) == (row["format"] == "text") == (row["chain"] == "template")
 
 
-def test_tokens_stand_in_place_of_the_conversion() -> None:
+def test_convert_tokens_replace_the_transcription() -> None:
     mixed = assemble(RECIPES["mix_plus_convert_tokens"].phases[0], budget=60, puzzles=SETS, key=(0, "task"))
     for row in mixed.filter(format="image_via_text").iter_rows(named=True):
         name = row["puzzle_id"]
@@ -140,20 +140,20 @@ def test_tokens_stand_in_place_of_the_conversion() -> None:
     assert mixed["response"].str.contains(CONVERT_TOKEN).sum() == 10
 
 
-def test_the_conversion_alone_answers_nothing() -> None:
+def test_a_transcription_alone_answers_nothing() -> None:
     mixed = assemble(RECIPES["convert_mix_plus"].phases[0], budget=60, puzzles=SETS, key=(0, "task"))
     for row in mixed.iter_rows(named=True):
-        assert row["prompt"] == f"conversion_question {row['puzzle_id']}"
+        assert row["prompt"] == f"transcription_question {row['puzzle_id']}"
         assert row["response"] == f"text {row['puzzle_id']}"
 
 
-def test_an_internalised_chain_is_cut_behind_its_conversion_by_its_place() -> None:
+def test_an_internalised_chain_is_truncated_after_its_transcription() -> None:
     mixed = assemble(RECIPES["mix_plus_internalised"].phases[0], budget=300, puzzles=SETS, key=(0, "task"))
     assert mixed["chain_kept"].to_list() == [kept_share(position, 300) for position in range(300)]
     for row in mixed.iter_rows(named=True):
         name = row["puzzle_id"]
         words = f"reasoning {name}"
-        start = f"{CONVERSION}\n\ntext {name}\n\n" if row["format"] == "image_via_text" else ""
+        start = f"{TRANSCRIPTION_HEADER}\n\ntext {name}\n\n" if row["format"] == "image_via_text" else ""
         chain = row["response"].removeprefix(start).removesuffix(f"answer_block {name}").rstrip("\n")
         assert row["response"].endswith(f"answer_block {name}")
         assert words.startswith(chain)

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from s2h.models.loading import load_model, load_processor
 from s2h.models.settings import TrainingSettings
-from s2h.training.alignment import SCHEMA, SOURCES, Question, align, measure_alignment, probe, write_alignment
+from s2h.training.alignment import SCHEMA, SOURCES, AlignmentSpec, align, measure_alignment, probe, write_alignment
 from s2h.training.collate import IGNORED, Collator
 from s2h.training.data import Example
-from s2h.training.losses import Learner, with_targets
+from s2h.training.losses import ForwardPass, with_targets
 from tests.shipped import default_config
 
 numbers = st.floats(-3, 3, allow_nan=False, width=32)
@@ -88,7 +88,7 @@ def text_batch(model: Any, shard: str) -> dict[str, Tensor]:
 
 def test_loss_and_gradient_are_means_over_the_target_tokens() -> None:
     model, no = Known(), IGNORED
-    found = probe(model, Learner(model), [batch([[no, 1, 1], [no, no, 0]]), batch([[no, 1, no]])])
+    found = probe(model, ForwardPass(model), [batch([[no, 1, 1], [no, no, 0]]), batch([[no, 1, no]])])
     shares = torch.tensor([0.0, 1.0, -1.0]).softmax(0)
     expected = shares - torch.tensor([1 / 4, 3 / 4, 0])
     torch.testing.assert_close(found.gradient["logits"], expected)
@@ -99,8 +99,8 @@ def test_loss_and_gradient_are_means_over_the_target_tokens() -> None:
 def test_in_bf16_loss_and_gradient_are_about_the_same(tiny_model, readout_shards) -> None:
     batches = [text_batch(tiny_model, readout_shards["SIMPLE"][0])]
     model = load_model(tiny_model, dtype=torch.float32, attention="eager")
-    learner = Learner(model)
-    exact, rounded = (probe(model, learner, batches, autocast=autocast) for autocast in (False, True))
+    forward_pass = ForwardPass(model)
+    exact, rounded = (probe(model, forward_pass, batches, autocast=autocast) for autocast in (False, True))
     assert exact.loss != rounded.loss
     assert rounded.loss == pytest.approx(exact.loss, rel=1e-2)
     assert align(exact.gradient, rounded.gradient).cosine == pytest.approx(1, abs=1e-2)
@@ -112,9 +112,9 @@ def settings(**changes: Any) -> TrainingSettings:
     return tiny.model_copy(update=changes)
 
 
-def question(model: Any, shards: dict[str, list[str]], puzzles: int = 12) -> Question:
+def question(model: Any, shards: dict[str, list[str]], puzzles: int = 12) -> AlignmentSpec:
     sets = {"consecutive_table_readout": shards}
-    return Question(str(model), sets, puzzles, settings(), frozen=())  # type: ignore[arg-type]
+    return AlignmentSpec(str(model), sets, puzzles, settings(), frozen=())  # type: ignore[arg-type]
 
 
 def test_a_small_step_lowers_the_other_loss_by_the_inner_product(tiny_model, readout_shards) -> None:
@@ -124,14 +124,14 @@ def test_a_small_step_lowers_the_other_loss_by_the_inner_product(tiny_model, rea
         return [text_batch(tiny_model, readout_shards[level][0])]
 
     model = load_model(tiny_model, dtype=torch.float32, attention="eager")
-    learner = Learner(model)
-    source, target = (probe(model, learner, examples(level)) for level in ("SIMPLE", "HARD"))
+    forward_pass = ForwardPass(model)
+    source, target = (probe(model, forward_pass, examples(level)) for level in ("SIMPLE", "HARD"))
     predicted = align(source.gradient, target.gradient).inner_product
     rate = 1e-3 / predicted
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter -= rate * source.gradient[name]
-    lowered = target.loss - probe(model, learner, examples("HARD")).loss
+    lowered = target.loss - probe(model, forward_pass, examples("HARD")).loss
     assert lowered == pytest.approx(rate * predicted, rel=0.05)
 
 

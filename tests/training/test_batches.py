@@ -4,9 +4,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2h.training.batches import Limits, Sizes, micro_batches, round_count, step_count, step_positions
+from s2h.training.batches import Limits, StepSizes, count_grad_accum_steps, micro_batches, step_count, step_positions
 from s2h.training.inspection import Lengths
-from s2h.training.loader import Plan
+from s2h.training.loader import BatchPlan
 
 
 @given(st.integers(1, 500), st.integers(1, 64))
@@ -25,13 +25,15 @@ def padded(lengths: list[int], group: list[int]) -> int:
 
 
 @given(LENGTHS, st.data(), st.integers(1, 4), LIMITS)
-def test_a_step_is_dealt_out_completely_within_the_limits(lengths, data, ranks, limits) -> None:
-    work = data.draw(st.lists(st.floats(0.01, 100), min_size=len(lengths), max_size=len(lengths)))
-    sizes = Sizes(lengths, work)
-    rounds = round_count(sizes, ranks=ranks, limits=limits) + data.draw(st.integers(0, 2))
-    dealt = micro_batches(sizes, ranks=ranks, rounds=rounds, limits=limits)
+def test_a_step_is_dealt_out_completely_within_the_limits(lengths, data, world_size, limits) -> None:
+    cost = data.draw(st.lists(st.floats(0.01, 100), min_size=len(lengths), max_size=len(lengths)))
+    sizes = StepSizes(lengths, cost)
+    grad_accum_steps = count_grad_accum_steps(sizes, world_size=world_size, limits=limits) + data.draw(
+        st.integers(0, 2)
+    )
+    dealt = micro_batches(sizes, world_size=world_size, grad_accum_steps=grad_accum_steps, limits=limits)
     assert sorted(i for groups in dealt for group in groups for i in group) == list(range(len(lengths)))
-    assert [len(groups) for groups in dealt] == [rounds] * ranks
+    assert [len(groups) for groups in dealt] == [grad_accum_steps] * world_size
     for group in (group for groups in dealt for group in groups):
         assert limits.examples is None or len(group) <= limits.examples
         assert limits.tokens is None or len(group) <= 1 or padded(lengths, group) <= limits.tokens
@@ -39,24 +41,24 @@ def test_a_step_is_dealt_out_completely_within_the_limits(lengths, data, ranks, 
 
 @given(st.lists(st.integers(1, 200), min_size=32, max_size=32), st.permutations(range(32)))
 def test_no_other_way_of_dealing_has_a_smaller_largest_group(lengths: list[int], order: list[int]) -> None:
-    dealt = micro_batches(Sizes.alike(lengths), ranks=2, rounds=2, limits=Limits(8))
+    dealt = micro_batches(StepSizes.from_tokens(lengths), world_size=2, grad_accum_steps=2, limits=Limits(8))
     other = [order[start : start + 8] for start in range(0, 32, 8)]
     largest = max(padded(lengths, group) for groups in dealt for group in groups)
     assert largest <= 1.01 * max(padded(lengths, group) for group in other)
 
 
 def test_many_short_examples_weigh_as_much_as_few_long_ones() -> None:
-    dealt = micro_batches(Sizes.alike([10, 30, 10, 10]), ranks=2, rounds=1, limits=Limits(4))
+    dealt = micro_batches(StepSizes.from_tokens([10, 30, 10, 10]), world_size=2, grad_accum_steps=1, limits=Limits(4))
     assert sorted(dealt) == [[[0, 2, 3]], [[1]]]
 
 
 def test_groups_of_like_work_are_computed_at_the_same_time() -> None:
     """Half of the examples cost four times as much for their length, as those with pictures do."""
     lengths = [100] * 32
-    work = [4.0 if i % 2 else 1.0 for i in range(32)]
-    dealt = micro_batches(Sizes(lengths, work), ranks=2, rounds=4, limits=Limits(8))
+    cost = [4.0 if i % 2 else 1.0 for i in range(32)]
+    dealt = micro_batches(StepSizes(lengths, cost), world_size=2, grad_accum_steps=4, limits=Limits(8))
     for pair in zip(*dealt, strict=True):
-        weights = [sum(work[i] for i in group) for group in pair]
+        weights = [sum(cost[i] for i in group) for group in pair]
         assert max(weights) <= 1.5 * min(weights)
 
 
@@ -69,12 +71,12 @@ def lengths_of(examples: list[tuple[int, bool]]) -> Lengths:
 
 
 @given(EXAMPLES, st.integers(1, 16), LIMITS, st.integers(1, 3))
-def test_a_plan_learns_every_example_once(examples, batch_size, limits, ranks) -> None:
+def test_a_plan_learns_every_example_once(examples, batch_size, limits, world_size) -> None:
     lengths = lengths_of(examples)
-    plan = Plan(lengths, batch_size=batch_size, limits=limits, ranks=ranks)
+    plan = BatchPlan(lengths, batch_size=batch_size, limits=limits, world_size=world_size)
     groups = [group for step in range(plan.steps) for mine in plan.groups(step) for group in mine]
     assert sorted(position for group in groups for position in group) == list(range(len(examples)))
-    assert len(groups) == plan.steps * plan.rounds * ranks
+    assert len(groups) == plan.steps * plan.grad_accum_steps * world_size
     for group in groups:
         assert plan.computed(group) == (group or [int(lengths.tokens.argmin())])
     assert 0 <= plan.padding() < 1
@@ -86,9 +88,9 @@ def test_a_plan_learns_every_example_once(examples, batch_size, limits, ranks) -
 
 
 def test_padding_counts_everything_that_is_not_learned() -> None:
-    alone = Plan(lengths_of([(10, False), (10, False)]), batch_size=2, limits=Limits(2), ranks=1)
+    alone = BatchPlan(lengths_of([(10, False), (10, False)]), batch_size=2, limits=Limits(2), world_size=1)
     assert alone.padding() == 0
-    unequal = Plan(lengths_of([(10, False), (30, False)]), batch_size=2, limits=Limits(2), ranks=1)
+    unequal = BatchPlan(lengths_of([(10, False), (30, False)]), batch_size=2, limits=Limits(2), world_size=1)
     assert unequal.padding() == 1 - 40 / 60
-    idle = Plan(lengths_of([(10, False)]), batch_size=1, limits=Limits(1), ranks=2)
+    idle = BatchPlan(lengths_of([(10, False)]), batch_size=1, limits=Limits(1), world_size=2)
     assert idle.padding() == 1 - 10 / 20

@@ -1,4 +1,4 @@
-"""Conversations of several turns: every reply is learned and nothing else; cut, mixed with images, of many sizes."""
+"""Conversations of several turns: every response is learned and nothing else; cut, mixed with images, of many sizes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import polars as pl
 import pytest
 import torch
 
+from s2h.corpora.corpus_mixture import write_mixture
+from s2h.corpora.corpus_shards import write_shard
 from s2h.corpora.index import make_index
-from s2h.corpora.mixture import write_mixture
-from s2h.corpora.shards import write_shard
 from s2h.errors import ModelError, TrainingError
 from s2h.models.loading import load_model, load_processor, user_turn
 from s2h.models.settings import TrainingSettings
@@ -28,7 +28,7 @@ from tests.training.test_trainer import SETTINGS, manifest, measured, trained_in
 
 @pytest.fixture(scope="module")
 def made(readout: Any, tmp_path_factory: pytest.TempPathFactory) -> Made:
-    return make_corpus(tmp_path_factory.mktemp("corpus"), "zip", words=sorted(readout.words()))
+    return make_corpus(tmp_path_factory.mktemp("corpus"), "zip", words=sorted(readout.vocabulary()))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,7 @@ def model_folder(
     if request.param == "tiny":
         return tiny_model
     folder = tmp_path_factory.mktemp("qwen")
-    qwen.build(folder, readout.words() | WORDS)
+    qwen.build(folder, readout.vocabulary() | WORDS)
     return folder
 
 
@@ -71,7 +71,7 @@ def test_an_epoch_holds_every_good_entry_once_in_an_order_of_its_own(made: Made,
         assert (example.image is not None) == (name in made.files)
 
 
-def test_the_input_is_the_templates_conversation_and_the_labels_are_its_replies(
+def test_the_input_is_the_templates_conversation_and_the_labels_are_its_responses(
     model_folder: Path, mixture_file: Path
 ) -> None:
     collator, mixture = collator_of(model_folder), Mixture.read(mixture_file)
@@ -94,7 +94,7 @@ def test_the_input_is_the_templates_conversation_and_the_labels_are_its_replies(
         labels = batch["labels"][row]
         learned = processor.tokenizer.decode(labels[labels != IGNORED]).split()
         end = processor.tokenizer.eos_token
-        assert learned == [word for reply in example.responses for word in [*reply.split(), end]]
+        assert learned == [word for response in example.responses for word in [*response.split(), end]]
 
 
 @pytest.mark.parametrize("max_length", [None, 200, 60, 40, 25])
@@ -142,14 +142,16 @@ def settings(**changes: object) -> TrainingSettings:
 def test_what_has_nothing_learned_left_is_left_out_and_counted(tiny_model: Path, mixture_file: Path) -> None:
     mixture = Mixture.read(mixture_file)
     whole = measure(mixture, collator_of(tiny_model))
-    kept, lengths, dropped = inspect(mixture, collator_of(tiny_model, 47), settings(max_length=47, too_long="cut"))
+    kept, lengths, dropped = inspect(
+        mixture, collator_of(tiny_model, 47), settings(max_length=47, on_overlength="truncate")
+    )
     assert 0 < dropped < len(mixture)
     assert len(kept) == len(lengths.tokens) == len(mixture) - dropped
     assert lengths.targets.min() >= 1
     assert lengths.tokens.max() == 47 < whole.tokens.max()
     shown = Mixture(mixture.frame.filter(pl.col("image_bytes") > 0))
     with pytest.raises(TrainingError, match="no example has a response within"):
-        inspect(shown, collator_of(tiny_model, 8), settings(max_length=8, too_long="cut"))
+        inspect(shown, collator_of(tiny_model, 8), settings(max_length=8, on_overlength="truncate"))
 
 
 def test_long_conversations_are_refused_where_nothing_is_to_be_cut(tiny_model: Path, mixture_file: Path) -> None:
@@ -185,8 +187,10 @@ def test_one_turn_is_encoded_as_ever(tiny_model: Path, mixture_file: Path) -> No
 def test_conversations_are_trained_on_cut_in_two_processes(
     tmp_path: Path, tiny_model: Path, mixture_file: Path
 ) -> None:
-    trained_in(tmp_path, tiny_model, mixture_file, {"frozen": ["vision", "language"]}, max_length=60, too_long="cut")
-    story = manifest(tmp_path)
-    assert story["frozen"] == ["vision", "language"]
-    assert story["examples"] + story["examples_dropped"] == len(Mixture.read(mixture_file))
-    assert sum(measured(tmp_path, "target_tokens")) == story["target_tokens"]
+    trained_in(
+        tmp_path, tiny_model, mixture_file, {"frozen": ["vision", "language"]}, max_length=60, on_overlength="truncate"
+    )
+    facts = manifest(tmp_path)
+    assert facts["frozen"] == ["vision", "language"]
+    assert facts["examples"] + facts["examples_dropped"] == len(Mixture.read(mixture_file))
+    assert sum(measured(tmp_path, "target_tokens")) == facts["target_tokens"]

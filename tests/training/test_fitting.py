@@ -15,7 +15,7 @@ from s2h.models.settings import TrainingSettings
 from s2h.supervision.formats import WORDS
 from s2h.training.collate import Collator
 from s2h.training.engine import read_config
-from s2h.training.fitting import Machine, needed, recomputes
+from s2h.training.fitting import Machine, measure_memory, recomputes
 from s2h.training.job import Job
 from s2h.training.losses import with_targets
 from tests.models import qwen
@@ -28,7 +28,7 @@ VALUES = {"learning_rate": 1e-3, "batch_size": 8, "micro_batch_size": 8, "max_le
 @pytest.fixture(scope="module")
 def folder(readout: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("qwen")
-    qwen.build(made, readout.words() | WORDS)
+    qwen.build(made, readout.vocabulary() | WORDS)
     return made
 
 
@@ -46,16 +46,18 @@ def job(folder: Path, **changes: Any) -> Job:
 
 
 def machine(**changes: Any) -> Machine:
-    return dataclasses.replace(Machine(gpu=80e9, host=500e9, ranks=1, ranks_per_host=1), **changes)
+    return dataclasses.replace(Machine(gpu=80e9, host=500e9, world_size=1, local_world_size=1), **changes)
 
 
 def needs_of(chosen: Job, batches: list[dict[str, Tensor]], *, recompute: bool) -> int:
-    config = read_config(chosen.settings, rounds=1)
-    return needed(chosen, config, batches, frozen=(), recompute=recompute, machine=machine()).gpu
+    config = read_config(chosen.settings, grad_accum_steps=1)
+    return measure_memory(chosen, config, batches, frozen=(), recompute=recompute, machine=machine()).gpu
 
 
 def chosen(job: Job, batch: dict[str, Tensor], **changes: Any) -> bool:
-    return recomputes(job, read_config(job.settings, rounds=1), [batch], frozen=(), machine=machine(**changes))
+    return recomputes(
+        job, read_config(job.settings, grad_accum_steps=1), [batch], frozen=(), machine=machine(**changes)
+    )
 
 
 def test_activations_are_recomputed_only_where_the_memory_asks_for_it(folder: Path, batch: dict[str, Tensor]) -> None:

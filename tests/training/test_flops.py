@@ -26,7 +26,7 @@ from s2h.phases import ModelPart
 from s2h.supervision.formats import WORDS
 from s2h.training.collate import IGNORED, Collator
 from s2h.training.data import Example
-from s2h.training.flops import Work
+from s2h.training.flops import FlopModel
 from tests.models import eagle, internvl, qwen
 
 FAMILIES = {"tiny": None, "qwen": qwen, "internvl": internvl, "eagle": eagle}
@@ -41,7 +41,7 @@ def folder(
     if family is None:
         return tiny_model
     path = tmp_path_factory.mktemp(request.param)
-    family.build(path, readout.words() | WORDS | SEEN)
+    family.build(path, readout.vocabulary() | WORDS | SEEN)
     return path
 
 
@@ -74,7 +74,7 @@ def really(model: Any, batch: dict[str, Tensor]) -> int:
     return int(counter.get_total_flops())
 
 
-def reckoned(work: Work, batch: dict[str, Tensor], pictures: int) -> float:
+def reckoned(work: FlopModel, batch: dict[str, Tensor], pictures: int) -> float:
     """The same by what is counted without weights, with the other half of the attention."""
     count, length = batch["input_ids"].shape
     rows = int((batch["labels"][:, 1:] != IGNORED).any(dim=0).sum())
@@ -89,7 +89,7 @@ def compare(
     folder: Path, images: Sequence[int | None], *, lora: LoraSettings | None = None, frozen: Sequence[ModelPart] = ()
 ) -> None:
     processor = load_processor(folder)
-    work = Work.of(folder, processor, frozen=frozen, lora=lora)
+    work = FlopModel.of(folder, processor, frozen=frozen, lora=lora)
     batch = Collator(processor, random_positions=0, seed=0, examples=len(images))(examples(images=images))
     model = load_model(folder, dtype=torch.float32, attention="eager").eval()
     freeze(model, frozen)
@@ -125,7 +125,7 @@ def test_qwen_at_full_size_has_the_flops_of_the_closed_form(tmp_path: Path) -> N
     vision |= {"window_size": 112, "fullatt_block_indexes": [7, 15, 23, 31], "out_hidden_size": width}
     Qwen2_5_VLConfig(text_config=text, vision_config=vision, tie_word_embeddings=True).save_pretrained(tmp_path)
     limits = {"shortest_edge": 128 * 28**2, "longest_edge": 1280 * 28**2}  # as in config/paper.yaml
-    work = Work.of(tmp_path, SimpleNamespace(image_processor=Qwen2VLImageProcessor(size=limits)))
+    work = FlopModel.of(tmp_path, SimpleNamespace(image_processor=Qwen2VLImageProcessor(size=limits)))
     assert work.token == 6 * layers * (2 * width * (width + kv_width) + 3 * width * feed_forward)
     assert (work.pair, work.target) == (12 * layers * width, 6 * words * width)
     patches = 40 * 40  # of which windows hold 8 x 8
@@ -138,7 +138,7 @@ def test_qwen_at_full_size_has_the_flops_of_the_closed_form(tmp_path: Path) -> N
 
 
 def test_a_study_s_examples_are_counted_at_once(tiny_model: Path) -> None:
-    work = Work.of(tiny_model, load_processor(tiny_model))
+    work = FlopModel.of(tiny_model, load_processor(tiny_model))
     tokens = np.arange(1, 240_001)
     found = work.flops(tokens, tokens // 2, np.where(tokens % 2, 0, 1000))
     assert found.shape == tokens.shape
@@ -147,4 +147,4 @@ def test_a_study_s_examples_are_counted_at_once(tiny_model: Path) -> None:
 
 def test_what_cannot_be_counted_says_so(tiny_model: Path) -> None:
     with pytest.raises(ModelError, match=r"the FLOPs of .* cannot be counted: AttributeError: .*image_processor"):
-        Work.of(tiny_model, load_processor(tiny_model).tokenizer)
+        FlopModel.of(tiny_model, load_processor(tiny_model).tokenizer)

@@ -18,7 +18,7 @@ from s2h.supervision.formats import WORDS
 from s2h.training import losses
 from s2h.training.collate import IGNORED, Collator
 from s2h.training.data import Example
-from s2h.training.losses import Learner, blank_picture, summed_loss, whole_responses, with_targets
+from s2h.training.losses import ForwardPass, count_exact_responses, dummy_image, summed_loss, with_targets
 from tests.models import eagle, internvl, qwen
 
 CPU = torch.device("cpu")
@@ -32,9 +32,9 @@ def folder(request: Any, tiny_model: Path, readout: Any, tmp_path_factory: pytes
         return tiny_model
     made = tmp_path_factory.mktemp(request.param)
     if request.param == "eagle":
-        eagle.build(made, readout.words() | WORDS)
+        eagle.build(made, readout.vocabulary() | WORDS)
     else:
-        BUILDERS[request.param](made, readout.words() | WORDS)
+        BUILDERS[request.param](made, readout.vocabulary() | WORDS)
     return made
 
 
@@ -76,11 +76,11 @@ def test_loss_and_gradients_are_those_of_the_plain_way(folder: Path, kind: str, 
     processor, chosen = load_processor(folder), examples(BATCHES[kind])
     options = {"random_positions": 0, "seed": 0, "examples": len(chosen)}
     loss, expected = plain(model, Collator(processor, **options), chosen)  # type: ignore[arg-type]
-    learner = Learner(model, blank_picture(processor))
+    forward_pass = ForwardPass(model, dummy_image(processor))
     batch = with_targets(Collator(processor, **options, masks=False)(chosen))  # type: ignore[arg-type]
     assert "attention_mask" not in batch
     model.zero_grad()
-    found = learner.loss(model, batch, CPU)
+    found = forward_pass.loss(model, batch, CPU)
     found.backward()
     assert float(found.detach()) == pytest.approx(loss, rel=1e-5)
     own = gradients(model)
@@ -95,14 +95,14 @@ def test_all_batches_give_gradients_to_the_same_parameters_in_the_same_order(fol
     """What ZeRO-2 adds up as it comes, and what ZeRO-3 waits for."""
     model = load_model(folder, dtype=torch.float32, attention="eager").train()
     processor = load_processor(folder)
-    learner = Learner(model, blank_picture(processor))
+    forward_pass = ForwardPass(model, dummy_image(processor))
     orders: list[list[str]] = []
     for name, parameter in model.named_parameters():
         parameter.register_post_accumulate_grad_hook(lambda _, name=name: orders[-1].append(name))
     for shows in BATCHES.values():
         orders.append([])
         batch = with_targets(Collator(processor, random_positions=0, seed=0, examples=4, masks=False)(examples(shows)))
-        learner.loss(model, batch, CPU).backward()
+        forward_pass.loss(model, batch, CPU).backward()
     assert orders[0] == orders[1] == orders[2]
     assert {part_of(name) for name in orders[0]} == {"vision", "projector", "language"}
 
@@ -111,8 +111,8 @@ def test_the_output_layer_sees_learned_rows_alone_and_scoring_is_left_as_it_is(t
     model, processor = load_model(tiny_model, dtype=torch.float32, attention="eager"), load_processor(tiny_model)
     collated = Collator(processor, random_positions=0, seed=0, examples=4)(examples([0, 1, 0, 1]))
     before = model(**{name: value for name, value in collated.items() if name != "labels"}).logits
-    learner, batch = Learner(model, blank_picture(processor)), with_targets(collated)
-    logits = learner.logits(model, batch, CPU)
+    forward_pass, batch = ForwardPass(model, dummy_image(processor)), with_targets(collated)
+    logits = forward_pass.logits(model, batch, CPU)
     assert len(logits) == len(batch["targets"]) == int((collated["labels"] != IGNORED).sum())
     torch.testing.assert_close(logits, before.flatten(0, 1)[batch["rows"]])
     after = model(**{name: value for name, value in collated.items() if name != "labels"}).logits
@@ -123,7 +123,7 @@ def test_a_batch_without_targets_has_a_loss_of_zero_and_gradients_of_zero(tiny_m
     model, processor = load_model(tiny_model, dtype=torch.float32, attention="eager"), load_processor(tiny_model)
     collated = Collator(processor, random_positions=0, seed=0, examples=4)(examples([1]))
     collated["labels"][:] = IGNORED
-    loss = Learner(model).loss(model, with_targets(collated), CPU)
+    loss = ForwardPass(model).loss(model, with_targets(collated), CPU)
     loss.backward()
     assert float(loss.detach()) == 0
     assert all(not gradient.any() for gradient in gradients(model).values())
@@ -146,7 +146,7 @@ def test_whole_responses_are_counted() -> None:
     labels = torch.tensor([[IGNORED, 1, 2], [IGNORED, IGNORED, 0]])
     batch = with_targets({"input_ids": torch.zeros(2, 3), "labels": labels})
     right = functional.one_hot(torch.tensor([1, 2, 0]), 3).float()
-    assert whole_responses(right, batch) == 2
-    assert whole_responses(right.roll(1, dims=1), batch) == 0
+    assert count_exact_responses(right, batch) == 2
+    assert count_exact_responses(right.roll(1, dims=1), batch) == 0
     half = functional.one_hot(torch.tensor([1, 1, 0]), 3).float()
-    assert whole_responses(half, batch) == 1
+    assert count_exact_responses(half, batch) == 1

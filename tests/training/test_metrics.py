@@ -31,7 +31,7 @@ def step(meter: Meter, clock: list[float], *, waits: float, computes: float, **m
 
 
 def test_a_step_is_measured_with_its_waiting(clock: list[float]) -> None:
-    meter = Meter(device=CPU, ranks=2, peak=100e12)
+    meter = Meter(device=CPU, world_size=2, peak=100e12)
     clock[0] += 1000  # between steps, as for a checkpoint
     found = step(meter, clock, waits=1, computes=3, tokens=1000, flops=80e12)
     assert found.pop("peak_memory_gb") > 0
@@ -41,10 +41,10 @@ def test_a_step_is_measured_with_its_waiting(clock: list[float]) -> None:
 
 
 def test_what_is_not_known_is_left_out(clock: list[float]) -> None:
-    unknown_card = step(Meter(device=CPU, ranks=1, peak=None), clock, waits=1, computes=1, tokens=1, flops=1e12)
+    unknown_card = step(Meter(device=CPU, world_size=1, peak=None), clock, waits=1, computes=1, tokens=1, flops=1e12)
     assert "mfu" not in unknown_card
     assert unknown_card["tflops_per_second"] == 0.5
-    uncounted = step(Meter(device=CPU, ranks=1, peak=1e12), clock, waits=1, computes=1, tokens=1, flops=None)
+    uncounted = step(Meter(device=CPU, world_size=1, peak=1e12), clock, waits=1, computes=1, tokens=1, flops=None)
     assert not {"mfu", "tflops_per_second"} & uncounted.keys()
 
 

@@ -16,7 +16,7 @@ from s2h.puzzles.consecutive_table_readout import ConsecutiveTableReadout
 from s2h.supervision.formats import WORDS
 from s2h.training.collate import Collator
 from s2h.training.data import Mixture
-from s2h.training.losses import Learner, with_targets
+from s2h.training.losses import ForwardPass, with_targets
 from s2h.training.peak import Live, Peak, measure
 from tests.models import qwen
 from tests.training.test_trainer import write
@@ -25,7 +25,7 @@ CPU = torch.device("cpu")
 
 
 def loss(model: Any, batch: dict[str, Tensor]) -> Tensor:
-    return Learner(model).loss(model, batch, CPU)
+    return ForwardPass(model).loss(model, batch, CPU)
 
 
 def ready(model: Any, *, checkpointing: bool) -> Any:
@@ -52,7 +52,7 @@ def really(model: Any, batch: dict[str, Tensor]) -> int:
 def models(tiny_model: Path, readout: ConsecutiveTableReadout, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """The embedded model and a small Qwen2.5-VL."""
     folder = tmp_path_factory.mktemp("qwen")
-    qwen.build(folder, readout.words() | WORDS)
+    qwen.build(folder, readout.vocabulary() | WORDS)
     return [tiny_model, folder]
 
 

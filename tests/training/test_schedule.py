@@ -10,7 +10,7 @@ BASE = {"learning_rate": 1, "batch_size": 1, "micro_batch_size": 1, "max_length"
 
 @pytest.mark.parametrize("schedule", ["cosine", "linear"])
 def test_rates_rise_then_fall(schedule: str) -> None:
-    settings = TrainingSettings.model_validate(BASE | {"schedule": schedule, "warmup": 0.1})
+    settings = TrainingSettings.model_validate(BASE | {"lr_scheduler_type": schedule, "warmup_ratio": 0.1})
     rates = [rate(step, steps=100, settings=settings) for step in range(100)]
     assert rates[:10] == sorted(rates[:10])
     assert rates[11:] == sorted(rates[11:], reverse=True)
@@ -20,7 +20,9 @@ def test_rates_rise_then_fall(schedule: str) -> None:
 
 
 def test_a_linear_schedule_stays_at_its_peak_until_it_falls() -> None:
-    settings = TrainingSettings.model_validate(BASE | {"schedule": "linear", "warmup": 0.1, "decay_from": 0.6})
+    settings = TrainingSettings.model_validate(
+        BASE | {"lr_scheduler_type": "linear", "warmup_ratio": 0.1, "decay_from": 0.6}
+    )
     rates = [rate(step, steps=100, settings=settings) for step in range(100)]
     assert rates[10:60] == [1.0] * 50
     assert rates[80] == pytest.approx(0.5)

@@ -1,4 +1,4 @@
-"""Snapshots of real trainings, and the alignment that is measured on them."""
+"""Snapshots of real training runs, and the alignment that is measured on them."""
 
 from __future__ import annotations
 

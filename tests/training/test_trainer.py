@@ -34,11 +34,11 @@ SETTINGS: dict[str, Any] = {
     "max_length": 256,
     "precision": "fp32",
     "random_positions": 16,
-    "checkpoint_every": 2,
+    "save_steps": 2,
     "deepspeed": str(ROOT / "config/deepspeed/zero2_cpu.json"),
 }
 ZERO3 = {"deepspeed": str(ROOT / "config/deepspeed/zero3_cpu.json")}
-STEADY = {"warmup": 0, "schedule": "linear", "decay_from": 0.999, "random_positions": 0, "batch_size": 8}
+STEADY = {"warmup_ratio": 0, "lr_scheduler_type": "linear", "decay_from": 0.999, "random_positions": 0, "batch_size": 8}
 """One learning rate for all steps, and nothing that depends on how long a phase is."""
 
 
@@ -140,15 +140,15 @@ def test_the_result_is_a_plain_model_folder_with_its_story(trained: Path, tiny_m
     model = load_model(trained / "model", dtype=torch.float32, attention="eager")
     assert type(model).__name__ == "LlavaForConditionalGeneration"
     assert load_processor(trained / "model").tokenizer.eos_token == "<end>"
-    story = manifest(trained)
-    assert (story["zero_stage"], story["processes"], story["steps"]) == (2, 2, 6)
-    assert (story["examples"], story["examples_dropped"], story["resumed_at_step"]) == (48, 0, 0)
-    assert 0 <= story["padding"] < 0.5
-    assert (story["kernels"], story["activations_recomputed"]) == ("plain", False)
-    assert story["final_loss"] < story["first_loss"]
-    assert {"torch", "transformers", "deepspeed", "python"} <= set(story["versions"])
-    assert len(story["mixture_sha256"]) == 64
-    assert story["started"] <= story["ended"]
+    facts = manifest(trained)
+    assert (facts["zero_stage"], facts["processes"], facts["steps"]) == (2, 2, 6)
+    assert (facts["examples"], facts["examples_dropped"], facts["resumed_at_step"]) == (48, 0, 0)
+    assert 0 <= facts["padding"] < 0.5
+    assert (facts["kernels"], facts["activations_recomputed"]) == ("plain", False)
+    assert facts["final_loss"] < facts["first_loss"]
+    assert {"torch", "transformers", "deepspeed", "python"} <= set(facts["versions"])
+    assert len(facts["mixture_sha256"]) == 64
+    assert facts["started"] <= facts["ended"]
     before, after = load_file(tiny_model / "model.safetensors"), weights(trained)
     assert before.keys() == after.keys()
     assert not (trained / "checkpoints").exists()
@@ -239,18 +239,18 @@ def _modalities(mixture: Path) -> list[list[str]]:
     """What the micro-batches of both processes show."""
     from s2h.training.batches import Limits
     from s2h.training.inspection import Lengths
-    from s2h.training.loader import Plan
+    from s2h.training.loader import BatchPlan
 
     frame = pl.read_parquet(mixture)
     tokens = (frame["prompt"].str.len_chars() + frame["response"].str.len_chars()).to_numpy()
     shows = (frame["image_shard"] != "").to_numpy()
-    plan = Plan(Lengths(tokens, tokens, shows.astype(int)), batch_size=8, limits=Limits(2), ranks=2)
+    plan = BatchPlan(Lengths(tokens, tokens, shows.astype(int)), batch_size=8, limits=Limits(2), world_size=2)
     groups = [group for step in range(plan.steps) for mine in plan.groups(step) for group in mine if group]
     return [["image" if shows[position] else "text" for position in group] for group in groups]
 
 
 def test_loaders_ahead_change_nothing(trained: Path, tmp_path: Path, tiny_model: Path, mixture: Path) -> None:
-    ahead = trained_in(tmp_path, tiny_model, mixture, loader_processes=1)
+    ahead = trained_in(tmp_path, tiny_model, mixture, num_workers=1)
     assert all(value.equal(ahead[name]) for name, value in weights(trained).items())
 
 
@@ -301,7 +301,7 @@ def test_qwen_is_trained_whole_or_with_adapters(
     mixture: Path,
     readout: Any,
 ) -> None:
-    qwen.build(tmp_path / "base", readout.words() | WORDS)
+    qwen.build(tmp_path / "base", readout.vocabulary() | WORDS)
     changes = {"lora": lora, "random_positions": 0, "attention": "sdpa", "gradient_checkpointing": True}
     changes |= {"learning_rate": 1e-2 if lora else 1e-3}
     found = trained_in(tmp_path, tmp_path / "base", mixture, {"frozen": ["vision"]}, **changes)
@@ -320,15 +320,15 @@ def test_long_examples_are_refused_or_dropped_and_never_cut(tmp_path: Path, tiny
     assert "examples are longer than training.max_length = 80 tokens" in run.stderr
     assert "Traceback" not in (tmp_path / "log").read_text()
     assert not (tmp_path / "model").exists()
-    trained_in(tmp_path, tiny_model, mixture, max_length=80, too_long="drop")
-    story = manifest(tmp_path)
-    assert story["examples_dropped"] > 0
-    assert story["examples"] + story["examples_dropped"] == 48
+    trained_in(tmp_path, tiny_model, mixture, max_length=80, on_overlength="drop")
+    facts = manifest(tmp_path)
+    assert facts["examples_dropped"] > 0
+    assert facts["examples"] + facts["examples_dropped"] == 48
     assert "they are left out" in (tmp_path / "log").read_text()
 
 
 def test_a_loss_that_is_no_number_stops_the_training(tmp_path: Path, tiny_model: Path, mixture: Path) -> None:
-    run = train(tmp_path, tiny_model, mixture, learning_rate=1e30, warmup=0)
+    run = train(tmp_path, tiny_model, mixture, learning_rate=1e30, warmup_ratio=0)
     assert run.returncode != 0
     assert "lower training.learning_rate" in run.stderr
 

@@ -16,10 +16,10 @@ from s2h.puzzles.analogy_panels import SHAPE_COLOURS, Analogy
 from s2h.puzzles.grid_navigation import OBSTACLES, Grid
 from s2h.puzzles.record import Record
 from s2h.puzzles.shards import PuzzleSet, make_record
-from s2h.puzzles.tables import Table
+from s2h.puzzles.table_task import Table
 from s2h.validation.checker import Checker, Mismatch
-from s2h.validation.registry import CHECKERS, find_checker
-from s2h.validation.shards import check_record
+from s2h.validation.checker_registry import CHECKERS, find_checker
+from s2h.validation.checks import check_record
 from tests.contracts.settings import CASES, shipped_task
 
 CHECKED = [case for case in CASES if case[0] in CHECKERS]

@@ -73,7 +73,7 @@ def test_the_plan_leads_from_the_published_parts_to_scores(printed: str) -> None
         "mix_corpus": 2,
         "pretrain_base_model": 2,
         "train_phase": 1 + 3 * 2,  # Mix has one phase, Align-Mix+ two
-        "decode_replies": 4,
+        "decode_predictions": 4,
         "score_model": 4,
     }
     assert {name: jobs[name] for name in wanted} == wanted
@@ -105,8 +105,8 @@ def test_the_phases_have_the_papers_settings(config: Config) -> None:
     assert (first.learning_rate, first.batch_size, first.max_length) == (1e-3, 256, 2048)
     assert (second.learning_rate, second.batch_size, second.max_length) == (2e-5, 128, 2048)
     for training in (first, second):
-        assert (training.schedule, training.warmup, training.weight_decay) == ("cosine", 0.03, 0)
-        assert (training.too_long, training.precision) == ("cut", "bf16")
+        assert (training.lr_scheduler_type, training.warmup_ratio, training.weight_decay) == ("cosine", 0.03, 0)
+        assert (training.on_overlength, training.precision) == ("truncate", "bf16")
 
 
 def test_the_recipes_have_the_papers_settings_and_budgets(config: Config) -> None:
@@ -121,9 +121,9 @@ def test_the_recipes_have_the_papers_settings_and_budgets(config: Config) -> Non
         for phase in range(1, 1 + len(config.recipes[each.recipe].phases)):
             training = config.training(each, phase)
             assert (training.learning_rate, training.batch_size, training.max_length) == (2e-5, 128, 3072)
-            assert (training.schedule, training.warmup, training.weight_decay) == ("cosine", 0.03, 0)
+            assert (training.lr_scheduler_type, training.warmup_ratio, training.weight_decay) == ("cosine", 0.03, 0)
             assert (training.precision, training.gradient_checkpointing) == ("bf16", "auto")
-            assert (training.deepspeed, training.too_long) == ("config/deepspeed/zero2.json", "refuse")
+            assert (training.deepspeed, training.on_overlength) == ("config/deepspeed/zero2.json", "error")
 
 
 def test_the_start_is_composed_from_folders_too(project: Path) -> None:

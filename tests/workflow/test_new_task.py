@@ -26,7 +26,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = tmp_path_factory.mktemp("project")
     copy_project(project, "tests", "docs")
     (project / "src/s2h/puzzles/dot_counting.py").write_text(block("python"))
-    registry = project / "src/s2h/puzzles/registry.py"
+    registry = project / "src/s2h/puzzles/task_registry.py"
     lines = registry.read_text().split("\n")
     last = max(i for i, line in enumerate(lines) if line.startswith("TASKS.add"))
     registry.write_text("\n".join([*lines[: last + 1], block("python", 1), *lines[last + 1 :]]))

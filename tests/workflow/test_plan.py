@@ -20,7 +20,7 @@ import polars as pl
 import pytest
 import yaml
 
-from s2h.analysis.registry import TABLES
+from s2h.analysis.table_registry import TABLES
 from s2h.puzzles.record import SCHEMA
 from tests.shipped import ROOT, config_values
 from tests.workflow.study import RUNS, TASKS, configure, snakemake
@@ -118,7 +118,7 @@ def test_a_change_in_the_tiny_models_code_remakes_base_models_and_no_puzzles(stu
 
 @proves("a checker's code")
 def test_a_change_in_a_checker_checks_again_and_trains_nothing(study: Path) -> None:
-    module = study / "src/s2h/validation/grids.py"
+    module = study / "src/s2h/validation/grid_checker.py"
     module.write_text(module.read_text() + "\n\nCHANGED = True\n")
     assert plan(study) == {
         "check puzzles grid_navigation": 6,
@@ -183,7 +183,7 @@ def test_a_change_in_the_trainings_code_trains_nothing_again(study: Path) -> Non
 
 @proves("resources of a model, the profile, environments, the cache, `keep_weights`, `trackers`")
 def test_where_and_with_what_a_study_runs_remakes_nothing(study: Path) -> None:
-    resources = {"billions": 1, "gpus": 4, "nodes": 2, "cpus": 3, "decoding_gpus": 2}
+    resources = {"params_b": 1, "gpus": 4, "nodes": 2, "cpus": 3, "decoding_gpus": 2}
     (study / "src/wandb.py").write_text("")  # so that it is installed
     changes = {"cache": "somewhere", "keep_weights": "adapters", "trackers": ["wandb"]}
     configure(study, {"models": {"tiny": {"resources": resources}}, **changes})
@@ -266,7 +266,7 @@ def test_a_new_recipe_adds_its_own_jobs_only(study: Path) -> None:
 
 @proves("a diagnoser's code")
 def test_a_change_in_a_diagnoser_decodes_nothing(study: Path) -> None:
-    module = study / "src/s2h/diagnosis/grids.py"
+    module = study / "src/s2h/diagnosis/grid_diagnoser.py"
     module.write_text(module.read_text() + "\n\nCHANGED = True\n")
     assert plan(study) == {"score align_mix_plus grid_navigation": 1, "write results/tables/summary.csv": 1}
 
@@ -275,7 +275,7 @@ def test_a_model_is_scored_without_training_and_on_sets_from_outside(study: Path
     (study / "outside.tsv").write_text("index\tquestion\tanswer\n1\tq\ta\n")
     outside = {"path": "outside.tsv", "task": "grid_navigation", "level": "HARD", "modality": "text"}
     mine = {**RUNS[0], "tasks": ["grid_navigation"], "recipes": ["untrained"], "budgets": [0]}
-    configure(study, {"outside_sets": {"mine": outside}, "runs": [*RUNS, mine]})
+    configure(study, {"external_evals": {"mine": outside}, "runs": [*RUNS, mine]})
     assert plan(study) == {
         "decode align_mix_plus grid_navigation": 1,
         "score align_mix_plus grid_navigation": 1,

@@ -53,11 +53,11 @@ def study(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
             "small": {
                 "source": {"kind": "released_eagle", "name": "PrincetonPLI/Eagle-X2-small"},
                 "scoring": {"max_new_tokens": 4, "recheck": 0},
-                "resources": {"billions": 0.001, "gpus": 0, "cpus": 1, "decoding_gpus": 0},
+                "resources": {"params_b": 0.001, "gpus": 0, "cpus": 1, "decoding_gpus": 0},
             }
         },
         "runs": [{"tasks": [TASK], "recipes": ["untrained"], "budgets": [0], "models": ["small"]}],
-        "outside_sets": {"web": fetched | {"task": TASK, "level": "HARD", "modality": "text"}},
+        "external_evals": {"web": fetched | {"task": TASK, "level": "HARD", "modality": "text"}},
     }
     (project / "config/mine.yaml").write_text(yaml.safe_dump(merge(config_values("smoke"), values)))
     return project
@@ -84,7 +84,7 @@ def test_without_a_network_both_say_what_to_fetch_and_where_to_put_it(study: Pat
     config.write_text(reachable)
     assert run.returncode != 0
     assert "s2h: http://127.0.0.1:9/files/set.tsv cannot be fetched" in run.stderr
-    assert "or bring the file yourself, to results/outside/web.tsv (sha256 " in run.stderr
+    assert "or bring the file yourself, to results/external_evals/web.tsv (sha256 " in run.stderr
     assert "s2h: the model PrincetonPLI/Eagle-X2-small (revision main) cannot be fetched" in run.stderr
     assert "and copy FOLDER to results/hub/small" in run.stderr
     assert "Traceback" not in run.stderr
@@ -100,8 +100,8 @@ def test_a_released_checkpoint_is_fetched_converted_and_scored_on_a_fetched_set(
     assert "no key is missing" in (study / "results/logs/convert_model/small.log").read_text()
     metrics = pl.read_csv(study / TARGET)
     assert set(metrics["model"]) == {"small"}
-    assert set(metrics.filter(pl.col("outside_set") == "web")["n"]) == {5}
-    assert set(metrics.filter(pl.col("outside_set").is_null())["level"]) == {"SIMPLE", "MEDIUM", "HARD"}
+    assert set(metrics.filter(pl.col("external_eval") == "web")["n"]) == {5}
+    assert set(metrics.filter(pl.col("external_eval").is_null())["level"]) == {"SIMPLE", "MEDIUM", "HARD"}
 
 
 def test_a_local_folder_is_converted_without_fetching_and_can_be_trained_further(study: Path) -> None:

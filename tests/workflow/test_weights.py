@@ -42,8 +42,8 @@ def weights(study: Path, phase: int) -> list[str]:
     return sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*.safetensors"))
 
 
-def replies(study: Path) -> pl.DataFrame:
-    return pl.read_parquet(study / f"results/replies/{RUN}.parquet").drop("seconds")
+def predictions(study: Path) -> pl.DataFrame:
+    return pl.read_parquet(study / f"results/predictions/{RUN}.parquet").drop("seconds")
 
 
 @pytest.fixture
@@ -103,14 +103,14 @@ def test_adapters_stand_for_the_weights_that_they_make(study: Path) -> None:
     for phase in (1, 2):
         assert weights(study, phase) == ["adapters/adapter_model.safetensors"]
     assert planned(study, SUMMARY, "weights") == []
-    before = replies(study)
-    for gone in (f"replies/{RUN}.parquet", f"provenance/replies/{RUN}.parquet.json"):
+    before = predictions(study)
+    for gone in (f"predictions/{RUN}.parquet", f"provenance/predictions/{RUN}.parquet.json"):
         (study / "results" / gone).unlink()
-    shutil.rmtree(study / f"results/replies/{RUN}.kept")
+    shutil.rmtree(study / f"results/predictions/{RUN}.kept")
     configure(study, ADAPTERS | {"tasks": {"grid_navigation": {"levels": {"HARD": {"eval": 9}}}}})
     assert not [job for job in planned(study, SUMMARY) if job.startswith("train")]
     done(study, SUMMARY, "verify")
-    after = replies(study)
+    after = predictions(study)
     assert after.height > before.height
     assert after.join(before, on=["set_name", "index"], how="semi").equals(before)
     assert weights(study, 2) == ["adapters/adapter_model.safetensors"]

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 from s2h.jobs import run_job
 from s2h.logs import Progress
-from s2h.puzzles.registry import make_task
 from s2h.puzzles.shards import PuzzleSet
-from s2h.validation.registry import find_checker
-from s2h.validation.shards import check_shard
+from s2h.puzzles.task_registry import make_task
+from s2h.validation.checker_registry import find_checker
+from s2h.validation.checks import check_shard
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

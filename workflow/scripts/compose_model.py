@@ -15,11 +15,11 @@ def main() -> None:
     """Unpack the rule, write the model folder, and log what became of the keys."""
     params = snakemake.params
     clip, convnext, language = Path(params.clip), Path(params.convnext), Path(params.language)
-    account = assemble(clip, convnext, language, Path(snakemake.output[0]), seed=params.seed)
-    LOGGER.info("\n".join(account.lines()))
+    report = assemble(clip, convnext, language, Path(snakemake.output[0]), seed=params.seed)
+    LOGGER.info("\n".join(report.lines()))
 
 
 if __name__ == "__main__":
     params = snakemake.params
-    outside = [params.clip, params.convnext, params.language]
-    run_job(snakemake, main, code=["s2h.models.eagle.assembly"], outside=outside)
+    extra_inputs = [params.clip, params.convnext, params.language]
+    run_job(snakemake, main, code=["s2h.models.eagle.assembly"], extra_inputs=extra_inputs)

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Unpack the rule, write the model folder, and log what became of the keys."""
-    account = convert(Path(snakemake.params.released), Path(snakemake.output[0]))
-    LOGGER.info("\n".join(account.lines()))
+    report = convert(Path(snakemake.params.released), Path(snakemake.output[0]))
+    LOGGER.info("\n".join(report.lines()))
 
 
 if __name__ == "__main__":
-    run_job(snakemake, main, code=["s2h.models.eagle.conversion"], outside=[snakemake.params.released])
+    run_job(snakemake, main, code=["s2h.models.eagle.conversion"], extra_inputs=[snakemake.params.released])

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from s2h.jobs import run_job
-from s2h.publishing.failures import write_failures
+from s2h.publishing.failure_pages import write_failures
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

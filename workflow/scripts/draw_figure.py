@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from s2h.figures.files import write_figure
+from s2h.figures.figure_files import write_figure
+from s2h.figures.figure_registry import FIGURES
 from s2h.figures.kinds import Titles
-from s2h.figures.registry import FIGURES
 from s2h.jobs import run_job
 
 if TYPE_CHECKING:

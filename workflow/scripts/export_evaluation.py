@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from s2h.jobs import run_job
-from s2h.publishing.tables import write_tsv
+from s2h.publishing.vlmevalkit_tsv import write_tsv
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from s2h.files import whole_folder
+from s2h.files import atomic_folder
 from s2h.jobs import run_job
 from s2h.publishing.exports import export_mixture
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Unpack the rule and write the folder."""
-    with whole_folder(snakemake.output[0]) as folder:
+    with atomic_folder(snakemake.output[0]) as folder:
         export_mixture(snakemake.input[0], folder)
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from s2h.corpora.shards import shard_entries, write_shard
+from s2h.corpora.corpus_shards import shard_entries, write_shard
 from s2h.jobs import run_job
 from s2h.logs import Progress
 

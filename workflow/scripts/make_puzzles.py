@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from s2h.jobs import run_job
 from s2h.logs import Progress
-from s2h.puzzles.registry import make_task
 from s2h.puzzles.shards import PuzzleSet, write_shard
+from s2h.puzzles.task_registry import make_task
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from s2h.jobs import run_job
 from s2h.models.settings import TrainingSettings
-from s2h.training.alignment import Question, write_alignment
+from s2h.training.alignment import AlignmentSpec, write_alignment
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def main() -> None:
     """Unpack the rule and write the measurements."""
     names = snakemake.wildcards
-    question = Question(
+    spec = AlignmentSpec(
         model=snakemake.input.model,
         shards=snakemake.params.shards,
         puzzles=snakemake.params.puzzles,
@@ -22,7 +22,7 @@ def main() -> None:
     )
     run = {"task": names.task, "recipe": names.recipe, "model": names.model}
     run |= {"budget": int(names.budget), "seed": int(names.seed)}
-    write_alignment(snakemake.output[0], question, run=run, phase=int(names.phase))
+    write_alignment(snakemake.output[0], spec, run=run, phase=int(names.phase))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from s2h.corpora.mixture import write_mixture
+from s2h.corpora.corpus_mixture import write_mixture
 from s2h.jobs import run_job
 
 if TYPE_CHECKING:

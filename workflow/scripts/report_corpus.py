@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from s2h.corpora.report import write_report
-from s2h.corpora.shards import read_findings
+from s2h.corpora.corpus_report import write_report
+from s2h.corpora.corpus_shards import read_findings
 from s2h.jobs import run_job
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ def main() -> None:
     write_report(
         snakemake.wildcards.corpus,
         map(read_findings, snakemake.input.shards),
-        kept_at_least=snakemake.params.kept_at_least,
+        min_kept_fraction=snakemake.params.min_kept_fraction,
         json_path=snakemake.output.json,
         markdown_path=snakemake.output.markdown,
     )

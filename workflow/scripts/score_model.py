@@ -1,9 +1,9 @@
-"""Score a model's replies: what each is worth, and where it goes wrong."""
+"""Score a model's predictions: what each is worth, and where it goes wrong."""
 
 from typing import TYPE_CHECKING
 
 from s2h.jobs import run_job
-from s2h.scoring.jobs import read_sets, score_model
+from s2h.scoring.decode_and_score import read_sets, score_model
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -13,8 +13,8 @@ def main() -> None:
     """Unpack the rule and write the scores."""
     run = dict(snakemake.wildcards.items())
     score_model(
-        snakemake.input.replies,
-        sets=read_sets(snakemake.params.evaluation, snakemake.params.outside),
+        snakemake.input.predictions,
+        sets=read_sets(snakemake.params.evaluation, snakemake.params.external),
         output=snakemake.output[0],
         work_dir=snakemake.params.work,
         identity={name: run[name] for name in ("recipe", "budget", "model", "seed")} | {"trained_on": run["task"]},
@@ -22,4 +22,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_job(snakemake, main, cached=True, apart=["work"])
+    run_job(snakemake, main, cached=True, ignored_params=["work"])

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
 
 CODE = ["s2h.training.trainer"]
-APART = ["title", "checkpoints", "metrics", "tensorboard", "cached"]
+IGNORED_PARAMS = ["title", "checkpoints", "metrics", "tensorboard", "cached"]
 
 
 def main() -> None:
@@ -33,4 +33,11 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_job(snakemake, main, cached=snakemake.params.cached, code=CODE, apart=APART, outside=[snakemake.params.base])
+    run_job(
+        snakemake,
+        main,
+        cached=snakemake.params.cached,
+        code=CODE,
+        ignored_params=IGNORED_PARAMS,
+        extra_inputs=[snakemake.params.base],
+    )

@@ -3,8 +3,8 @@
 from typing import TYPE_CHECKING
 
 from s2h.jobs import run_job
-from s2h.puzzles.registry import TASKS
-from s2h.validation.report import ValidationSettings, report_task, write_report
+from s2h.puzzles.task_registry import TASKS
+from s2h.validation.task_report import ValidationSettings, report_task, write_report
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake

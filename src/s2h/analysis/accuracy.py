@@ -76,7 +76,7 @@ def with_published(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
+def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     """The page of what ``accuracy_table`` gave.
 
     It has a table for each task and model, with a row for each evaluation set and recipe, and a column for each budget.
@@ -85,7 +85,7 @@ def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
 
 
 _NOTE = (
-    "Right answers in per cent, mean over the seeds, with the 95 % Wilson interval of that mean over puzzles; after ± "
+    "Accuracy (%), mean over the seeds, with the 95 % Wilson interval of that mean over puzzles; after ± "
     "the sample standard deviation across seeds, where there are several. Paper: the figure that the paper's plots "
     "show for the same task, recipe and evaluation set, at the same budget or, where one is named, at the nearest "
     "within a factor of two; in brackets ours minus theirs, in points. Their model has 8 billion parameters, and their "
@@ -95,13 +95,13 @@ _NOTE = (
 
 def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
     budgets = {budget: _is_published(rows) for (budget,), rows in parts(part, ["budget"])}
-    heads = [head for budget, published in budgets.items() for head in _heads(budget, published)]
+    headers = [head for budget, published in budgets.items() for head in _headers(budget, published)]
     rows = tuple(
         (*cell, title, *_cells(run, budgets))
         for cell in sets_of(part)
         for title, run in by_recipe(_of(part, *cell), recipe_titles)
     )
-    return Grid(("Level", "Given as", "Recipe"), tuple(heads), rows, caption=_caption(part), grouped=2)
+    return Grid(("Level", "Modality", "Recipe"), tuple(headers), rows, caption=_caption(part), grouped=2)
 
 
 def _is_published(rows: pl.DataFrame) -> bool:
@@ -112,7 +112,7 @@ def _of(part: pl.DataFrame, level: str, modality: str) -> pl.DataFrame:
     return part.filter(pl.col("level") == level, pl.col("modality") == modality)
 
 
-def _heads(budget: Any, published: bool) -> Iterator[str]:
+def _headers(budget: Any, published: bool) -> Iterator[str]:
     yield f"{budget:,}"
     if published:
         yield "paper"
@@ -154,7 +154,7 @@ def _range(part: pl.DataFrame, name: str) -> str:
 def make(study: Study) -> tuple[pl.DataFrame, Page]:
     """The table and its page."""
     frame = accuracy_table(read_scores(study.score_files, ["correct"]))
-    return frame, lay_out(frame, study.recipe_titles)
+    return frame, to_page(frame, study.recipe_titles)
 
 
 ACCURACY = Table(make, reads=frozenset({"published"}))

@@ -1,4 +1,4 @@
-"""How far a step on one kind of examples helps another: gradient alignment along the trainings."""
+"""How far a step on one kind of examples helps another: gradient alignment along the training runs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _read(path: str) -> pl.DataFrame:
         raise DataError(f"the alignment {path} cannot be read ({error}); delete it and run again.") from None
 
 
-def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
+def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     """The page of what ``read_alignments`` gave.
 
     It has a table for each task, model and budget, with a row for each recipe, phase, source and target.
@@ -67,7 +67,7 @@ _EMPTY = (
     "No alignment was measured: with training.snapshots of a model above 0 its gradients are compared along the "
     "training."
 )
-_HEADS = (
+_HEADERS = (
     *("phase", "snapshots", "cosine, mean", "cosine, last", "preconditioned, mean", "preconditioned, last"),
     *("source loss", "target loss", "target exact"),
 )
@@ -79,7 +79,7 @@ def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
         for title, run in by_recipe(part, recipe_titles)
         for key, rows in run.partition_by("phase", *_SOURCE, as_dict=True, maintain_order=True).items()
     )
-    return Grid(("Recipe", "Source", "Target"), _HEADS, rows, grouped=1)
+    return Grid(("Recipe", "Source", "Target"), _HEADERS, rows, grouped=1)
 
 
 def _cells(rows: pl.DataFrame) -> tuple[str, ...]:
@@ -94,7 +94,7 @@ def _cells(rows: pl.DataFrame) -> tuple[str, ...]:
 def make(study: Study) -> tuple[pl.DataFrame, Page]:
     """The table and its page."""
     frame = read_alignments(study.alignments)
-    return frame, lay_out(frame, study.recipe_titles)
+    return frame, to_page(frame, study.recipe_titles)
 
 
 ALIGNMENT = Table(make, reads=frozenset({"alignments"}), significant=dict.fromkeys(_NUMBERS, 6))

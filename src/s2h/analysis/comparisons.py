@@ -108,7 +108,7 @@ def _share(count: pl.Expr) -> pl.Expr:
     return pl.when(pl.col("n") > 0).then(count / pl.col("n"))
 
 
-def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
+def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     """The page of what ``compare_runs`` gave.
 
     It has a table for each task and what differs, with a row for each pair, level and modality.
@@ -118,8 +118,8 @@ def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
 
 _EMPTY = "This study has no two runs of a task that differ in exactly one of recipe, budget and model."
 _NOTE = (
-    "Right answers in per cent, on the n puzzles that both runs scored (left out: puzzles that one of them scored). "
-    "Difference: the first minus the second, in points of per cent with its 95 % bootstrap interval over puzzles. "
+    "Accuracy (%), on the n puzzles that both runs scored (left out: puzzles that one of them scored). "
+    "Difference: the first minus the second, in percentage points with its 95 % bootstrap interval over puzzles. "
     "Only first, only second: puzzles that one run alone has right. McNemar p: exact, two-sided, not corrected for the "
     f"number of comparisons. {ABSENT}: no puzzle in common."
 )
@@ -133,7 +133,7 @@ def _sections(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Iterator
         yield Section(task, f"Another {differs}, seed {seed}{together}", _grid(part, differs, recipe_titles))
 
 
-_HEADS = ("n", "left out", "first right", "second right", "difference", "only first", "only second", "McNemar p")
+_HEADERS = ("n", "left out", "first right", "second right", "difference", "only first", "only second", "McNemar p")
 
 
 def _grid(part: pl.DataFrame, differs: str, recipe_titles: Mapping[str, str]) -> Grid:
@@ -144,7 +144,7 @@ def _grid(part: pl.DataFrame, differs: str, recipe_titles: Mapping[str, str]) ->
         shown = [_shown(name, row[f"{name}_first"], recipe_titles) for name in same]
         shown += [_shown(differs, row[f"{differs}_{side}"], recipe_titles) for side in ("first", "second")]
         lines.append((*shown, f"{row['level']} {row['modality']}", *_numbers(row)))
-    return Grid(words, _HEADS, tuple(lines))
+    return Grid(words, _HEADERS, tuple(lines))
 
 
 def _shown(name: str, value: Any, recipe_titles: Mapping[str, str]) -> str:
@@ -165,7 +165,7 @@ def _numbers(row: dict[str, Any]) -> list[str]:
 def make(study: Study) -> tuple[pl.DataFrame, Page]:
     """The table and its page; the order of the recipes' titles says which recipe of a pair is first."""
     frame = compare_runs(read_scores(study.score_files, ["correct"]), list(study.recipe_titles))
-    return frame, lay_out(frame, study.recipe_titles)
+    return frame, to_page(frame, study.recipe_titles)
 
 
 COMPARISONS = Table(make, significant={"mcnemar_p": 3})

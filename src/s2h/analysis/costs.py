@@ -1,4 +1,4 @@
-"""What each run cost: examples, tokens and hours of its training, replies and hours of its decoding."""
+"""What each run cost: examples, tokens and hours of its training, predictions and hours of its decoding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import polars as pl
 from s2h.analysis.pages import ABSENT, Grid, Page, Section, by_recipe, count, duration, parts, percent, rounded
 from s2h.analysis.scores import RUN, read_scores
 from s2h.analysis.study import Study, Table
-from s2h.analysis.trainings import TRAINING, phases_of, read_manifest, read_steps
+from s2h.analysis.training_runs import TRAINING, phases_of, read_manifest, read_steps
 
 SCHEMA = {
     **{name: pl.Int64 if name in ("budget", "seed") else pl.String for name in RUN},
@@ -27,15 +27,15 @@ SCHEMA = {
     "process_hours": pl.Float64,  # of these in each process, all processes together
     "examples_per_second": pl.Float64,  # over training_hours
     "tokens_per_second": pl.Float64,
-    # Means over training_hours, and the peak, of the steps that were measured; null in trainings of before.
+    # Means over training_hours, and the peak, of the steps that were measured; null in training runs of before.
     "tflops_per_second": pl.Float64,  # 1e12 FLOP/s of each device
     "mfu": pl.Float64,  # share of the device's peak; null where that is not known, and on a CPU
     "data_wait": pl.Float64,  # share of the time
     "peak_memory_gb": pl.Float64,  # 1e9 bytes, of tensors on the fullest GPU, or of a process where CPUs train
-    "replies": pl.Int64,  # that were decoded, those to sets from outside included
-    "reply_tokens": pl.Int64,  # null where the model does not tell
+    "predictions": pl.Int64,  # that were decoded, those to external evaluation sets included
+    "prediction_tokens": pl.Int64,  # null where the model does not tell
     "decoding_hours": pl.Float64,
-    "replies_per_second": pl.Float64,
+    "predictions_per_second": pl.Float64,
 }
 _SUMMED = ("examples", "tokens", "target_tokens", "steps")
 _SPEEDS = ("tflops_per_second", "mfu", "data_wait")
@@ -55,7 +55,7 @@ def measure_costs(score_files: Sequence[str], models: Mapping[str, Sequence[str]
         these up.
     """
     return (
-        _decoding(read_scores(score_files, ["tokens", "seconds"], outside=True))
+        _decoding(read_scores(score_files, ["tokens", "seconds"], external=True))
         .join(training_costs(models), on=TRAINING, how="left")
         .with_columns(pl.col("phases").fill_null(0))
         .select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
@@ -69,10 +69,10 @@ def _decoding(scores: pl.DataFrame) -> pl.DataFrame:
         scores.sort(*RUN, "puzzle_id", "modality")  # sums of seconds in one order are the same to the last digit
         .group_by(RUN, maintain_order=True)
         .agg(
-            replies=pl.len(),
-            reply_tokens=pl.when(known).then(pl.col("tokens").sum()),
+            predictions=pl.len(),
+            prediction_tokens=pl.when(known).then(pl.col("tokens").sum()),
             decoding_hours=pl.col("seconds").sum() / _HOUR,
-            replies_per_second=_rate(pl.len(), pl.col("seconds").sum()),
+            predictions_per_second=_rate(pl.len(), pl.col("seconds").sum()),
         )
     )
 
@@ -115,10 +115,10 @@ _PHASE = {
 
 
 def _phase(training: Mapping[str, Any], phase: int, folder: str) -> dict[str, Any]:
-    story = read_manifest(folder)
-    told = {name: story[name] for name in (*_SUMMED, "parameters", "processes")}
+    manifest = read_manifest(folder)
+    counts = {name: manifest[name] for name in (*_SUMMED, "parameters", "processes")}
     # A manifest of before GPUs were counted has none.
-    return {**training, **told, "gpus": story.get("gpus", 0), **_measured(read_steps(folder))}
+    return {**training, **counts, "gpus": manifest.get("gpus", 0), **_measured(read_steps(folder))}
 
 
 def _measured(steps: pl.DataFrame) -> dict[str, float | None]:
@@ -132,7 +132,7 @@ def _measured(steps: pl.DataFrame) -> dict[str, float | None]:
     )
 
 
-def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
+def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     """The page of what ``measure_costs`` gave.
 
     It has two tables for each task and model, of training and of decoding, with a row for each recipe, budget and seed.
@@ -150,7 +150,7 @@ _NOTE = (
     "Examples, tokens and training: of all phases; the time is that of steps, waiting for data included, without "
     "starting and saving. GPU time: the same times the GPUs that trained, 0 on a CPU. TFLOP/s and MFU: the model's "
     "work, in 10¹² operations a second of each device, and as a share of what the card can do at most. Waiting: share "
-    "of the time in which data was waited for. Decoding: all replies that were scored, to texts and to images. Tasks "
+    "of the time in which data was waited for. Decoding: all predictions that were scored, to texts and to images. Tasks "
     f"that were trained together show the same training each. {ABSENT}: nothing was trained, or it was not measured."
 )
 _RUN = {"budget": "budget", "seed": "seed"}
@@ -172,10 +172,10 @@ _COLUMNS = {
     },
     "decoding": {
         **_RUN,
-        "replies": "replies",
-        "reply_tokens": "tokens",
+        "predictions": "predictions",
+        "prediction_tokens": "tokens",
         "decoding_hours": "decoding",
-        "replies_per_second": "replies/s",
+        "predictions_per_second": "predictions/s",
     },
 }
 """The columns of the two tables of a model."""
@@ -203,7 +203,7 @@ def _shown(name: str, value: Any) -> str:
 def make(study: Study) -> tuple[pl.DataFrame, Page]:
     """The table and its page."""
     frame = measure_costs(study.score_files, study.models)
-    return frame, lay_out(frame, study.recipe_titles)
+    return frame, to_page(frame, study.recipe_titles)
 
 
 COSTS = Table(make, reads=frozenset({"models"}), significant=dict.fromkeys((*_HOURS, "tflops_per_second"), 6))

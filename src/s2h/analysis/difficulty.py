@@ -14,8 +14,8 @@ from s2h.analysis.statistics import wilson_interval
 from s2h.analysis.study import Study, Table
 from s2h.errors import DataError
 from s2h.puzzles.record import LEVELS, MODALITIES
-from s2h.puzzles.registry import make_task
 from s2h.puzzles.shards import read_shards
+from s2h.puzzles.task_registry import make_task
 
 SCHEMA = {
     **{name: pl.Int64 if name == "budget" else pl.String for name in ANY_SEED},
@@ -49,7 +49,7 @@ def read_measures(
         for task in [make_task(name, settings[name])]
         for level, paths in levels.items()
         for row in read_shards(list(paths), ["puzzle_id", "puzzle"])
-        for measure, value in task.measures(task.from_json(row["puzzle"])).items()
+        for measure, value in task.difficulty(task.from_json(row["puzzle"])).items()
     ]
     return pl.DataFrame(rows, schema=_MEASURES, orient="row")
 
@@ -107,7 +107,7 @@ def _refuse_unknown(scored: pl.DataFrame, measured: pl.DataFrame) -> None:
         )
 
 
-def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
+def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     """The page of what ``difficulty_curves`` gave.
 
     It has a table for each task, model, budget and measure, with a row for each bin and a column for each recipe.
@@ -121,7 +121,7 @@ def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
 
 
 _NOTE = (
-    "Right answers in per cent, mean over the seeds, with the 95 % Wilson interval of that mean on the n puzzles of "
+    "Accuracy (%), mean over the seeds, with the 95 % Wilson interval of that mean on the n puzzles of "
     f"the row. {ABSENT}: not scored."
 )
 
@@ -165,7 +165,7 @@ def make(study: Study) -> tuple[pl.DataFrame, Page]:
     """The table and its page."""
     scores = read_scores(study.score_files, ["correct"])
     frame = difficulty_curves(scores, read_measures(study.shards, study.task_settings))
-    return frame, lay_out(frame, study.recipe_titles)
+    return frame, to_page(frame, study.recipe_titles)
 
 
 DIFFICULTY = Table(make, reads=frozenset({"shards"}))

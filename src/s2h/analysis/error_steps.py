@@ -1,4 +1,4 @@
-"""Where in the chain of thought wrong replies first go wrong."""
+"""Where in the chain of thought wrong predictions first go wrong."""
 
 from __future__ import annotations
 
@@ -16,53 +16,53 @@ SCHEMA = {
     **{name: pl.Int64 if name == "budget" else pl.String for name in ANY_SEED},
     "step": pl.Int64,  # the first that is wrong, from 1; 0 for what comes before the steps; null where none is to blame
     "error": pl.String,  # its kind
-    "wrong": pl.Int64,  # wrong replies that first go wrong there and so, of all seeds
-    "replies": pl.Int64,  # all replies of the set, right ones included, of all seeds
-    "share": pl.Float64,  # wrong / replies
+    "wrong": pl.Int64,  # wrong predictions that first go wrong there and so, of all seeds
+    "predictions": pl.Int64,  # all predictions of the set, right ones included, of all seeds
+    "share": pl.Float64,  # wrong / predictions
 }
 
 
 def count_error_steps(scores: pl.DataFrame) -> pl.DataFrame:
-    """How many wrong replies first go wrong at each step, by kind of error.
+    """How many wrong predictions first go wrong at each step, by kind of error.
 
     Args:
         scores: what ``read_scores`` gave, with ``s2h.analysis.failures.COLUMNS``.
 
     Returns:
-        Rows of ``SCHEMA``. A set without a wrong reply has no row; the flawed chains of right answers do not count.
+        Rows of ``SCHEMA``. A set without a wrong prediction has no row; the flawed chains of right answers do not count.
 
     Raises:
-        DataError: a wrong reply has no error, or one that is not known.
+        DataError: a wrong prediction has no error, or one that is not known.
     """
-    replies = scores.group_by(ANY_SEED).agg(replies=pl.len())
+    predictions = scores.group_by(ANY_SEED).agg(predictions=pl.len())
     return (
         with_outcome(scores)
         .filter(~pl.col("correct"))
-        .group_by(*ANY_SEED, "wrong_step", "error")
+        .group_by(*ANY_SEED, "first_error_step", "error")
         .agg(wrong=pl.len())
-        .join(replies, on=ANY_SEED)
-        .sort(*ANY_SEED, "wrong_step", "error", nulls_last=True)
-        .with_columns(step="wrong_step", share=pl.col("wrong") / pl.col("replies"))
+        .join(predictions, on=ANY_SEED)
+        .sort(*ANY_SEED, "first_error_step", "error", nulls_last=True)
+        .with_columns(step="first_error_step", share=pl.col("wrong") / pl.col("predictions"))
         .select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
     )
 
 
-def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
+def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     """The page of what ``count_error_steps`` gave.
 
-    It has a table for each task, model and budget, with a row for each recipe and evaluation set with a wrong reply.
+    It has a table for each task, model and budget, with a row for each recipe and evaluation set with a wrong prediction.
     """
     sections = (
         Section(str(task), f"{model}, budget {budget:,}", _grid(part, recipe_titles))
         for (task, model, budget), part in parts(frame, ("task", "model", "budget"))
     )
-    return Page.of("Where replies go wrong", sections, note=_NOTE, empty="No reply is wrong.")
+    return Page.of("Where predictions go wrong", sections, note=_NOTE, empty="No prediction is wrong.")
 
 
 _NOTE = (
-    "Wrong replies in per cent of all replies of a set, of all seeds, by the step of the chain of thought that is "
+    "Wrong predictions in per cent of all predictions of a set, of all seeds, by the step of the chain of thought that is "
     "first wrong. Before: in what comes before the steps, as a transcription of the image. No step: the answer is "
-    "wrong or missing, and no step is to blame. <1: some, but less than half a per cent. Sets without a wrong reply "
+    "wrong or missing, and no step is to blame. <1: some, but less than half a per cent. Sets without a wrong prediction "
     "are left out. The CSV file tells each step and kind of error."
 )
 _SINGLE = range(1, 9)  # steps that have a column of their own
@@ -85,13 +85,13 @@ def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
     for title, run in by_recipe(part, recipe_titles):
         for (level, modality), cell in run.partition_by("level", "modality", as_dict=True, maintain_order=True).items():
             shares = (_share(cell.filter(block)) for block in blocks.values())
-            shown = count(cell["replies"][0]), _share(cell)
+            shown = count(cell["predictions"][0]), _share(cell)
             rows.append((title, f"{level} {modality}", *shown, *shares))
-    return Grid(("Recipe", "Set"), ("replies", "wrong", *blocks), tuple(rows), grouped=1)
+    return Grid(("Recipe", "Set"), ("predictions", "wrong", *blocks), tuple(rows), grouped=1)
 
 
 def _share(rows: pl.DataFrame) -> str:
-    """In whole per cent; a few wrong replies among many are told from none."""
+    """In whole per cent; a few wrong predictions among many are told from none."""
     share = float(rows["share"].sum())
     return "<1" if percent(share) == "0" and share > 0 else percent(share)
 
@@ -99,7 +99,7 @@ def _share(rows: pl.DataFrame) -> str:
 def make(study: Study) -> tuple[pl.DataFrame, Page]:
     """The table and its page."""
     frame = count_error_steps(read_scores(study.score_files, COLUMNS))
-    return frame, lay_out(frame, study.recipe_titles)
+    return frame, to_page(frame, study.recipe_titles)
 
 
 ERROR_STEPS = Table(make)

@@ -1,4 +1,4 @@
-"""What replies fail at: how many are right with a right chain, and where the others first go wrong."""
+"""What predictions fail at: how many are right with a right chain, and where the others first go wrong."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from s2h.diagnosis.diagnosis import Error
 from s2h.errors import DataError
 
 ERRORS: tuple[str, ...] = get_args(Error)
-"""Kinds of the first error of a reply."""
+"""Kinds of the first error of a prediction."""
 
-OUTCOMES = ("right_chain", "right_flawed", "right_unchained", *ERRORS)
-"""What becomes of a reply: right with a right chain, with a flaw in its chain, without a chain; else its error."""
+OUTCOMES = ("correct_valid_cot", "correct_invalid_cot", "correct_no_cot", *ERRORS)
+"""What becomes of a prediction: right with a right chain, with a flaw in its chain, without a chain; else its error."""
 
-COLUMNS = ["correct", "chain_correct", "error", "wrong_step", "wrong_kind"]
+COLUMNS = ["correct", "chain_correct", "error", "first_error_step", "error_detail"]
 """The columns of the scores that this table is made from."""
 
-_SHOWN = 3  # pairs of error and wrong_kind that are named
+_SHOWN = 3  # pairs of error and error_detail that are named
 
 
 def explain_failures(scores: pl.DataFrame) -> pl.DataFrame:
@@ -33,18 +33,18 @@ def explain_failures(scores: pl.DataFrame) -> pl.DataFrame:
         scores: what ``read_scores`` gave, with ``COLUMNS``.
 
     Returns:
-        The columns of ``SET``, n, the share of each of ``OUTCOMES`` among the n replies (they add up to 1),
-        mean_wrong_step (of the first wrong steps, flawed chains of right answers included; null where there are none)
-        and most_frequent (up to three pairs of error and wrong_kind with their counts, likewise).
+        The columns of ``SET``, n, the share of each of ``OUTCOMES`` among the n predictions (they add up to 1),
+        mean_first_error_step (of the first wrong steps, flawed chains of right answers included; null where there are none)
+        and most_frequent (up to three pairs of error and error_detail with their counts, likewise).
 
     Raises:
-        DataError: a wrong reply has no error, or one that is not of ``ERRORS``.
+        DataError: a wrong prediction has no error, or one that is not of ``ERRORS``.
     """
     named = with_outcome(scores)
     shares = {name: (pl.col("outcome") == name).mean() for name in OUTCOMES}
     return (
         named.group_by(SET)
-        .agg(n=pl.len().cast(pl.Int64), **shares, mean_wrong_step=pl.col("wrong_step").mean())
+        .agg(n=pl.len().cast(pl.Int64), **shares, mean_first_error_step=pl.col("first_error_step").mean())
         .join(_most_frequent(scores), on=SET, how="left")
         .sort(SET)
         .with_columns(pl.col("level", "modality").cast(pl.String))
@@ -55,13 +55,13 @@ def with_outcome(scores: pl.DataFrame) -> pl.DataFrame:
     """The scores with the column outcome: which of ``OUTCOMES`` each is.
 
     Raises:
-        DataError: a wrong reply has no error, or one that is not of ``ERRORS``.
+        DataError: a wrong prediction has no error, or one that is not of ``ERRORS``.
     """
     named = scores.with_columns(outcome=_outcome())
     unknown = named.filter(~pl.col("outcome").is_in(OUTCOMES).fill_null(False))
     if unknown.height:
         raise DataError(
-            f"a wrong reply of {unknown.select(SET).row(0)} has the error {unknown['error'][0]}, expected one of "
+            f"a wrong prediction of {unknown.select(SET).row(0)} has the error {unknown['error'][0]}, expected one of "
             f"{', '.join(ERRORS)}: score the run again."
         )
     return named
@@ -71,36 +71,36 @@ def _outcome() -> pl.Expr:
     right, flawed = pl.col("correct"), pl.col("error").is_not_null()
     return (
         pl.when(right & pl.col("chain_correct"))
-        .then(pl.lit("right_chain"))
+        .then(pl.lit("correct_valid_cot"))
         .when(right & flawed)
-        .then(pl.lit("right_flawed"))
+        .then(pl.lit("correct_invalid_cot"))
         .when(right)
-        .then(pl.lit("right_unchained"))
+        .then(pl.lit("correct_no_cot"))
         .otherwise("error")
     )
 
 
 def count_errors(scores: pl.DataFrame) -> pl.DataFrame:
-    """How often each pair of error and wrong_kind occurs: the columns of ``SET``, both, and count, most frequent first.
+    """How often each pair of error and error_detail occurs: the columns of ``SET``, both, and count, most frequent first.
 
     Flawed chains of right answers count too.
     """
     return (
         scores.filter(pl.col("error").is_not_null())
-        .group_by(*SET, "error", "wrong_kind")
+        .group_by(*SET, "error", "error_detail")
         .agg(count=pl.len().cast(pl.Int64))
-        .sort(*SET, "count", "error", "wrong_kind", descending=[False] * len(SET) + [True, False, False])
+        .sort(*SET, "count", "error", "error_detail", descending=[False] * len(SET) + [True, False, False])
     )
 
 
 def _most_frequent(scores: pl.DataFrame) -> pl.DataFrame:
     """The first pairs of each set as one text, such as ``perception: wrong value (12), format (3)``."""
-    error = pl.concat_str("error", "wrong_kind", separator=": ", ignore_nulls=True)
+    error = pl.concat_str("error", "error_detail", separator=": ", ignore_nulls=True)
     words = pl.format("{} ({})", error, "count").head(_SHOWN).str.join(", ")
     return count_errors(scores).group_by(SET, maintain_order=True).agg(most_frequent=words)
 
 
-def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
+def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     """The page of what ``explain_failures`` gave.
 
     It has a table for each task, model, budget and seed, with a row for each recipe, level and modality.
@@ -108,12 +108,12 @@ def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     return Page.of("Failures", run_sections(frame, partial(_grid, recipe_titles=recipe_titles)), note=_NOTE)
 
 
-_HEADS = ("right, chain right", "right, chain flawed", "right, no chain", *ERRORS)
+_HEADERS = ("right, chain right", "right, chain flawed", "right, no chain", *ERRORS)
 _NOTE = (
-    "Replies in per cent of n, by what becomes of them: right answers by their chain of thought, wrong ones by the "
+    "Predictions in per cent of n, by what becomes of them: right answers by their chain of thought, wrong ones by the "
     "first thing that is wrong. First wrong step: mean place in the chain, from 1 (0: before the steps). Most "
-    "frequent: what is first wrong, with the number of replies; the flawed chains of right answers count in both. "
-    f"{ABSENT}: no such reply."
+    "frequent: what is first wrong, with the number of predictions; the flawed chains of right answers count in both. "
+    f"{ABSENT}: no such prediction."
 )
 
 
@@ -124,19 +124,19 @@ def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
         for row in run.iter_rows(named=True)
     ]
     return Grid(
-        ("Recipe", "Set"), ("n", *_HEADS, "first wrong step"), tuple(lines), notes=("most frequent",), grouped=1
+        ("Recipe", "Set"), ("n", *_HEADERS, "first wrong step"), tuple(lines), notes=("most frequent",), grouped=1
     )
 
 
 def _cells(row: dict[str, Any]) -> list[str]:
-    step = ABSENT if row["mean_wrong_step"] is None else f"{row['mean_wrong_step']:.1f}"
+    step = ABSENT if row["mean_first_error_step"] is None else f"{row['mean_first_error_step']:.1f}"
     return [f"{row['n']:,}", *(percent(row[name]) for name in OUTCOMES), step, row["most_frequent"] or ABSENT]
 
 
 def make(study: Study) -> tuple[pl.DataFrame, Page]:
     """The table and its page."""
     frame = explain_failures(read_scores(study.score_files, COLUMNS))
-    return frame, lay_out(frame, study.recipe_titles)
+    return frame, to_page(frame, study.recipe_titles)
 
 
 FAILURES = Table(make)

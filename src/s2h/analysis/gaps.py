@@ -74,7 +74,7 @@ def _level_gaps(scores: pl.DataFrame) -> pl.DataFrame:
     return with_interval(gaps, independent_bootstrap_interval, counted).select(_GAP_COLUMNS)
 
 
-def lay_out(gaps: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
+def to_page(gaps: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     """The page of what ``measure_gaps`` gave.
 
     It has a table for each task, model, budget and seed, with a row for each recipe.
@@ -84,7 +84,7 @@ def lay_out(gaps: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
 
 
 _NOTE = (
-    "Differences of right answers in points of per cent with 95 % bootstrap intervals over puzzles. SIMPLE→HARD: "
+    "Differences of right answers in percentage points with 95 % bootstrap intervals over puzzles. SIMPLE→HARD: "
     "SIMPLE minus HARD, different puzzles. text→image: text minus image, the same puzzles, in pairs. "
     f"{ABSENT}: not scored."
 )
@@ -109,7 +109,7 @@ def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
 def make(study: Study) -> tuple[pl.DataFrame, Page]:
     """The table and its page."""
     gaps = measure_gaps(read_scores(study.score_files, ["correct"]))
-    return gaps, lay_out(gaps, study.recipe_titles)
+    return gaps, to_page(gaps, study.recipe_titles)
 
 
 GAPS = Table(make)

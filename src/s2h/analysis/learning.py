@@ -1,4 +1,4 @@
-"""How trainings went: loss, gradient, learning rate and speed along the steps of each phase."""
+"""How training runs went: loss, gradient, learning rate and speed along the steps of each phase."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import polars as pl
 from s2h.analysis.pages import Grid, Page, by_recipe, count, rounded, run_sections
 from s2h.analysis.scores import RUN
 from s2h.analysis.study import Study, Table
-from s2h.analysis.trainings import phases_of, read_manifest, read_steps
+from s2h.analysis.training_runs import phases_of, read_manifest, read_steps
 
 SCHEMA = {
     **{name: pl.Int64 if name in ("budget", "seed") else pl.String for name in RUN},  # task is what it was trained on
@@ -39,13 +39,13 @@ def learning_curves(models: Mapping[str, Sequence[str]]) -> pl.DataFrame:
 
 
 def _curve(training: Mapping[str, Any], phase: int, folder: str) -> pl.DataFrame:
-    story, steps = read_manifest(folder), read_steps(folder)
+    manifest, steps = read_manifest(folder), read_steps(folder)
     names = {**training, "task": training["trained_on"], "phase": phase, "steps": steps.height}
     return (
         binned(steps)
         .with_columns(
             **{name: pl.lit(value, SCHEMA[name]) for name, value in names.items()},
-            examples=pl.min_horizontal(pl.col("step") * story["settings"]["batch_size"], story["examples"]),
+            examples=pl.min_horizontal(pl.col("step") * manifest["settings"]["batch_size"], manifest["examples"]),
         )
         .select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
     )
@@ -67,7 +67,7 @@ def binned(steps: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
+def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     """The page of what ``learning_curves`` gave.
 
     It has a table for each task, model, budget and seed, with a row for each recipe and phase.
@@ -80,7 +80,7 @@ _NOTE = (
     "Loss: mean over the target tokens of a step. First and last: means over the first and the last hundredth of a "
     "phase's steps; least: of any hundredth. The whole curves stand in the CSV and Parquet files."
 )
-_HEADS = ("phase", "steps", "examples", "first loss", "least loss", "last loss", "last gradient norm", "tokens/s")
+_HEADERS = ("phase", "steps", "examples", "first loss", "least loss", "last loss", "last gradient norm", "tokens/s")
 
 
 def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
@@ -89,7 +89,7 @@ def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
         for title, run in by_recipe(part, recipe_titles)
         for (phase,), curve in run.partition_by("phase", as_dict=True, maintain_order=True).items()
     )
-    return Grid(("Recipe",), _HEADS, rows)
+    return Grid(("Recipe",), _HEADERS, rows)
 
 
 def _cells(phase: int, curve: pl.DataFrame) -> tuple[str, ...]:
@@ -102,7 +102,7 @@ def _cells(phase: int, curve: pl.DataFrame) -> tuple[str, ...]:
 def make(study: Study) -> tuple[pl.DataFrame, Page]:
     """The table and its page."""
     frame = learning_curves(study.models)
-    return frame, lay_out(frame, study.recipe_titles)
+    return frame, to_page(frame, study.recipe_titles)
 
 
 LEARNING = Table(make, reads=frozenset({"models"}), significant=dict.fromkeys((*_MEANS, "tokens_per_second"), 6))

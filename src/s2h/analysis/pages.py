@@ -41,12 +41,12 @@ class Grid:
     grouped: int = 0
 
     def __post_init__(self) -> None:
-        wrong = [row for row in self.rows if len(row) != len(self.heads)]
+        wrong = [row for row in self.rows if len(row) != len(self.headers)]
         if wrong:
-            raise ValueError(f"the row {wrong[0]} has {len(wrong[0])} cells, but there are {len(self.heads)} columns")
+            raise ValueError(f"the row {wrong[0]} has {len(wrong[0])} cells, but there are {len(self.headers)} columns")
 
     @property
-    def heads(self) -> tuple[str, ...]:
+    def headers(self) -> tuple[str, ...]:
         """The heads of all columns."""
         return (*self.words, *self.numbers, *self.notes)
 
@@ -110,7 +110,7 @@ def render_markdown(page: Page, task_titles: Mapping[str, str]) -> str:
 
 def _markdown_lines(grid: Grid) -> Iterator[str]:
     marks = ["---"] * len(grid.words) + ["--:"] * len(grid.numbers) + ["---"] * len(grid.notes)
-    yield _markdown_line(grid.heads)
+    yield _markdown_line(grid.headers)
     yield _markdown_line(marks)
     yield from (_markdown_line(row) for _, row in grid.shown())
     if grid.caption:
@@ -157,7 +157,7 @@ def _latex_table(grid: Grid, caption: str, label: str) -> str:
     body = [
         rf"\begin{{tabular}}{{{columns}}}",
         r"\toprule",
-        _latex_line(grid.heads),
+        _latex_line(grid.headers),
         r"\midrule",
         *(r"\addlinespace" * begins + "\n" * begins + _latex_line(row) for begins, row in grid.shown()),
         r"\bottomrule",
@@ -171,7 +171,7 @@ def _latex_table(grid: Grid, caption: str, label: str) -> str:
 
 def _width(grid: Grid) -> int:
     """How many characters wide a grid is, with two between its columns."""
-    columns = zip(grid.heads, *grid.rows, strict=True)
+    columns = zip(grid.headers, *grid.rows, strict=True)
     return sum(max(map(len, column)) + 2 for column in columns)
 
 

@@ -15,26 +15,26 @@ from s2h.analysis.study import Study, Table
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Metric:
-    """A number that replies are summed up in.
+    """A number that predictions are summed up in.
 
     Attributes:
-        value: aggregation of the replies of a set; null where none enters.
-        n: how many replies enter.
-        told_by: a column of the scores that has values where, and only where, a task has this metric.
+        value: aggregation of the predictions of a set; null where none enters.
+        n: how many predictions enter.
+        indicator: a column of the scores that has values where, and only where, a task has this metric.
     """
 
     value: pl.Expr
     n: pl.Expr
-    told_by: str
+    indicator: str
 
     @classmethod
-    def mean(cls, column: str, told_by: str | None = None) -> Metric:
-        """The mean of a column over the replies that have a value."""
-        return cls(pl.col(column).mean(), pl.col(column).count(), told_by or column)
+    def mean(cls, column: str, indicator: str | None = None) -> Metric:
+        """The mean of a column over the predictions that have a value."""
+        return cls(pl.col(column).mean(), pl.col(column).count(), indicator or column)
 
 
 _COLLECTED, _OBJECTS = pl.col("objects_collected"), pl.col("objects")
-_ASKED = _COLLECTED.is_not_null() & (_OBJECTS > 0)  # replies to puzzles with something to collect
+_ASKED = _COLLECTED.is_not_null() & (_OBJECTS > 0)  # predictions for puzzles with something to collect
 _SHARES = (_COLLECTED / _OBJECTS).filter(_ASKED)
 _POOLED = _COLLECTED.filter(_ASKED).sum() / _OBJECTS.filter(_ASKED).sum()
 
@@ -43,7 +43,7 @@ METRICS: Mapping[str, Metric] = {
     "cot_exact_match": Metric.mean("cot_exact_match"),
     "partial_score": Metric.mean("partial_score"),
     "source_dest_score": Metric.mean("source_dest_score"),
-    "avg_num_obstacles": Metric.mean("num_obstacles", told_by="objects"),
+    "avg_num_obstacles": Metric.mean("num_obstacles", indicator="objects"),
     "fraction_objects_collected_score": Metric(_SHARES.mean(), _ASKED.sum(), "objects"),
     "all_fraction_objects_collected_score": Metric(pl.when(_ASKED.any()).then(_POOLED), _ASKED.sum(), "objects"),
     "labels_correct": Metric.mean("labels_correct"),
@@ -57,19 +57,19 @@ COLUMNS = [
 ]
 """The columns of the scores that these are made from."""
 
-_KEYS = [*SET, "outside_set"]
-_SHOWN = ("level", "modality", "outside_set")
+_KEYS = [*SET, "external_eval"]
+_SHOWN = ("level", "modality", "external_eval")
 
 
 def paper_metrics(scores: pl.DataFrame) -> pl.DataFrame:
     """One row for each run, evaluation set and metric of its task.
 
     Args:
-        scores: what ``read_scores`` gave, with ``COLUMNS`` and sets from outside.
+        scores: what ``read_scores`` gave, with ``COLUMNS`` and external evaluation sets.
 
     Returns:
-        The columns of ``SET``, outside_set (name of a set from outside; null for the study's own), metric, value and n
-        (replies that enter; where it is 0 the value is null).
+        The columns of ``SET``, external_eval (name of an external evaluation set; null for the study's own), metric, value and n
+        (predictions that enter; where it is 0 the value is null).
     """
     order = pl.col("metric").cast(pl.Enum(list(METRICS)))
     return (
@@ -81,13 +81,13 @@ def paper_metrics(scores: pl.DataFrame) -> pl.DataFrame:
 
 def _values(scores: pl.DataFrame, name: str, metric: Metric) -> pl.DataFrame:
     return (
-        scores.filter(pl.col(metric.told_by).is_not_null().any().over("task"))
+        scores.filter(pl.col(metric.indicator).is_not_null().any().over("task"))
         .group_by(_KEYS)
         .agg(metric=pl.lit(name), value=metric.value.cast(pl.Float64), n=metric.n.cast(pl.Int64))
     )
 
 
-def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
+def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     """The page of what ``paper_metrics`` gave.
 
     It has a table for each task, model, budget and seed, with a row for each recipe and evaluation set.
@@ -97,8 +97,8 @@ def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
 
 
 _NOTE = (
-    "Means over replies, 0 to 1 but for avg_num_obstacles, which counts; labels_correct and transcription are ours. "
-    "Sets from outside stand under their names. The CSV file tells how many replies enter each number. "
+    "Means over predictions, 0 to 1 but for avg_num_obstacles, which counts; labels_correct and transcription are ours. "
+    "External evaluation sets stand under their names. The CSV file tells how many predictions enter each number. "
     f"{ABSENT}: none."
 )
 
@@ -108,9 +108,9 @@ def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
     lines = []
     for title, run in by_recipe(part, recipe_titles):
         for key, rows in run.partition_by(*_SHOWN, as_dict=True, maintain_order=True).items():
-            level, modality, outside = key
+            level, modality, external = key
             values = dict(rows.select("metric", "value").iter_rows())
-            shown = f"{level} {modality}" + ("" if outside is None else f" ({outside})")
+            shown = f"{level} {modality}" + ("" if external is None else f" ({external})")
             lines.append((title, shown, *(_number(values.get(name)) for name in names)))
     return Grid(("Recipe", "Set"), tuple(names), tuple(lines), grouped=1)
 
@@ -121,8 +121,8 @@ def _number(value: float | None) -> str:
 
 def make(study: Study) -> tuple[pl.DataFrame, Page]:
     """The table and its page."""
-    frame = paper_metrics(read_scores(study.score_files, COLUMNS, outside=True))
-    return frame, lay_out(frame, study.recipe_titles)
+    frame = paper_metrics(read_scores(study.score_files, COLUMNS, external=True))
+    return frame, to_page(frame, study.recipe_titles)
 
 
 METRICS_TABLE = Table(make)

@@ -146,11 +146,11 @@ def write_recipe_tables(
         task_titles: the paper's names.
     """
     frame = pl.concat([pl.DataFrame(schema=SCHEMA), *(recipe_rows(study, budgets) for study in studies)])
-    page = lay_out(frame, recipe_titles)
+    page = to_page(frame, recipe_titles)
     write_files("recipes", frame, page, files, task_titles=task_titles, significant={"epochs": 6})
 
 
-def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
+def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     """The page of what ``recipe_rows`` gave."""
     sections = (
         Section(str(task), f"{model}, budget {budget:,}", _grid(part, recipe_titles))
@@ -164,12 +164,12 @@ _NOTE = (
     "estimates from a sample of the puzzles, image tokens included; the learned ones are those of the responses."
 )
 _FORMS = {"text": "text", "image": "image", "image_via_text": "via text", "image_to_text": "to text"}
-_HEADS = ("phases", "examples", *_FORMS.values(), *LEVELS, "tokens", "learned")
+_HEADERS = ("phases", "examples", *_FORMS.values(), *LEVELS, "tokens", "learned")
 
 
 def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
     recipes = [(title, part.filter(recipe=name)) for name, title in recipe_titles.items()]
-    return Grid(("Recipe",), _HEADS, tuple((title, *_cells(rows)) for title, rows in recipes if rows.height))
+    return Grid(("Recipe",), _HEADERS, tuple((title, *_cells(rows)) for title, rows in recipes if rows.height))
 
 
 def _cells(rows: pl.DataFrame) -> Iterator[str]:

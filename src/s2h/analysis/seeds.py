@@ -37,13 +37,13 @@ def measure_spread(scores: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def lay_out(spread: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
+def to_page(spread: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     """The page of what ``measure_spread`` gave: a table of means for each task, model and budget."""
     return Page.of("Across seeds", _sections(spread, recipe_titles), note=_NOTE)
 
 
 _NOTE = (
-    "Right answers in per cent: mean ± sample standard deviation across seeds, (least to most; number of seeds). One "
+    "Accuracy (%): mean ± sample standard deviation across seeds, (least to most; number of seeds). One "
     f"seed has no spread. {ABSENT}: not scored."
 )
 
@@ -72,7 +72,7 @@ def _mean(row: dict[str, Any]) -> str:
 def make(study: Study) -> tuple[pl.DataFrame, Page]:
     """The table and its page."""
     spread = measure_spread(read_scores(study.score_files, ["correct"]))
-    return spread, lay_out(spread, study.recipe_titles)
+    return spread, to_page(spread, study.recipe_titles)
 
 
 SEEDS = Table(make)

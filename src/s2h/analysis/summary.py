@@ -27,7 +27,7 @@ def summarise(score_files: Sequence[str | Path]) -> pl.DataFrame:
 
     Returns:
         The columns of ``SET``, n, correct (a count), accuracy, ci_low and ci_high (95 % Wilson interval), and
-        chain_accuracy (share with a chain of thought that is right from end to end; 0 by nature for replies without
+        chain_accuracy (share with a chain of thought that is right from end to end; 0 by nature for predictions without
         one). Runs are in the order of their names, levels SIMPLE, MEDIUM, HARD, text before image.
 
     Raises:
@@ -50,7 +50,7 @@ def summarise(score_files: Sequence[str | Path]) -> pl.DataFrame:
     )
 
 
-def lay_out(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
+def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     """The page of what ``summarise`` gave.
 
     It has a table for each task, model, budget and seed, with a row for each recipe; where several tasks were trained
@@ -85,8 +85,8 @@ def _caption(part: pl.DataFrame) -> str:
     sizes = sorted(set(part["n"].to_list()))
     n = " to ".join(f"{size:,}" for size in dict.fromkeys((sizes[0], sizes[-1])))
     return (
-        f"Right answers in per cent with 95 % Wilson intervals, on n = {n} new puzzles for each level, given as text "
-        "and as images. Gaps are in points of per cent: SIMPLE→HARD is SIMPLE minus HARD, text→image "
+        f"Accuracy (%) with 95 % Wilson intervals, on n = {n} new puzzles for each level, given as text "
+        "and as images. Gaps are in percentage points: SIMPLE→HARD is SIMPLE minus HARD, text→image "
         f"is text minus image. {ABSENT}: not scored."
     )
 
@@ -94,7 +94,7 @@ def _caption(part: pl.DataFrame) -> str:
 def make(study: Study) -> tuple[pl.DataFrame, Page]:
     """The table and its page."""
     frame = summarise(study.score_files)
-    return frame, lay_out(frame, study.recipe_titles)
+    return frame, to_page(frame, study.recipe_titles)
 
 
 SUMMARY = Table(make)

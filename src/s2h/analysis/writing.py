@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from s2h.analysis.pages import Page, render_latex, render_markdown
-from s2h.analysis.registry import TABLES
 from s2h.analysis.study import Study
-from s2h.files import whole_file
+from s2h.analysis.table_registry import TABLES
+from s2h.files import atomic_file
 from s2h.templates import open_template
 
 TEMPLATE = Path(__file__).with_name("page.html")
@@ -56,9 +56,9 @@ def write_files(
         task_titles: the paper's names.
         significant: columns that the CSV file holds with so many significant digits, not with four decimals.
     """
-    with whole_file(files["csv"]) as temporary:
+    with atomic_file(files["csv"]) as temporary:
         _shortened(frame, significant).write_csv(temporary, float_precision=_DECIMALS)
-    with whole_file(files["parquet"]) as temporary:
+    with atomic_file(files["parquet"]) as temporary:
         frame.write_parquet(temporary, compression="zstd")
     texts = {
         "markdown": render_markdown(page, task_titles),
@@ -66,7 +66,7 @@ def write_files(
         "html": render_html(page, task_titles),
     }
     for kind, text in texts.items():
-        with whole_file(files[kind]) as temporary:
+        with atomic_file(files[kind]) as temporary:
             temporary.write_text(text, encoding="utf-8")
 
 

@@ -104,7 +104,7 @@ def _alternating(turns: list[tuple[str, str]]) -> list[str]:
     if roles != [("user", "assistant")[place % 2] for place in range(len(roles))]:
         raise Unusable("turns out of order", f"{', '.join(roles[:4])}: human and gpt must alternate, human first")
     if len(spoken) % 2:
-        raise Unusable("no last reply", "the last turn is not the model's")
+        raise Unusable("no last response", "the last turn is not the model's")
     texts = [text for _, text in spoken]
     return [f"{system}\n\n{texts[0]}" if system else texts[0], *texts[1:]]
 

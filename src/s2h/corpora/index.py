@@ -19,7 +19,7 @@ from s2h.corpora.annotations import read_entries
 from s2h.corpora.archives import Archive, Kind, Member, group_parts, kind_of, list_members, pack_members, plain_name
 from s2h.corpora.conversations import image_names
 from s2h.errors import DataError
-from s2h.files import whole_file
+from s2h.files import atomic_file
 from s2h.logs import LOGGER
 
 SCHEMA = {
@@ -78,7 +78,7 @@ def make_index(annotations: str, images: Sequence[str], path: str | Path, pack: 
     """
     entries = _entries(annotations)
     archives = group_parts(images)
-    with whole_file(pack) as temporary:
+    with atomic_file(pack) as temporary:
         with temporary.open("wb") as opened:
             members = _members(archives, _wanted(entries["image"]), opened)
         rows = _located(entries, members, archives)
@@ -201,5 +201,5 @@ def _write(path: str | Path, index: Index) -> None:
         "archives": [archive.paths for archive in index.archives],
         "marks": index.marks,
     }
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         index.rows.write_parquet(temporary, compression="zstd", metadata={"corpus": json.dumps(facts)})

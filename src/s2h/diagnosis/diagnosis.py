@@ -1,6 +1,6 @@
-"""What is wrong with a reply, told from the symbolic puzzle: the first flaw in reading order, and the task's metrics.
+"""What is wrong with a prediction, told from the symbolic puzzle: the first flaw in reading order, and the task's metrics.
 
-A task judges the answer alone. A diagnoser follows the whole reply: a transcription of the image, where there is one,
+A task judges the answer alone. A diagnoser follows the whole prediction: a transcription of the image, where there is one,
 then the chain of thought, then the answer. It takes any text, evaluates none of it, and reads it a fixed number of
 times. A task without a diagnoser of its own has the one here, which compares the chain with the task's own.
 """
@@ -14,10 +14,10 @@ from itertools import zip_longest
 from typing import ClassVar, Generic, Literal, TypeVar
 
 from s2h.puzzles.task import Task, Verdict
-from s2h.supervision.formats import CONVERSION, CONVERT_TOKEN
+from s2h.supervision.formats import CONVERT_TOKEN, TRANSCRIPTION_HEADER
 
 Error = Literal["format", "perception", "reasoning", "arithmetic", "unexplained"]
-"""What kind of mistake a reply makes first.
+"""What kind of mistake a prediction makes first.
 
 ``format``: it cannot be read. ``perception``: it tells of the image or text what is not there. ``reasoning``: what it
 sees is right, what it concludes is not. ``arithmetic``: it adds up wrongly. ``unexplained``: the answer is wrong, and
@@ -26,46 +26,46 @@ nothing was said before it.
 
 P = TypeVar("P")
 
-_LONGEST = 80  # characters of ``expected`` and ``found``
-_CONVERSION = re.compile(r"\s*" + r"\s+".join(CONVERSION.split()) + r"(?=\s|$)")
+_LONGEST = 80  # characters of ``expected`` and ``observed``
+_TRANSCRIPTION_HEADER = re.compile(r"\s*" + r"\s+".join(TRANSCRIPTION_HEADER.split()) + r"(?=\s|$)")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _TOKENS = re.compile(rf"\s*(?:{CONVERT_TOKEN}\s*)+")
 
 
-class Flaw(Exception):  # noqa: N818 - a finding about a reply, not an error of the program
-    """Something in a reply is wrong.
+class FirstError(Exception):
+    """Something in a prediction is wrong.
 
     Attributes:
         error: what kind of mistake it is.
         step: the step of the chain, from 1; 0 before the first, in a transcription or a header; None in the answer.
         kind: what is wrong there, in a word or two.
         expected: what should stand there; at most 80 characters.
-        found: what does; likewise.
+        observed: what does; likewise.
     """
 
-    def __init__(self, error: Error, step: int | None, kind: str, expected: object = "", found: object = "") -> None:
+    def __init__(self, error: Error, step: int | None, kind: str, expected: object = "", observed: object = "") -> None:
         super().__init__(f"{error}, step {step}: {kind}")
         self.error: Error = error
         self.step = step
         self.kind = kind
-        self.expected, self.found = short(expected), short(found)
+        self.expected, self.observed = short(expected), short(observed)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What a reply is worth, and where it goes wrong first.
+    """What a prediction is worth, and where it goes wrong first.
 
     Attributes:
         parsed: an answer of the right form was found.
         answer: that answer, as it was read; empty when none was.
         correct: the answer solves the puzzle.
-        chain_correct: there is a chain of thought, nothing in the reply is wrong, and the answer is correct.
+        chain_correct: there is a chain of thought, nothing in the prediction is wrong, and the answer is correct.
         error: what kind of mistake comes first; None where nothing is wrong.
-        wrong_step: its step, from 1; 0 for a transcription or a header; None where no step is to blame.
-        wrong_kind: what is wrong there, in a word or two.
+        first_error_step: its step, from 1; 0 for a transcription or a header; None where no step is to blame.
+        error_detail: what is wrong there, in a word or two.
         expected: what should stand there.
-        found: what does.
-        metrics: the diagnoser's metrics by name, always all of them; None where one does not apply to the reply.
+        observed: what does.
+        metrics: the diagnoser's metrics by name, always all of them; None where one does not apply to the prediction.
     """
 
     parsed: bool
@@ -73,22 +73,22 @@ class Diagnosis:
     correct: bool
     chain_correct: bool
     error: Error | None
-    wrong_step: int | None
-    wrong_kind: str | None
+    first_error_step: int | None
+    error_detail: str | None
     expected: str | None
-    found: str | None
+    observed: str | None
     metrics: dict[str, float | None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Parts:
-    """A reply, taken apart.
+    """A prediction, taken apart.
 
     Attributes:
         text: all of it.
-        transcription: the puzzle as the reply writes it down; None where it does not.
+        transcription: the puzzle as the prediction writes it down; None where it does not.
         chain: the chain of thought; empty where there is none.
-        answer: the answer block, from its first word to the end of the reply; empty where there is none.
+        answer: the answer block, from its first word to the end of the prediction; empty where there is none.
     """
 
     text: str
@@ -98,7 +98,7 @@ class Parts:
 
 
 class Diagnoser(Generic[P]):
-    """Diagnoses replies to the puzzles of one task; a subclass knows how its task's chains go on.
+    """Diagnoses predictions for the puzzles of one task; a subclass knows how its task's chains go on.
 
     Args:
         task: the task, with its settings.
@@ -110,81 +110,81 @@ class Diagnoser(Generic[P]):
     def __init__(self, task: Task[P]) -> None:
         self.task = task
 
-    def diagnose(self, puzzle: P, reply: str) -> Diagnosis:
-        """Find the first flaw of a reply, and measure it; never raises, whatever the text."""
-        verdict = self.task.judge(puzzle, reply)
-        parts = self.split(puzzle, reply)
-        flaw = self._first_flaw(puzzle, parts, verdict)
+    def diagnose(self, puzzle: P, prediction: str) -> Diagnosis:
+        """Find the first flaw of a prediction, and measure it; never raises, whatever the text."""
+        verdict = self.task.judge(puzzle, prediction)
+        parts = self.split(puzzle, prediction)
+        first_error = self._first_error(puzzle, parts, verdict)
         return Diagnosis(
             parsed=verdict.parsed,
             answer=verdict.answer,
             correct=verdict.correct,
-            chain_correct=bool(parts.chain) and verdict.correct and flaw is None,
-            error=flaw.error if flaw else None,
-            wrong_step=flaw.step if flaw else None,
-            wrong_kind=flaw.kind if flaw else None,
-            expected=flaw.expected if flaw else None,
-            found=flaw.found if flaw else None,
+            chain_correct=bool(parts.chain) and verdict.correct and first_error is None,
+            error=first_error.error if first_error else None,
+            first_error_step=first_error.step if first_error else None,
+            error_detail=first_error.kind if first_error else None,
+            expected=first_error.expected if first_error else None,
+            observed=first_error.observed if first_error else None,
             metrics=self._measured(puzzle, parts),
         )
 
     def follow(self, puzzle: P, chain: str, answer: str) -> None:
-        """Raise Flaw at the first step of a chain that is wrong; here: the first line that is not the task's own.
+        """Raise FirstError at the first step of a chain that is wrong; here: the first line that is not the task's own.
 
         Args:
-            puzzle: what the reply is about.
+            puzzle: what the prediction is about.
             chain: the chain of thought, not empty.
             answer: the answer block. One that cannot be read is not this method's concern.
         """
         gold = self.gold_chain(puzzle, chain)
         for step, (wanted, line) in enumerate(zip_longest(lines(gold), self.lines(chain, gold), fillvalue=""), 1):
             if line != wanted:
-                raise Flaw("reasoning", step, "line", wanted, line)
+                raise FirstError("reasoning", step, "line", wanted, line)
 
     def measure(self, puzzle: P, parts: Parts) -> dict[str, float | None]:
         """The task's own metrics by name."""
         return {}
 
-    def split(self, puzzle: P, reply: str) -> Parts:
-        """Take a reply apart; one that begins with tokens in place of a transcription has none."""
-        tokens = _TOKENS.match(reply)
-        at = self.answer_start(reply)
-        body, answer = reply[tokens.end() if tokens else 0 : at], reply[at:]
-        opening = None if tokens else _CONVERSION.match(body)
+    def split(self, puzzle: P, prediction: str) -> Parts:
+        """Take a prediction apart; one that begins with tokens in place of a transcription has none."""
+        tokens = _TOKENS.match(prediction)
+        at = self.answer_start(prediction)
+        body, answer = prediction[tokens.end() if tokens else 0 : at], prediction[at:]
+        opening = None if tokens else _TRANSCRIPTION_HEADER.match(body)
         if not opening:
-            return Parts(reply, None, body.strip(), answer)
+            return Parts(prediction, None, body.strip(), answer)
         transcription, chain = self._split_body(puzzle, body[opening.end() :])
-        return Parts(reply, transcription, chain.strip(), answer)
+        return Parts(prediction, transcription, chain.strip(), answer)
 
-    def answer_start(self, reply: str) -> int:
+    def answer_start(self, prediction: str) -> int:
         """Where the answer block begins: at the last ``Answer:``, or at the end where there is none."""
-        at = reply.rfind("Answer:")
-        return len(reply) if at < 0 else at
+        at = prediction.rfind("Answer:")
+        return len(prediction) if at < 0 else at
 
     def transcription_length(self, puzzle: P, words: Sequence[str]) -> int:
         """How many words belong to a transcription that no blank line ends; here: as many as the true text has.
 
         Args:
-            puzzle: what the reply is about.
-            words: all that the reply has between the line that announces a transcription and the answer block.
+            puzzle: what the prediction is about.
+            words: all that the prediction has between the line that announces a transcription and the answer block.
         """
-        return len(self.task.describe(puzzle).split())
+        return len(self.task.to_text(puzzle).split())
 
     def gold_chain(self, puzzle: P, chain: str) -> str:
         """The task's chain, of those that it can word, that shares the longest beginning with ``chain``."""
-        chains: list[str] = [self.task.reason(puzzle), *self.task.alternatives(puzzle).values()]
+        chains: list[str] = [self.task.chain_of_thought(puzzle), *self.task.alternatives(puzzle).values()]
         if len(chains) == 1:
             return chains[0]
         plain = " ".join(chain.split())
-        return max(chains, key=lambda gold: shared_beginning(plain, " ".join(gold.split())))
+        return max(chains, key=lambda gold: common_prefix_length(plain, " ".join(gold.split())))
 
     def lines(self, text: str, model: str) -> list[str]:
-        """The lines of a reply, as ``lines`` gives them.
+        """The lines of a prediction, as ``lines`` gives them.
 
-        The tiny model knows words alone, and its replies are one line: in the compact style the words are laid out in
+        The tiny model knows words alone, and its predictions are one line: in the compact style the words are laid out in
         lines as those of ``model``.
         """
-        return laid_out(text.split(), lines(model)) if self.task.compact else lines(text)
+        return split_like(text.split(), lines(model)) if self.task.compact else lines(text)
 
     def _split_body(self, puzzle: P, body: str) -> tuple[str, str]:
         """Transcription and chain of what follows the announcement: up to the next blank line and from there on."""
@@ -198,40 +198,40 @@ class Diagnoser(Generic[P]):
         length = self.transcription_length(puzzle, words)
         return " ".join(words[:length]), " ".join(words[length:])
 
-    def _first_flaw(self, puzzle: P, parts: Parts, verdict: Verdict) -> Flaw | None:
+    def _first_error(self, puzzle: P, parts: Parts, verdict: Verdict) -> FirstError | None:
         """The first flaw, and what the answer makes of it."""
-        flaw = self._flaw_before_answer(puzzle, parts)
+        first_error = self._error_before_answer(puzzle, parts)
         gold = self.task.answer(puzzle)
         if not verdict.parsed:
-            if flaw is None:
-                return Flaw("format", None, "answer", gold, parts.answer or parts.text[-_LONGEST:])
-            return Flaw("format", flaw.step, flaw.kind, flaw.expected, flaw.found)
-        if flaw is None and not verdict.correct:
+            if first_error is None:
+                return FirstError("format", None, "answer", gold, parts.answer or parts.text[-_LONGEST:])
+            return FirstError("format", first_error.step, first_error.kind, first_error.expected, first_error.observed)
+        if first_error is None and not verdict.correct:
             silent = not parts.chain and parts.transcription is None
-            return Flaw("unexplained" if silent else "reasoning", None, "answer", gold, verdict.answer)
-        return flaw
+            return FirstError("unexplained" if silent else "reasoning", None, "answer", gold, verdict.answer)
+        return first_error
 
-    def _flaw_before_answer(self, puzzle: P, parts: Parts) -> Flaw | None:
+    def _error_before_answer(self, puzzle: P, parts: Parts) -> FirstError | None:
         try:
             self._check_transcription(puzzle, parts.transcription)
             if parts.chain:
                 self.follow(puzzle, parts.chain, parts.answer)
                 _check_end(parts.answer)
-        except Flaw as flaw:
-            return flaw
+        except FirstError as first_error:
+            return first_error
         return None
 
     def _check_transcription(self, puzzle: P, transcription: str | None) -> None:
-        """Raise Flaw at the first cell of a transcription that is not that of the puzzle."""
+        """Raise FirstError at the first cell of a transcription that is not that of the puzzle."""
         if transcription is None:
             return
-        text = self.task.describe(puzzle)
+        text = self.task.to_text(puzzle)
         pairs = zip_longest(lines(text), self.lines(transcription, text), fillvalue="")
         for number, (wanted, line) in enumerate(pairs, 1):
             difference = first_difference(cells(wanted), cells(line), what="cell")
             if difference:
-                place, expected, found = difference
-                raise Flaw("perception", 0, "transcription", f"line {number}, {place}: {expected}", found)
+                place, expected, observed = difference
+                raise FirstError("perception", 0, "transcription", f"line {number}, {place}: {expected}", observed)
 
     def _measured(self, puzzle: P, parts: Parts) -> dict[str, float | None]:
         found: dict[str, float | None] = {"transcription": None, **self.measure(puzzle, parts)}
@@ -240,7 +240,7 @@ class Diagnoser(Generic[P]):
         return {name: found[name] for name in self.metrics}
 
     def _share_transcribed(self, puzzle: P, transcription: str) -> float:
-        text = self.task.describe(puzzle)
+        text = self.task.to_text(puzzle)
         wanted = [cells(line) for line in lines(text)]
         found = [cells(line) for line in self.lines(transcription, text)[: len(wanted)]]
         right = sum(a == b for row, line in zip(wanted, found, strict=False) for a, b in zip(row, line, strict=False))
@@ -267,7 +267,7 @@ def cells(line: str) -> list[str]:
     return line.split()
 
 
-def laid_out(words: Sequence[str], model: Sequence[str]) -> list[str]:
+def split_like(words: Sequence[str], model: Sequence[str]) -> list[str]:
     """Words in lines as those of ``model``, which they are meant to repeat.
 
     A line begins where a first word of the model's lines stands, so that a word too many or too few spoils one line
@@ -294,7 +294,7 @@ def _broken(words: Sequence[str], heads: set[str]) -> list[str]:
     return [" ".join(line) for line in found]
 
 
-def shared_beginning(one: str, other: str) -> int:
+def common_prefix_length(one: str, other: str) -> int:
     """How many characters two texts have in common before they part."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
@@ -313,7 +313,7 @@ def _plain(item: object) -> str:
 
 
 def _check_end(answer: str) -> None:
-    """Raise Flaw where something follows the line of the answer."""
+    """Raise FirstError where something follows the line of the answer."""
     rest = answer.rpartition("Answer:")[2].strip().partition("\n")[2].strip()
     if rest:
-        raise Flaw("format", None, "surplus text", "", rest)
+        raise FirstError("format", None, "surplus text", "", rest)

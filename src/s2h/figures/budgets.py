@@ -33,7 +33,7 @@ TITLE = "Accuracy on HARD against the training budget"
 _MODALITIES = ("image", "text")  # from the top
 _STEP = 0.028  # from recipe to recipe at one budget, as a share of the axis
 _WIDEST = 0.7  # that all recipes of a budget take, in octaves
-_APART = 0.17  # labels of the axis, as a share of it
+_SEPARATION = 0.17  # labels of the axis, as a share of it
 _THEIRS: dict[str, Any] = {"linewidth": 0.8, "linestyle": (0, (3, 2)), "markerfacecolor": "white"}
 
 
@@ -99,7 +99,7 @@ class _Scale:
         """Budgets that are labelled: our own first, then what finds room between them."""
         kept: list[int] = []
         for budget in (*self.ours, *self.theirs):
-            if all(abs(math.log2(budget / other)) > _APART * self.octaves for other in kept):
+            if all(abs(math.log2(budget / other)) > _SEPARATION * self.octaves for other in kept):
                 kept.append(budget)
         return sorted(kept)
 

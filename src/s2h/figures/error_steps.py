@@ -1,4 +1,4 @@
-"""Where in the chain of thought replies to HARD puzzles first go wrong, and how."""
+"""Where in the chain of thought predictions for HARD puzzles first go wrong, and how."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from s2h.figures.selection import (
 )
 from s2h.figures.style import ABSENT, GRID, INK, SMALL
 
-TITLE = "Where replies to HARD puzzles first go wrong"
+TITLE = "Where predictions for HARD puzzles first go wrong"
 
 _KINDS = {
     "perception": "#0b3954",
@@ -34,8 +34,8 @@ _KINDS = {
 }  # from dark to light, so that they are told apart in grey
 _LANE, _AROUND = 0.27, 0.5  # height of a recipe's lane, and of what is around a panel, in inches
 _FILLED = 0.86  # of a lane, by the highest bar
-_NO_STEP = -1.6  # where replies stand that say nothing of which a step could be wrong
-_HEIGHTS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)  # shares of the replies that a lane may be high
+_NO_STEP = -1.6  # where predictions stand that say nothing of which a step could be wrong
+_HEIGHTS = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)  # shares of the predictions that a lane may be high
 _MODALITIES = ("image", "text")  # from the top
 
 
@@ -43,7 +43,7 @@ def draw(tables: Tables, titles: Titles) -> Figure:
     """A column for each task, a row for each modality; in it a lane of bars for each recipe."""
     hard = at_largest_budget(tables["error_steps"]).filter(pl.col("level") == "HARD")
     if hard.is_empty():
-        return message_page(TITLE, "No run has been measured on HARD, or none has a wrong reply.")
+        return message_page(TITLE, "No run has been measured on HARD, or none has a wrong prediction.")
     lanes = recipes_of(hard, titles)
     settings = settings_of(hard, titles)
     highest = _highest(hard)
@@ -63,7 +63,7 @@ def draw(tables: Tables, titles: Titles) -> Figure:
 
 
 def _draw_lane(axes: Axes, rows: pl.DataFrame, place: int, *, highest: float) -> None:
-    """Bars of one recipe, stacked by the kind of error; beside them how many replies are wrong in all."""
+    """Bars of one recipe, stacked by the kind of error; beside them how many predictions are wrong in all."""
     floor = float(place + 1)
     axes.axhline(floor, color=GRID, linewidth=0.6)
     stacked: dict[float, float] = {}
@@ -92,7 +92,7 @@ def _label(axes: Axes, part: pl.DataFrame, lanes: Sequence[str]) -> None:
 
 
 def _highest(hard: pl.DataFrame) -> float:
-    """The share of the replies that a lane is high."""
+    """The share of the predictions that a lane is high."""
     stacked = hard.group_by("task", "trained_on", "model", "recipe", "modality", "step").agg(pl.col("share").sum())
     return next(height for height in _HEIGHTS if limits(stacked["share"])[1] <= height + 1e-9)
 
@@ -107,11 +107,11 @@ def _entries(hard: pl.DataFrame) -> list[Artist]:
 
 
 def _note(hard: pl.DataFrame, highest: float) -> str:
-    unplaced = "; none: the reply has no step that could be wrong" if hard["step"].null_count() else ""
+    unplaced = "; none: the prediction has no step that could be wrong" if hard["step"].null_count() else ""
     return (
-        f"Bars: share of all n = {spread(hard['replies'])} replies whose first error is in this step, stacked by its "
+        f"Bars: share of all n = {spread(hard['predictions'])} predictions whose first error is in this step, stacked by its "
         f"kind; a lane is {100 * highest:.0f} % high. Step 0 is what stands before the steps{unplaced}. At the right: "
-        f"wrong replies in all. {budgets_note(hard).capitalize()}."
+        f"wrong predictions in all. {budgets_note(hard).capitalize()}."
     )
 
 

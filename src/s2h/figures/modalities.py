@@ -29,7 +29,7 @@ from s2h.puzzles.record import LEVELS
 TITLE = "Text against image, recipe by recipe"
 
 _MARKS = {"text": ("s", "white"), "image": ("o", None)}  # marker, and its filling (the recipe's colour by default)
-_APART = {"text": -0.15, "image": 0.15}  # from the middle of a recipe's line
+_SEPARATION = {"text": -0.15, "image": 0.15}  # from the middle of a recipe's line
 _LINE, _AROUND = 0.19, 0.42  # height of a recipe's line, and of what is around a panel, in inches
 
 
@@ -61,10 +61,10 @@ def _draw_panel(axes: Axes, part: pl.DataFrame, recipes: Sequence[str], *, style
     for place, recipe in enumerate(recipes):
         found = part.filter(pl.col("recipe") == recipe)
         ends = [(modality, found.filter(pl.col("modality") == modality)) for modality in _MARKS]
-        joined = [(100 * rows["accuracy"][0], place + _APART[modality]) for modality, rows in ends if rows.height]
+        joined = [(100 * rows["accuracy"][0], place + _SEPARATION[modality]) for modality, rows in ends if rows.height]
         axes.plot(*zip(*joined, strict=True), color=GRID, linewidth=2.5, zorder=1) if joined else None
         for modality, rows in ends:
-            _draw_points(axes, rows, place + _APART[modality], style=styles[recipe], modality=modality)
+            _draw_points(axes, rows, place + _SEPARATION[modality], style=styles[recipe], modality=modality)
     axes.set_ylim(len(recipes) - 0.5, -0.5)
     axes.set_yticks(range(len(recipes)), [])
     axes.set_xlim(-4, 104)

@@ -34,7 +34,9 @@ _SHIPPED = (
     "text", "image", "image_via_text", "image_text", "mix", "mix_plus", "align_mix_plus", "image_via_text_plus",
     "untrained", "image_three_epochs", "mix_plus_medium", "align_via_text_mix_plus",
 )  # fmt: skip
-_TOLD_APART = len(_MARKERS) * len(_DASHES)  # by marker and dashes alone; both turn with the number, and share no factor
+_STYLE_COUNT = len(_MARKERS) * len(
+    _DASHES
+)  # by marker and dashes alone; both turn with the number, and share no factor
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,11 +67,11 @@ def recipe_styles(recipes: Iterable[str]) -> dict[str, RecipeStyle]:
     """
     names = sorted(set(recipes))
     numbers = {name: _SHIPPED.index(name) for name in names if name in _SHIPPED}
-    free = _TOLD_APART - len(_SHIPPED)
+    free = _STYLE_COUNT - len(_SHIPPED)
     for name in (name for name in names if name not in _SHIPPED):
         first = zlib.crc32(name.encode()) % free
         wanted = (len(_SHIPPED) + (first + step) % free for step in range(free))
-        beyond = itertools.count(_TOLD_APART)
+        beyond = itertools.count(_STYLE_COUNT)
         taken = set(numbers.values())
         numbers[name] = next(number for number in itertools.chain(wanted, beyond) if number not in taken)
     return {name: _numbered(number) for name, number in numbers.items()}

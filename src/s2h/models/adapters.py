@@ -35,13 +35,13 @@ def with_adapters(model: Any, lora: LoraSettings, layers: Sequence[str]) -> Any:
         lora: rank, scale and dropout of the adapters.
         layers: names of linear layers.
     """
-    from peft import LoraConfig, get_peft_model  # takes seconds, which other trainings should not wait for
+    from peft import LoraConfig, get_peft_model  # takes seconds, which other training runs should not wait for
 
     config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=list(layers))
     return get_peft_model(model, config)
 
 
-def keep_adapters(adapted: Any, folder: Path) -> Any:
+def save_adapters(adapted: Any, folder: Path) -> Any:
     """Write a model's adapters into its folder, in peft's own files, and give the model with its weights changed.
 
     Args:
@@ -52,9 +52,9 @@ def keep_adapters(adapted: Any, folder: Path) -> Any:
     adapted.save_pretrained(place)
     (place / "README.md").unlink(missing_ok=True)  # a form that nobody has filled in
     config = place / "adapter_config.json"
-    told = json.loads(config.read_text(encoding="utf-8"))
-    told["target_modules"] = sorted(told["target_modules"])  # peft writes a set, in another order each time
-    config.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    settings = json.loads(config.read_text(encoding="utf-8"))
+    settings["target_modules"] = sorted(settings["target_modules"])  # peft writes a set, in another order each time
+    config.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
     model = adapted.unload()
     threads = torch.get_num_threads()
     torch.set_num_threads(os.cpu_count() or 1)  # training takes one a process, but all others wait for this now
@@ -70,11 +70,13 @@ def merge_adapters(model: Any, place: Path) -> None:
         model: their base, as it was when they were trained.
         place: folder with ``adapter_config.json`` and ``adapter_model.safetensors``.
     """
-    told = json.loads((place / "adapter_config.json").read_text(encoding="utf-8"))
+    settings = json.loads((place / "adapter_config.json").read_text(encoding="utf-8"))
     found = load_file(place / "adapter_model.safetensors")
     for key in sorted(key for key in found if ".lora_A." in key):
         layer = model.get_submodule(key.removeprefix(_BEFORE).partition(".lora_A.")[0])
-        _add(layer.weight, found[key], found[key.replace(".lora_A.", ".lora_B.")], told["lora_alpha"] / told["r"])
+        _add(
+            layer.weight, found[key], found[key.replace(".lora_A.", ".lora_B.")], settings["lora_alpha"] / settings["r"]
+        )
 
 
 @torch.no_grad()

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from s2h.models.settings import TrainingSettings
-from s2h.models.sources import ModelNeeds
+from s2h.models.sources import ModelResources
 from s2h.models.weights import Keep
 
-_CHECKPOINT = 16  # bytes a parameter: weights, and fp32 weights and moments
+_CHECKPOINT = 16  # bytes per parameter: weights, and fp32 weights and moments
 _ADAPTERS = 0.001  # adapters of rank 1 against the weights, about: 0.0006 of Qwen2.5-VL-3B, less of larger models
 _SMALL = 1e9  # bytes below which nothing is said
 
@@ -39,19 +39,25 @@ class Stored:
 
 
 def stored(
-    folder: str, model: str, needs: ModelNeeds, training: TrainingSettings, *, last: bool = True, keep: Keep = "all"
+    folder: str,
+    model: str,
+    resources: ModelResources,
+    training: TrainingSettings,
+    *,
+    last: bool = True,
+    keep: Keep = "all",
 ) -> Stored:
     """What a training leaves and needs.
 
     Args:
         folder: where its model lies.
         model: its name in the config.
-        needs: of the model, with its billions of parameters.
+        resources: of the model, with its params_b of parameters.
         training: how it is trained.
         last: whether no phase of the run follows.
         keep: what the study keeps.
     """
-    parameters = needs.billions * 1e9
+    parameters = resources.params_b * 1e9
     weights = parameters * (2 if training.precision == "bf16" else 4)
     snapshots = training.snapshots * (weights + parameters * 4)  # weights and fp32 second moments
     adapters = weights * _ADAPTERS * training.lora.rank if training.lora else 0.0

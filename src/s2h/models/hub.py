@@ -39,8 +39,8 @@ def fetch_model(source: OutsideSource, folder: Path) -> None:
         raise _unreachable(source, folder, error) from error
     shutil.rmtree(part / ".cache", ignore_errors=True)
     files = {path.relative_to(part).as_posix(): sha256_of(path) for path in sorted(part.rglob("*")) if path.is_file()}
-    story = {"name": source.name, "revision": source.revision, "commit": commit, "files": files}
-    (part / "fetched.json").write_text(json.dumps(story, indent=1) + "\n")
+    source_record = {"name": source.name, "revision": source.revision, "commit": commit, "files": files}
+    (part / "fetched.json").write_text(json.dumps(source_record, indent=1) + "\n")
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(part, folder)
 

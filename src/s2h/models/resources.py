@@ -11,10 +11,10 @@ import math
 
 from s2h.models.settings import ModelSettings, TrainingSettings
 
-# GPU seconds for an example and a billion parameters. The paper's trainings suggest 6 h on 8 H100 for 120,000 examples
+# GPU seconds for an example and a billion parameters. The paper's training runs suggest 6 h on 8 H100 for 120,000 examples
 # with Qwen2.5-VL-7B (8.3 billion): 6 * 3600 * 8 / 120,000 / 8.3.
 _TRAINING_SECONDS = 0.174
-# Seconds of a GPU for a reply of an example and a billion parameters, decoded in batches: a guess on the safe side,
+# Seconds of a GPU for a prediction of an example and a billion parameters, decoded in batches: a guess on the safe side,
 # never measured on a GPU. The paper's evaluation takes 28 h one by one for about 4,000 examples with the same model.
 _DECODING_SECONDS = 0.5
 _FIXED_SECONDS = 0.02  # for each example, whatever the model: pictures, tokens; on two cores the whole tiny model
@@ -28,7 +28,7 @@ _SLACK = 1.5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Needs:
+class ResourceRequest:
     """What a job asks for.
 
     Attributes:
@@ -46,9 +46,9 @@ class Needs:
     runtime: int
 
 
-def training_needs(
+def training_request(
     model: ModelSettings, training: TrainingSettings, *, examples: int, attempt: int, conversations: int = 0
-) -> Needs:
+) -> ResourceRequest:
     """What the training of one phase asks for.
 
     Args:
@@ -58,46 +58,48 @@ def training_needs(
         attempt: 1 for the first; a job that comes back gets as many times the time and memory.
         conversations: of a corpus that every process holds in memory.
     """
-    needs = model.needs
-    seconds = examples * (_FIXED_SECONDS + needs.billions * _TRAINING_SECONDS / (max(needs.gpus, 1) * needs.nodes))
-    processes = max(needs.gpus, 2)
-    memory = _memory(needs.billions, processes=processes) + processes * _loading(training)
-    text = math.ceil(conversations * _TEXT_MB * processes * (1 + training.loader_processes))
-    return Needs(
-        cpus=needs.cpus * max(needs.gpus, 1),
-        gpus=needs.gpus,
-        nodes=needs.nodes,
+    resources = model.job_resources
+    seconds = examples * (
+        _FIXED_SECONDS + resources.params_b * _TRAINING_SECONDS / (max(resources.gpus, 1) * resources.nodes)
+    )
+    processes = max(resources.gpus, 2)
+    memory = _memory(resources.params_b, processes=processes) + processes * _loading(training)
+    text = math.ceil(conversations * _TEXT_MB * processes * (1 + training.num_workers))
+    return ResourceRequest(
+        cpus=resources.cpus * max(resources.gpus, 1),
+        gpus=resources.gpus,
+        nodes=resources.nodes,
         mem_mb=(memory + text) * attempt,
         runtime=_minutes(seconds) * attempt,
     )
 
 
-def decoding_needs(model: ModelSettings, *, examples: int, attempt: int) -> Needs:
-    """What the decoding of a model's replies asks for: one node, where GPUs share the examples."""
-    needs = model.needs
-    seconds = examples * (_FIXED_SECONDS + needs.billions * _DECODING_SECONDS / max(needs.decoding_gpus, 1))
-    return Needs(
-        cpus=needs.cpus * needs.decoding_gpus or 1,
-        gpus=needs.decoding_gpus,
+def decoding_request(model: ModelSettings, *, examples: int, attempt: int) -> ResourceRequest:
+    """What the decoding of a model's predictions asks for: one node, where GPUs share the examples."""
+    resources = model.job_resources
+    seconds = examples * (_FIXED_SECONDS + resources.params_b * _DECODING_SECONDS / max(resources.decoding_gpus, 1))
+    return ResourceRequest(
+        cpus=resources.cpus * resources.decoding_gpus or 1,
+        gpus=resources.decoding_gpus,
         nodes=1,
-        mem_mb=_memory(needs.billions, processes=max(needs.decoding_gpus, 1)) * attempt,
+        mem_mb=_memory(resources.params_b, processes=max(resources.decoding_gpus, 1)) * attempt,
         runtime=_minutes(seconds) * attempt,
     )
 
 
-def alignment_needs(model: ModelSettings, *, examples: int, attempt: int) -> Needs:
+def alignment_request(model: ModelSettings, *, examples: int, attempt: int) -> ResourceRequest:
     """What measuring the alignment of a phase asks for: one process, one GPU where the model trains on any.
 
-    Weights and two gradients with their steps in fp32: 4 bytes a parameter each, of which weights and one gradient lie
+    Weights and two gradients with their steps in fp32: 4 bytes per parameter each, of which weights and one gradient lie
     on the GPU.
     """
-    needs = model.needs
-    seconds = examples * (_FIXED_SECONDS + needs.billions * _TRAINING_SECONDS * 2)  # fp32 weights: half as fast
-    return Needs(
-        cpus=needs.cpus,
-        gpus=min(needs.gpus, 1),
+    resources = model.job_resources
+    seconds = examples * (_FIXED_SECONDS + resources.params_b * _TRAINING_SECONDS * 2)  # fp32 weights: half as fast
+    return ResourceRequest(
+        cpus=resources.cpus,
+        gpus=min(resources.gpus, 1),
         nodes=1,
-        mem_mb=(_memory(needs.billions, processes=1) + math.ceil(needs.billions * 20_000)) * attempt,
+        mem_mb=(_memory(resources.params_b, processes=1) + math.ceil(resources.params_b * 20_000)) * attempt,
         runtime=_minutes(seconds) * attempt,
     )
 
@@ -107,15 +109,15 @@ def process_count(*, gpus: int, threads: int) -> int:
     return gpus or threads
 
 
-def _memory(billions: float, *, processes: int) -> int:
+def _memory(params_b: float, *, processes: int) -> int:
     """MB for processes that each load the weights in bf16 on their way to the GPU, beside torch itself."""
-    return 1000 + math.ceil(processes * (1500 + billions * 2500))
+    return 1000 + math.ceil(processes * (1500 + params_b * 2500))
 
 
 def _loading(training: TrainingSettings) -> int:
     """MB for the processes that read ahead of a training process."""
     images = training.micro_batch_size or math.ceil((training.micro_batch_tokens or 0) / _LEAST_IMAGE_TOKENS)
-    return training.loader_processes * (_LOADER_MB + images * _LOADED_IMAGE_MB)
+    return training.num_workers * (_LOADER_MB + images * _LOADED_IMAGE_MB)
 
 
 def _minutes(seconds: float) -> int:

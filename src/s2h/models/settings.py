@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from s2h.models.sources import ModelNeeds, Source
+from s2h.models.sources import ModelResources, Source
 from s2h.settings import Settings
 
 
@@ -29,19 +29,19 @@ class TrainingSettings(Settings):
 
     Attributes:
         learning_rate: peak of the schedule (the paper: 2e-5).
-        schedule: ``cosine`` to zero (the paper), or ``linear`` to zero from ``decay_from`` on.
+        lr_scheduler_type: ``cosine`` to zero (the paper), or ``linear`` to zero from ``decay_from`` on.
         decay_from: share of the phase after which the linear schedule falls.
-        warmup: share of the phase in which the rate rises from zero (the paper: 0.03).
+        warmup_ratio: share of the phase in which the rate rises from zero (the paper: 0.03).
         batch_size: examples of an optimizer step, over all processes (the paper: 128).
         micro_batch_size: most examples that one process computes at once; the rest is gradient accumulation.
         micro_batch_tokens: most tokens that one process computes at once, padding included, where examples are of very
             different lengths: GPUs like a full load and have a limited memory. Give either, or both.
         weight_decay: of AdamW (the paper: 0).
-        beta2: of AdamW.
+        adam_beta2: of AdamW.
         max_grad_norm: gradients are clipped to this norm.
         max_length: most tokens of an example, image tokens included (the paper's script: 3072).
-        too_long: what becomes of longer examples: ``refuse`` ends the training before it starts, ``drop`` leaves them
-            out, ``cut`` takes their first ``max_length`` tokens where a learned one is among them and leaves the others
+        on_overlength: what becomes of longer examples: ``error`` ends the training before it starts, ``drop`` leaves them
+            out, ``truncate`` takes their first ``max_length`` tokens where a learned one is among them and leaves the others
             out. They are counted and reported. Cut a corpus of conversations if you like, never puzzles: their answers
             stand at the end.
         precision: arithmetic of the forward and backward pass.
@@ -52,16 +52,16 @@ class TrainingSettings(Settings):
         kernels: ``liger`` has norms and gated feed-forward layers computed by Liger's fused GPU kernels, ``plain`` by
             transformers' own code; ``auto`` takes Liger's on a GPU, where they are installed and know the model.
         lora: train low-rank adapters instead of the weights.
-        loader_processes: processes beside each training process that read and encode examples ahead; 0 does it in
+        num_workers: processes beside each training process that read and encode examples ahead; 0 does it in
             between steps, which is right for two cores.
         random_positions: responses that read the picture start some random positions later than they follow their
             prompts, so that reading cannot lean on fixed distances (compare Ruoss et al., 2023, Randomized Positional
             Encodings).
             The range of the shift grows over the second half of the phase from none to this many positions: shifts
             from the start hold up the learning of images. 0 turns it off, as in the paper.
-        checkpoint_minutes: about how long a run goes on between two checkpoints from which it goes on when it was
-            interrupted: a large model takes a minute to write one, of 16 bytes a parameter.
-        checkpoint_every: optimizer steps between two of them, as well; null leaves it to the time alone.
+        save_minutes: about how long a run goes on between two checkpoints from which it goes on when it was
+            interrupted: a large model takes a minute to write one, of 16 bytes per parameter.
+        save_steps: optimizer steps between two of them, as well; null leaves it to the time alone.
         snapshots: models that are kept along a phase, at even distances and the last at its end, with the optimizer's
             second moments, so that the alignment of gradients can be measured along the training; 6 to 8 bytes a
             parameter each. Not with ``lora``.
@@ -69,26 +69,26 @@ class TrainingSettings(Settings):
     """
 
     learning_rate: float = Field(gt=0)
-    schedule: Literal["cosine", "linear"] = "cosine"
+    lr_scheduler_type: Literal["cosine", "linear"] = "cosine"
     decay_from: float = Field(0.6, ge=0, lt=1)
-    warmup: float = Field(0.03, ge=0, lt=1)
+    warmup_ratio: float = Field(0.03, ge=0, lt=1)
     batch_size: int = Field(ge=1)
     micro_batch_size: int | None = Field(None, ge=1)
     micro_batch_tokens: int | None = Field(None, ge=1)
     weight_decay: float = Field(0.0, ge=0)
-    beta2: float = Field(0.999, gt=0, lt=1)
+    adam_beta2: float = Field(0.999, gt=0, lt=1)
     max_grad_norm: float = Field(1.0, gt=0)
     max_length: int = Field(ge=8)
-    too_long: Literal["refuse", "drop", "cut"] = "refuse"
+    on_overlength: Literal["error", "drop", "truncate"] = "error"
     precision: Literal["fp32", "bf16"] = "bf16"
     gradient_checkpointing: bool | Literal["auto"] = False
     attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = "auto"
     kernels: Literal["auto", "plain", "liger"] = "auto"
     lora: LoraSettings | None = None
-    loader_processes: int = Field(0, ge=0)
+    num_workers: int = Field(0, ge=0)
     random_positions: int = Field(0, ge=0)
-    checkpoint_minutes: float = Field(25, gt=0)
-    checkpoint_every: int | None = Field(None, ge=1)
+    save_minutes: float = Field(25, gt=0)
+    save_steps: int | None = Field(None, ge=1)
     snapshots: int = Field(0, ge=0)
     deepspeed: str = "config/deepspeed/zero2.json"
 
@@ -114,12 +114,12 @@ class ScoringSettings(Settings):
     """How a model is decoded: greedily.
 
     Attributes:
-        max_new_tokens: where a reply is cut off (the paper: 2048).
+        max_new_tokens: where a prediction is cut off (the paper: 2048).
         batch_size: most examples decoded together; ``auto`` takes as many as fit the memory. Where a GPU's memory does
             not suffice after all, batches are halved.
         backend: ``transformers``, or ``vllm`` for the models that it serves: on GPUs; ``make vllm`` installs it, and
             each job starts and ends its own.
-        recheck: so many examples are decoded alone as well, and replies that come out differently are counted and
+        recheck: so many examples are decoded alone as well, and predictions that come out differently are counted and
             reported: arithmetic in batches rounds differently.
     """
 
@@ -139,10 +139,10 @@ class ModelSettings(Settings):
     source: Source
     training: TrainingSettings | None = None
     scoring: ScoringSettings
-    resources: ModelNeeds | None = None
+    resources: ModelResources | None = None
 
     @property
-    def needs(self) -> ModelNeeds:
+    def job_resources(self) -> ModelResources:
         """What its jobs are given."""
         return self.resources or self.source.default_resources
 
@@ -159,6 +159,6 @@ class ModelSettings(Settings):
 
     @model_validator(mode="after")
     def _vllm_has_gpus(self) -> ModelSettings:
-        if self.served_by_vllm and not self.needs.decoding_gpus:
+        if self.served_by_vllm and not self.job_resources.decoding_gpus:
             raise ValueError("scoring.backend is vllm, which needs a GPU: set resources.decoding_gpus to 1 or more")
         return self

@@ -16,18 +16,18 @@ from s2h.registry import unknown
 from s2h.settings import Settings
 
 
-class ModelNeeds(Settings):
+class ModelResources(Settings):
     """What a model's jobs are given, on a cluster and here; nothing of it changes what is trained.
 
     Attributes:
-        billions: of parameters, from which time and memory are reckoned; the default is right for Qwen2.5-VL-7B.
+        params_b: of parameters, from which time and memory are reckoned; the default is right for Qwen2.5-VL-7B.
         gpus: GPUs of each node that trains; 0 trains on the CPU, with a process for each core of the job.
         nodes: that train together.
         cpus: cores for each GPU, or of a training without any.
         decoding_gpus: GPUs that share the decoding; 0 decodes on the CPU.
     """
 
-    billions: float = Field(8.3, gt=0)
+    params_b: float = Field(8.3, gt=0)
     gpus: int = Field(1, ge=0)
     nodes: int = Field(1, ge=1)
     cpus: int = Field(8, ge=1)
@@ -46,7 +46,7 @@ class ModelSource(Settings):
 
     has_weights: ClassVar[bool] = True
     vllm_knows_it: ClassVar[bool] = True
-    default_resources: ClassVar[ModelNeeds] = ModelNeeds()
+    default_resources: ClassVar[ModelResources] = ModelResources()
 
     @property
     def processor_options(self) -> dict[str, int]:
@@ -90,9 +90,9 @@ class TinySource(ModelSource):
         text_layers: layers of the decoder.
         heads: attention heads, of both.
         feed_forward: width of the decoder's feed-forward layers.
-        initial_std: standard deviation of all initial matrices. The usual 0.02 is made for wide models: at a width of
+        initializer_range: standard deviation of all initial matrices. The usual 0.02 is made for wide models: at a width of
             128 signals fade, and learning starts several times later.
-        place_std: standard deviation of the initial position embeddings of the patches. Where a patch lies must be
+        position_embedding_std: standard deviation of the initial position embeddings of the patches. Where a patch lies must be
             heard beside what it shows, which is tens of times louder in the usual initialisation. A place is drawn as
             the sum of one vector for its row and one for its column.
     """
@@ -105,10 +105,10 @@ class TinySource(ModelSource):
     text_layers: int = Field(3, ge=1)
     heads: int = Field(4, ge=1)
     feed_forward: int = Field(384, ge=8)
-    initial_std: float = Field(0.06, gt=0)
-    place_std: float = Field(1.5, gt=0)
+    initializer_range: float = Field(0.06, gt=0)
+    position_embedding_std: float = Field(1.5, gt=0)
 
-    default_resources: ClassVar[ModelNeeds] = ModelNeeds(billions=0.001, gpus=0, cpus=2, decoding_gpus=0)
+    default_resources: ClassVar[ModelResources] = ModelResources(params_b=0.001, gpus=0, cpus=2, decoding_gpus=0)
 
     def folder(self, name: str, catalog: Catalog, *, task: str, seed: int) -> str:
         return catalog.paths.tiny_model.format(task=task, model=name, seed=seed)
@@ -223,16 +223,16 @@ class EndpointSource(RemoteSource):
     Attributes:
         url: base address, e.g. ``http://localhost:8000/v1``.
         name: what the server calls the model.
-        key_variable: environment variable that holds the key; empty where the server wants none.
+        api_key_env: environment variable that holds the key; empty where the server wants none.
         connections: requests under way at once.
-        timeout: seconds to wait for a reply.
+        timeout: seconds to wait for a response.
     """
 
-    default_resources: ClassVar[ModelNeeds] = ModelNeeds(billions=0.1, gpus=0, decoding_gpus=0)
+    default_resources: ClassVar[ModelResources] = ModelResources(params_b=0.1, gpus=0, decoding_gpus=0)
 
     kind: Literal["endpoint"] = "endpoint"
     url: str = Field(pattern=r"^https?://\S+$")
-    key_variable: str = ""
+    api_key_env: str = ""
     connections: int = Field(8, ge=1)
     timeout: float = Field(600, gt=0)
 

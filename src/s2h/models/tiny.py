@@ -34,9 +34,9 @@ CHAT_TEMPLATE = (
 )
 
 
-def make_tokenizer(words: Iterable[str]) -> PreTrainedTokenizerFast:
-    """A word-level tokenizer that splits at white space; a word that is not in ``words`` becomes ``<unk>``."""
-    vocabulary = [*SPECIAL, *sorted(set(words) - set(SPECIAL))]
+def make_tokenizer(vocabulary: Iterable[str]) -> PreTrainedTokenizerFast:
+    """A word-level tokenizer that splits at white space; a word that is not in ``vocabulary`` becomes ``<unk>``."""
+    vocabulary = [*SPECIAL, *sorted(set(vocabulary) - set(SPECIAL))]
     backend = Tokenizer(models.WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token="<unk>"))
     backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     return PreTrainedTokenizerFast(
@@ -51,7 +51,7 @@ def make_tokenizer(words: Iterable[str]) -> PreTrainedTokenizerFast:
     )
 
 
-def make_processor(settings: TinySource, words: Iterable[str], image_size: int) -> LlavaProcessor:
+def make_processor(settings: TinySource, vocabulary: Iterable[str], image_size: int) -> LlavaProcessor:
     """The processor: pictures are scaled to -1..1, and never resized unless their size is not the model's."""
     size = {"height": image_size, "width": image_size}
     images = CLIPImageProcessor(
@@ -59,7 +59,7 @@ def make_processor(settings: TinySource, words: Iterable[str], image_size: int) 
     )
     return LlavaProcessor(
         image_processor=images,
-        tokenizer=make_tokenizer(words),
+        tokenizer=make_tokenizer(vocabulary),
         patch_size=settings.patch_size,
         vision_feature_select_strategy="default",
         image_token="<image>",
@@ -81,7 +81,7 @@ def make_config(settings: TinySource, tokenizer: PreTrainedTokenizerFast, image_
     text = LlamaConfig(
         vocab_size=len(tokenizer),
         hidden_size=settings.text_width,
-        intermediate_size=settings.feed_forward,
+        intermediate_size=settings.intermediate_size,
         num_hidden_layers=settings.text_layers,
         num_attention_heads=settings.heads,
         num_key_value_heads=settings.heads,
@@ -110,26 +110,26 @@ def initialise(model: LlavaForConditionalGeneration, settings: TinySource) -> No
     """
     for parameter in model.parameters():
         if parameter.ndim >= 2:
-            parameter.normal_(std=settings.initial_std)
+            parameter.normal_(std=settings.initializer_range)
     (places,) = [p for name, p in model.named_parameters() if name.endswith("position_embedding.weight")]
     side, width = math.isqrt(len(places) - 1), places.shape[1]  # the first is that of the class token
     rows, columns = torch.randn(side, 1, width), torch.randn(1, side, width)
-    places[1:] = (rows + columns).flatten(0, 1) * settings.place_std / math.sqrt(2)
+    places[1:] = (rows + columns).flatten(0, 1) * settings.position_embedding_std / math.sqrt(2)
 
 
-def build(settings: TinySource, *, words: Iterable[str], image_size: int, seed: int, folder: Path) -> None:
+def build(settings: TinySource, *, vocabulary: Iterable[str], image_size: int, seed: int, folder: Path) -> None:
     """Make the model from random weights and write it with its processor, as ``from_pretrained`` reads them.
 
     Args:
         settings: sizes.
-        words: the closed vocabulary of the tasks it will see.
+        vocabulary: the closed vocabulary of the tasks it will see.
         image_size: side of the square images that it will see, pixels; a multiple of the patch size.
         seed: seed of the initial weights.
         folder: where to write; it is made.
     """
     if image_size % settings.patch_size:
         raise ModelError(f"images of {image_size} pixels cannot be cut into patches of {settings.patch_size}.")
-    processor = make_processor(settings, words, image_size)
+    processor = make_processor(settings, vocabulary, image_size)
     torch.manual_seed(seed)
     model = LlavaForConditionalGeneration(make_config(settings, processor.tokenizer, image_size))
     initialise(model, settings)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from s2h.errors import DataError, ModelError
-from s2h.files import whole_file
+from s2h.files import atomic_file
 from s2h.logs import LOGGER
 from s2h.provenance.fingerprints import (
     REMOVED,
@@ -54,7 +54,7 @@ def remove_weights(
         if keep == "last_phase":
             shutil.rmtree(Path(checkpoints) / folder.name, ignore_errors=True)
     gone = {str(model): missing_files(model) for model in models}
-    with whole_file(output) as temporary:
+    with atomic_file(output) as temporary:
         temporary.write_text(json.dumps({folder: files for folder, files in gone.items() if files}, indent=1) + "\n")
 
 
@@ -101,9 +101,9 @@ def checked_base(folder: str | Path) -> Path:
         ModelError: it is not there, or holds something else than in the training.
     """
     try:
-        told = json.loads((Path(folder) / "manifest.json").read_text(encoding="utf-8"))["adapters"]
-        base = Path(os.path.normpath(Path(folder) / told["base"]))
-        files = {name: FileMark(**mark) for name, mark in told["files"].items()}
+        contents = json.loads((Path(folder) / "manifest.json").read_text(encoding="utf-8"))["adapters"]
+        base = Path(os.path.normpath(Path(folder) / contents["base"]))
+        files = {name: FileMark(**mark) for name, mark in contents["files"].items()}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"the manifest of {folder} does not tell the base of its adapters ({error}).") from None
     if not base.is_dir():
@@ -147,9 +147,9 @@ def _remove(folder: Path, files: Sequence[str], *, keep: Keep, results: str | Pa
     record = record_path(folder, results)
     marks = read_record(record).files if record and record.exists() else take_fingerprint(folder)
     gone = removed_files(folder) | {name: marks[name] for name in files}
-    told = {"keep_weights": keep, "files": {name: dataclasses.asdict(mark) for name, mark in gone.items()}}
-    with whole_file(folder / REMOVED) as temporary:
-        temporary.write_text(json.dumps(told, indent=1) + "\n")
+    contents = {"keep_weights": keep, "files": {name: dataclasses.asdict(mark) for name, mark in gone.items()}}
+    with atomic_file(folder / REMOVED) as temporary:
+        temporary.write_text(json.dumps(contents, indent=1) + "\n")
     for name in gone:
         (folder / name).unlink(missing_ok=True)
     LOGGER.info("removed the weights of %s: %s", folder, ", ".join(files) or "none that were left")

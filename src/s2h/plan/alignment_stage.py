@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from s2h.config import Run
-from s2h.models.resources import Needs, alignment_needs
+from s2h.models.resources import ResourceRequest, alignment_request
 from s2h.plan.puzzle_stage import PuzzleStage
 from s2h.plan.resources import Requested
 from s2h.plan.stage import Shards, Stage, Wildcards, filled, listed, run_of
@@ -79,9 +79,9 @@ class AlignmentStage(Stage):
         """``request``, as cores and resources of the rule."""
         return Requested(self.request)
 
-    def request(self, wildcards: Wildcards, attempt: int) -> Needs:
+    def request(self, wildcards: Wildcards, attempt: int) -> ResourceRequest:
         """What a measurement asks for."""
         model = self.config.models[wildcards.model]
         snapshots = max(model.training.snapshots, 1) if model.training else 1
         examples = _KINDS * self.config.alignment.puzzles * snapshots
-        return alignment_needs(model, examples=examples, attempt=attempt)
+        return alignment_request(model, examples=examples, attempt=attempt)

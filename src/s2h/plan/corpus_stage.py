@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from s2h.corpora.settings import CorpusSettings
+from s2h.corpora.corpus_settings import CorpusSettings
 from s2h.models.sources import ComposedSource, OutsideSource
 from s2h.plan.stage import Stage, Wildcards
 
@@ -36,9 +36,9 @@ class CorpusStage(Stage):
         """Files into which the corpus is cut."""
         return self.settings(wildcards).shards
 
-    def kept_at_least(self, wildcards: Wildcards) -> float:
+    def min_kept_fraction(self, wildcards: Wildcards) -> float:
         """Share of its entries that must be good."""
-        return self.settings(wildcards).kept_at_least
+        return self.settings(wildcards).min_kept_fraction
 
     def shards(self, corpus: str) -> list[str]:
         """All shards of a corpus, in order."""

@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from s2h.analysis.registry import TABLES
+from s2h.analysis.table_registry import TABLES
 from s2h.config import Config, load_config
 from s2h.errors import S2HError
-from s2h.figures.registry import FIGURES
+from s2h.figures.figure_registry import FIGURES
 from s2h.paths import ANY_TASK, Paths
 from s2h.plan.alignment_stage import AlignmentStage
 from s2h.plan.corpus_stage import CorpusStage
@@ -23,7 +23,7 @@ from s2h.plan.stage import one_of
 from s2h.plan.training_stage import TrainingStage
 from s2h.plan.weights_stage import WeightsStage
 from s2h.puzzles.record import LEVELS, MODALITIES, SPLITS
-from s2h.puzzles.registry import TASKS
+from s2h.puzzles.task_registry import TASKS
 
 
 class Plan:
@@ -85,7 +85,7 @@ class Plan:
 
     def wildcard_constraints(self) -> dict[str, str]:
         """The values that each wildcard of the rules may have, as regular expressions."""
-        config, tasks = self.config, [*TASKS, *self.config.joint_tasks]
+        config, tasks = self.config, [*TASKS, *self.config.task_mixtures]
         return {
             "task": one_of(tasks),
             "level": one_of(LEVELS),
@@ -101,5 +101,5 @@ class Plan:
             "modality": one_of(MODALITIES),
             "table": one_of(TABLES),
             "figure": one_of(FIGURES),
-            "outside_set": one_of(name for name, found in config.outside_sets.items() if found.url),
+            "external_eval": one_of(name for name, found in config.external_evals.items() if found.url),
         }

@@ -8,10 +8,10 @@ from typing import Any
 
 from s2h.plan.stage import Shards, Stage, Wildcards, digest, listed
 from s2h.puzzles.record import MODALITIES, SPLITS
-from s2h.puzzles.registry import TASKS
 from s2h.puzzles.shards import shard_count, shard_range
-from s2h.validation.registry import CHECKERS
-from s2h.validation.report import is_validated
+from s2h.puzzles.task_registry import TASKS
+from s2h.validation.checker_registry import CHECKERS
+from s2h.validation.task_report import is_validated
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,11 +59,11 @@ class PuzzleStage(Stage):
         """Digest of the code that checks this task's puzzles, and of what it asks of the task itself."""
         task = wildcards.task
         checker = [CHECKERS.module(task)] if task in CHECKERS else []
-        return self.code("check_puzzles", "s2h.validation.shards", TASKS.module(task), *checker)
+        return self.code("check_puzzles", "s2h.validation.checks", TASKS.module(task), *checker)
 
     def describing_code(self, wildcards: Wildcards) -> str:
         """Digest of the code that writes a task's dataset card."""
-        return self.code("describe_puzzles", "s2h.publishing.cards", TASKS.module(wildcards.task))
+        return self.code("write_dataset_card", "s2h.publishing.cards", TASKS.module(wildcards.task))
 
     def whole_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """The task's settings with sizes, as the config has them."""

@@ -7,15 +7,15 @@ from importlib.resources import files
 from typing import Any, ClassVar
 
 from s2h.analysis.published import PUBLISHED
-from s2h.analysis.registry import TABLES
+from s2h.analysis.table_registry import TABLES
 from s2h.config import Run
-from s2h.figures.registry import FIGURES
+from s2h.figures.figure_registry import FIGURES
 from s2h.plan.alignment_stage import AlignmentStage
 from s2h.plan.puzzle_stage import PuzzleStage
 from s2h.plan.stage import Shards, Stage, Wildcards, filled, listed
 from s2h.plan.training_stage import TrainingStage
 from s2h.provenance.fingerprints import contents_digest, take_fingerprint
-from s2h.puzzles.registry import TASKS
+from s2h.puzzles.task_registry import TASKS
 
 _NOT_SHOWN = {"recipes", "cache", "keep_weights", "trackers"}
 
@@ -188,7 +188,7 @@ class ReportStage(Stage):
 
     def figure_code(self, wildcards: Wildcards) -> str:
         """Digest of the code that draws a figure, and no other."""
-        return self.code("draw_figure", "s2h.figures.files", FIGURES.module(wildcards.figure))
+        return self.code("draw_figure", "s2h.figures.figure_files", FIGURES.module(wildcards.figure))
 
     def story_files(self) -> dict[str, str]:
         """The tables and figures of the report's first page, by name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from s2h.models.resources import Needs
+from s2h.models.resources import ResourceRequest
 from s2h.plan.stage import Wildcards
 
 Resource = Callable[[Wildcards, int], Any]
@@ -23,7 +23,7 @@ class Requested:
         request: gives what a job asks for.
     """
 
-    def __init__(self, request: Callable[[Wildcards, int], Needs]) -> None:
+    def __init__(self, request: Callable[[Wildcards, int], ResourceRequest]) -> None:
         self.request = request
 
     def cores(self, wildcards: Wildcards) -> int:

@@ -1,18 +1,18 @@
-"""Scoring: the evaluation sets of a run, the model that is scored, and the sets from outside."""
+"""Scoring: the evaluation sets of a run, the model that is scored, and the external evaluation sets."""
 
 from __future__ import annotations
 
 import dataclasses
 from typing import Any
 
-from s2h.diagnosis.registry import DIAGNOSERS
-from s2h.models.resources import Needs, decoding_needs
+from s2h.diagnosis.diagnoser_registry import DIAGNOSERS
+from s2h.models.resources import ResourceRequest, decoding_request
 from s2h.plan.puzzle_stage import PuzzleStage
 from s2h.plan.resources import Requested
 from s2h.plan.stage import Stage, Wildcards, listed, run_of
 from s2h.plan.training_stage import TrainingStage
 from s2h.puzzles.record import MODALITIES
-from s2h.puzzles.registry import TASKS
+from s2h.puzzles.task_registry import TASKS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,51 +73,51 @@ class ScoringStage(Stage):
         """``request``, as cores and resources of the rule."""
         return Requested(self.request)
 
-    def request(self, wildcards: Wildcards, attempt: int) -> Needs:
+    def request(self, wildcards: Wildcards, attempt: int) -> ResourceRequest:
         """What decoding asks for; each puzzle is given as text and as an image."""
         puzzles = sum(sum(self.puzzles.eval_sizes(task).values()) for task in self.members(wildcards))
         model = self.config.models[wildcards.model]
-        return decoding_needs(model, examples=puzzles * len(MODALITIES), attempt=attempt)
+        return decoding_request(model, examples=puzzles * len(MODALITIES), attempt=attempt)
 
     def code_of(self, wildcards: Wildcards) -> str:
         """Digest of the code that judges the predictions of a run's tasks."""
         tasks = self.members(wildcards)
         diagnosers = [DIAGNOSERS.module(task) for task in tasks if task in DIAGNOSERS]
-        outside = ["s2h.scoring.tsv"] if self.outside_sets(wildcards) else []
+        outside = ["s2h.scoring.tsv"] if self.external_evals(wildcards) else []
         modules = [*outside, *(TASKS.module(task) for task in tasks), *diagnosers]
-        return self.code("score_model", "s2h.scoring.engine", *modules)
+        return self.code("score_model", "s2h.scoring.vlmevalkit", *modules)
 
-    # sets from outside
+    # external evaluation sets
 
-    def outside_sets(self, wildcards: Wildcards) -> dict[str, dict[str, Any]]:
-        """Sets from outside on which a run is scored, by name."""
+    def external_evals(self, wildcards: Wildcards) -> dict[str, dict[str, Any]]:
+        """External evaluation sets on which a run is scored, by name."""
         members = self.members(wildcards)
         return {
             name: {
                 "path": outside.path or self._fetched(name),
                 **outside.model_dump(mode="json", include={"task", "level", "modality"}),
             }
-            for name, outside in self.config.outside_sets.items()
+            for name, outside in self.config.external_evals.items()
             if outside.task in members
         }
 
-    def outside_files(self, wildcards: Wildcards) -> list[str]:
+    def external_files(self, wildcards: Wildcards) -> list[str]:
         """The files of these sets."""
-        return [outside["path"] for outside in self.outside_sets(wildcards).values()]
+        return [outside["path"] for outside in self.external_evals(wildcards).values()]
 
     def _fetched(self, name: str) -> str:
-        return self.paths.fetched_eval.format(outside_set=name)
+        return self.paths.fetched_eval.format(external_eval=name)
 
     def fetched_files(self) -> list[str]:
         """The files of all sets that are fetched and on which some run is scored."""
         tasks = {task for run in self.config.all_runs() for task in self.config.members(run.task)}
-        found = self.config.outside_sets.items()
+        found = self.config.external_evals.items()
         return [self._fetched(name) for name, outside in found if outside.url and outside.task in tasks]
 
     def address(self, wildcards: Wildcards) -> str | None:
         """Where a set is fetched from."""
-        return self.config.outside_sets[wildcards.outside_set].url
+        return self.config.external_evals[wildcards.external_eval].url
 
     def checksum(self, wildcards: Wildcards) -> str | None:
         """SHA-256 of the file of that set, in hexadecimal digits."""
-        return self.config.outside_sets[wildcards.outside_set].sha256
+        return self.config.external_evals[wildcards.external_eval].sha256

@@ -13,7 +13,7 @@ from s2h.devices import visible_gpus
 from s2h.errors import ModelError
 from s2h.models.weights import check_weights
 
-_READS_WEIGHTS = ("train_phase", "measure_alignment", "decode_replies")
+_READS_WEIGHTS = ("train_phase", "measure_alignment", "decode_predictions")
 
 
 def refuse_missing_gpus(workflow: Any) -> None:

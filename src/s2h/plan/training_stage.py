@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from s2h.config import Run
-from s2h.models.resources import Needs, training_needs
+from s2h.models.resources import ResourceRequest, training_request
 from s2h.models.settings import TrainingSettings
 from s2h.models.sources import PretrainedSource
 from s2h.phases import Phase
@@ -15,7 +15,7 @@ from s2h.plan.corpus_stage import CorpusStage
 from s2h.plan.mixture_stage import MixtureStage
 from s2h.plan.resources import Requested
 from s2h.plan.stage import Stage, Wildcards, filled, run_of
-from s2h.puzzles.registry import TASKS
+from s2h.puzzles.task_registry import TASKS
 from s2h.supervision.recipes import examples_seen
 from s2h.training.job import PhaseSpec
 
@@ -190,10 +190,10 @@ class TrainingStage(Stage):
         """``request``, as cores and resources of the rule."""
         return Requested(self.request)
 
-    def request(self, wildcards: Wildcards, attempt: int) -> Needs:
+    def request(self, wildcards: Wildcards, attempt: int) -> ResourceRequest:
         """What a job asks for."""
         planned = self.planned(wildcards)
-        return training_needs(
+        return training_request(
             self.config.models[planned.model],
             planned.settings,
             examples=planned.examples,

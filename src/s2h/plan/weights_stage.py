@@ -46,7 +46,7 @@ class WeightsStage(Stage):
 
     def _stored(self, phase: PlannedPhase, folder: str, *, ends: bool | None = None) -> Stored:
         """What a phase takes; base models (``ends`` None) stay whole."""
-        needs = self.config.models[phase.model].needs
+        needs = self.config.models[phase.model].job_resources
         if ends is None:
             return stored(folder, phase.model, needs, phase.settings)
         return stored(folder, phase.model, needs, phase.settings, last=ends, keep=self.config.keep_weights)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from s2h.errors import DataError
-from s2h.files import whole_place
+from s2h.files import atomic_path
 from s2h.logs import LOGGER
 from s2h.provenance.fingerprints import same_contents, take_fingerprint
 from s2h.provenance.records import Record, read_record
@@ -44,7 +44,7 @@ class Cache:
         try:
             records = [read_record(entry / f"{place}.json") for place in range(len(outputs))]
             for place, (output, record) in enumerate(zip(outputs, records, strict=True)):
-                with whole_place(output) as temporary:
+                with atomic_path(output) as temporary:
                     _copy(entry / str(place), temporary)
                     if not same_contents(take_fingerprint(temporary), record.files):
                         raise DataError(f"{entry / str(place)} is damaged.")

@@ -16,7 +16,7 @@ REMOVED = "removed.json"
 _UNSEEN = (".snakemake_timestamp", REMOVED)  # Snakemake marks the folders that it made with a hidden file
 _PART = 1 << 24  # bytes read at once
 # Files of a trained model that tell how it was made, with times and hosts: they are checked, but decide nothing.
-_STORIES = ("manifest.json", "metrics.jsonl")
+_RUN_RECORDS = ("manifest.json", "metrics.jsonl")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,8 +58,8 @@ def removed_files(folder: str | Path) -> dict[str, FileMark]:
     """
     place = Path(folder) / REMOVED
     try:
-        told = json.loads(place.read_text(encoding="utf-8"))["files"]
-        return {name: FileMark(**mark) for name, mark in told.items()}
+        marks = json.loads(place.read_text(encoding="utf-8"))["files"]
+        return {name: FileMark(**mark) for name, mark in marks.items()}
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -68,7 +68,7 @@ def removed_files(folder: str | Path) -> dict[str, FileMark]:
 
 def contents_digest(fingerprint: Fingerprint) -> str:
     """One digest for what a file or folder holds, whatever its name and age."""
-    kept = [f"{name}\n{mark.sha256}" for name, mark in sorted(fingerprint.items()) if name not in _STORIES]
+    kept = [f"{name}\n{mark.sha256}" for name, mark in sorted(fingerprint.items()) if name not in _RUN_RECORDS]
     return hashlib.sha256("\n".join(kept).encode()).hexdigest()
 
 

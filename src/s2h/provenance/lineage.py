@@ -30,8 +30,8 @@ def lineage(path: str | Path, results: str | Path) -> Iterator[str]:
 
 
 def _versions(record: Record) -> str:
-    told = [f"{name} {version}" for name, version in record.job["versions"].items()]
-    return f"Python {record.job['python']}, {', '.join(told)}"
+    packages = [f"{name} {version}" for name, version in record.job["versions"].items()]
+    return f"Python {record.job['python']}, {', '.join(packages)}"
 
 
 def _tree(record: Record, results: str | Path, *, indent: int, seen: set[str]) -> Iterator[str]:
@@ -41,7 +41,7 @@ def _tree(record: Record, results: str | Path, *, indent: int, seen: set[str]) -
         return
     seen.add(record.output)
     yield f"{margin}{record.output}"
-    yield from (f"{margin}  {line}" for line in _story(record))
+    yield from (f"{margin}  {line}" for line in _description(record))
     if (versions := _versions(record)) not in seen:  # once for all that were made with the same
         seen.add(versions)
         yield f"{margin}  {versions}"
@@ -60,7 +60,7 @@ def _tree(record: Record, results: str | Path, *, indent: int, seen: set[str]) -
             yield f"{margin}    ... and {len(records) - _SHOWN} more of {rule}"
 
 
-def _story(record: Record) -> Iterator[str]:
+def _description(record: Record) -> Iterator[str]:
     job = record.job
     where = f"{job['user']}@{job['host']}" + (f", SLURM job {job['slurm_job']}" if job["slurm_job"] else "")
     fetched = f"; taken from the cache {record.fetched}" if record.fetched else ""

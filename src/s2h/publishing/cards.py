@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from s2h.files import whole_file
+from s2h.files import atomic_file
 from s2h.puzzles.record import SCHEMA, descriptions
 from s2h.puzzles.task import Task
 
@@ -20,7 +20,7 @@ def write_card(path: str | Path, *, task: Task[Any], report: str | Path, seed: i
     Args:
         path: ``README.md`` beside the folders of the levels.
         task: the task, with its settings.
-        report: what ``s2h.validation.report.write_report`` wrote for programs.
+        report: what ``s2h.validation.task_report.write_report`` wrote for programs.
         seed: seed of the study.
     """
     sets = json.loads(Path(report).read_text())
@@ -34,7 +34,7 @@ def write_card(path: str | Path, *, task: Task[Any], report: str | Path, seed: i
         f"## How it was made\n\n{_RECIPE.format(settings=_settings(task), seed=seed)}",
         f"## Checksums\n\n{_checksums(sets)}",
     ]
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text("\n\n".join(parts) + "\n")
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from PIL import Image
 
-from s2h.files import whole_file
+from s2h.files import atomic_file
 from s2h.puzzles.shards import read_shards
-from s2h.supervision.formats import CONVERSION
+from s2h.supervision.formats import TRANSCRIPTION_HEADER
 from s2h.templates import open_template
 
 TEMPLATE = Path(__file__).with_name("gallery.html")
@@ -40,8 +40,8 @@ def write_gallery(path: str | Path, shards: Mapping[str, Mapping[str, str]], *, 
         }
         for task, levels in shards.items()
     ]
-    page = open_template(TEMPLATE).render(tasks=tasks, conversion=CONVERSION)
-    with whole_file(path) as temporary:
+    page = open_template(TEMPLATE).render(tasks=tasks, transcription=TRANSCRIPTION_HEADER)
+    with atomic_file(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 

@@ -11,19 +11,19 @@ from typing import Any
 
 from markupsafe import Markup
 
-from s2h.analysis.registry import TABLES
 from s2h.analysis.study import Study
+from s2h.analysis.table_registry import TABLES
 from s2h.analysis.writing import ENDINGS, write_table
 from s2h.config import Run
 from s2h.errors import DataError
-from s2h.figures.files import write_figure
+from s2h.figures.figure_files import write_figure
+from s2h.figures.figure_registry import FIGURES
 from s2h.figures.kinds import Titles
-from s2h.figures.registry import FIGURES
-from s2h.files import whole_file
+from s2h.files import atomic_file
 from s2h.plan.report_stage import ReportStage
 from s2h.plan.stage import filled
 from s2h.provenance.records import read_record, record_path
-from s2h.publishing.story import tell_story
+from s2h.publishing.overview import render_overview
 from s2h.templates import open_template
 
 TEMPLATE = Path(__file__).with_name("live.html")
@@ -158,7 +158,7 @@ def write_live_view(study: LiveStudy, ready: Collection[str], *, seconds: float)
     shown = _study_of(runs, study)
     tables = {name: _write_table(study.folder, name, shown) for name in (TABLES if runs else ())}
     figures = {name: _write_figure(study.folder, name, tables, shown) for name in (FIGURES if runs else ())}
-    with whole_file(study.page) as temporary:
+    with atomic_file(study.page) as temporary:
         temporary.write_text(_page(study, shown, tables, figures, ready=runs, seconds=seconds), encoding="utf-8")
 
 
@@ -205,7 +205,7 @@ def _page(
 ) -> str:
     """The report's first page of these runs, with what is missing above it."""
     return open_template(TEMPLATE).render(
-        story=Markup(_story(study, shown, tables, figures)) if ready else "",
+        overview=Markup(_story(study, shown, tables, figures)) if ready else "",
         ready=len(ready),
         missing=[name for name in study.runs if name not in ready],
         seconds=round(seconds),
@@ -215,7 +215,7 @@ def _page(
 
 
 def _story(study: LiveStudy, shown: Study, tables: Mapping[str, Path], figures: Mapping[str, Path]) -> str:
-    return tell_story(
+    return render_overview(
         tables={name: tables[name] for name in study.tables},
         figures={title: figures[name] for name, title in study.figures.items()},
         score_files=shown.score_files,

@@ -178,7 +178,7 @@ _LAYOUT = (
 )
 
 
-def paper_conversion_question() -> str:
+def paper_transcription_question() -> str:
     """The request to write the page down, panel by panel."""
     return (
         f"{_LAYOUT}The first two rows are examples, the third is a query whose last panel is missing. Write down what "
@@ -192,7 +192,7 @@ def paper_conversion_question() -> str:
 # The compact style: no word means two attributes, so that none needs its name.
 
 COMPACT_QUESTION = "which Option completes Query"
-COMPACT_CONVERSION_QUESTION = "write panels"
+COMPACT_TRANSCRIPTION_QUESTION = "write panels"
 
 
 def compact_names(attribute: Attribute, values: Values, sizes: Sequence[int]) -> list[str]:
@@ -212,7 +212,7 @@ def compact_words(sizes: Sequence[int]) -> frozenset[str]:
     families = [attribute for family in ATTRIBUTES.values() for attribute in family]
     values = {word for name in families for word in compact_names(name, _domain(name, sizes), sizes)}
     labels = {name.replace(" ", "-") for name in families} | {*RELATIONS}
-    prompts = {*COMPACT_QUESTION.split(), *COMPACT_CONVERSION_QUESTION.split()}
+    prompts = {*COMPACT_QUESTION.split(), *COMPACT_TRANSCRIPTION_QUESTION.split()}
     text = {"Example", "Query", "Option", "panel", "lines", "shapes", "relation", "consistent", "inconsistent"}
     return frozenset({*values, *labels, *prompts, *text, *"1234", "Answer:"})
 

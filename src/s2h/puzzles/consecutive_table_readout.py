@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from pydantic import Field, model_validator
 
-from s2h.puzzles.drawing.tables import Cell
-from s2h.puzzles.tables import Table, TableSettings, TableTask
+from s2h.puzzles.drawing.table_images import Cell
+from s2h.puzzles.table_task import Table, TableSettings, TableTask
 from s2h.puzzles.task import Level, LevelSettings, Span, Split
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from s2h.errors import DataError
-from s2h.puzzles.drawing import grids as drawing
+from s2h.puzzles.drawing import grid_images as drawing
 from s2h.puzzles.drawing.canvas import TILE
 from s2h.puzzles.task import Level, LevelSettings, Modality, Span, Split, Task, TaskSettings, Verdict, final_answer
 
@@ -176,7 +176,7 @@ class GridNavigation(Task[Grid]):
     puzzle_type = Grid
 
     @property
-    def least_size(self) -> tuple[int, int]:
+    def min_size(self) -> tuple[int, int]:
         """The paper's page, or a square of 16-pixel tiles with room for the letters."""
         if not self.compact:
             return drawing.PAGE
@@ -230,7 +230,7 @@ class GridNavigation(Task[Grid]):
         """The moves that the search did not take back, separated by spaces."""
         return " ".join(surviving_moves(search(puzzle)))
 
-    def describe(self, puzzle: Grid) -> str:
+    def to_text(self, puzzle: Grid) -> str:
         """Letters of the columns, then a line for each row: its letter and its cells."""
         rows, columns = self.names(puzzle.shape)
         join = " " if self.compact else " & "
@@ -241,7 +241,7 @@ class GridNavigation(Task[Grid]):
         """What is asked; in the compact style the same few words for every puzzle."""
         return "collect all then reach D" if self.compact else _paper_question(modality)
 
-    def conversion_question(self) -> str:
+    def transcription_question(self) -> str:
         """The request to write the grid down, in the words of the question."""
         if self.compact:
             return "write the grid"
@@ -252,7 +252,7 @@ class GridNavigation(Task[Grid]):
             f"the destination (dark green) and {EMPTY} for an empty cell."
         )
 
-    def reason(self, puzzle: Grid) -> str:
+    def chain_of_thought(self, puzzle: Grid) -> str:
         """The search, step by step, with every move that was refused and why."""
         rows, columns = self.names(puzzle.shape)
         return (_compact_chain if self.compact else _paper_chain)(puzzle, rows, columns)
@@ -265,31 +265,31 @@ class GridNavigation(Task[Grid]):
             return drawing.draw_compact(puzzle.cells, rows, columns, symbols=_SYMBOLS, fills=_FILLS, side=side)
         return drawing.draw_page(puzzle.cells, rows, columns, symbols=_SYMBOLS, fills=_FILLS)
 
-    def measures(self, puzzle: Grid) -> dict[str, int]:
+    def difficulty(self, puzzle: Grid) -> dict[str, int]:
         """Steps of the search, how many of them go back, moves of the answer, and objects."""
         steps = search(puzzle)
         back = sum(not step.move for step in steps)
         objects = len(puzzle.tour()) - 2
         return {"steps": len(steps), "retraces": back, "moves": len(surviving_moves(steps)), "objects": objects}
 
-    def judge(self, puzzle: Grid, reply: str) -> Verdict:
+    def judge(self, puzzle: Grid, prediction: str) -> Verdict:
         """Any walk is correct that stays inside, enters no obstacle and has all objects when it reaches D.
 
         The walk ends at its first visit of the destination; what follows is ignored. Differences from the paper: a
         walk that leaves the grid is always wrong, and surplus spaces, capitals and punctuation are harmless.
         """
-        moves = read_moves(reply)
+        moves = read_moves(prediction)
         if moves is None:
             return Verdict(False, "", False)
         return Verdict(True, " ".join(moves) or NO_PATH, walk_solves(puzzle, moves))
 
-    def words(self) -> frozenset[str]:
+    def vocabulary(self) -> frozenset[str]:
         """Every word of the compact style."""
         letters = {*COMPACT_ROWS[: self.settings.rows[1]], *COMPACT_COLUMNS[: self.settings.columns[1]]}
         cells = {SOURCE, DESTINATION, EMPTY, *COMPACT_OBJECTS, *OBSTACLES}
         chain = {*MOVES, "outside", "visited", "take", "back", "avoid"}
         return frozenset({*letters, *cells, *chain, "collect", "all", "then", "reach", "Answer:"}) | {
-            *self.conversion_question().split()
+            *self.transcription_question().split()
         }
 
     def names(self, shape: Cell) -> tuple[str, str]:
@@ -332,12 +332,12 @@ def surviving_moves(steps: Iterable[Step]) -> list[str]:
     return moves
 
 
-def read_moves(reply: str) -> list[str] | None:
+def read_moves(prediction: str) -> list[str] | None:
     """The moves of an answer: none for "no path", None for what is no answer.
 
     Unlike in the paper surplus spaces, capitals and punctuation are harmless.
     """
-    moves = (final_answer(reply) or "").lower().translate(_NOISE).split()
+    moves = (final_answer(prediction) or "").lower().translate(_NOISE).split()
     if " ".join(moves) == NO_PATH:
         return []
     return moves if moves and set(moves) <= MOVES.keys() else None

@@ -13,13 +13,13 @@ from typing import Annotated, Literal, TypeVar
 import numpy as np
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from s2h.puzzles.drawing.tables import Cell
+from s2h.puzzles.drawing.table_images import Cell
 from s2h.puzzles.task import Split
 from s2h.settings import Settings
 
 T = TypeVar("T")
 
-_APART = 2  # cells: the least distance of a random path's detour from the line of its end, as in the paper
+_SEPARATION = 2  # cells: the least distance of a random path's detour from the line of its end, as in the paper
 
 
 def is_clear(path: tuple[Cell, ...]) -> bool:
@@ -54,7 +54,7 @@ class Family(Settings):
     def draw(self, rng: np.random.Generator, shape: Cell) -> tuple[Cell, ...]:
         """A path from START to END in a table of ``shape``; empty or not clear where the draw led nowhere."""
 
-    def least_side(self) -> int:
+    def min_side(self) -> int:
         """The least number of rows and of columns in which this family has paths."""
         return 3
 
@@ -71,7 +71,7 @@ class RandomPaths(Family):
     family: Literal["random"]
     reach: PositiveInt = Field(description="least distance of START and END in cells along an axis")
 
-    def least_side(self) -> int:
+    def min_side(self) -> int:
         """One more than the reach, so that every axis has room for START and END."""
         return self.reach + 1
 
@@ -108,7 +108,7 @@ class SinusoidalPaths(Family):
     family: Literal["sinusoidal"]
     gaps: tuple[NonNegativeInt, ...] = Field(min_length=1, description="distances of the start from the borders")
 
-    def least_side(self) -> int:
+    def min_side(self) -> int:
         """Three cells within the widest gap on both sides."""
         return 2 * max(self.gaps) + 3
 
@@ -145,7 +145,7 @@ class SpiralPaths(Family):
     family: Literal["spiral"]
     gaps: tuple[NonNegativeInt, ...] = Field(min_length=1, description="distances of the spiral from the borders")
 
-    def least_side(self) -> int:
+    def min_side(self) -> int:
         """Three cells within the widest gap on both sides."""
         return 2 * max(self.gaps) + 3
 
@@ -214,7 +214,7 @@ def _pairs(size: int, reach: int) -> tuple[tuple[int, int], ...]:
 def _detour(rng: np.random.Generator, size: int, here: int, end: int) -> int | None:
     """A coordinate on the side of ``end`` as seen from ``here``, possibly beyond it but apart from it."""
     side = range(here + 1, size) if end > here else range(here)
-    choices = tuple(c for c in side if abs(c - end) >= _APART)
+    choices = tuple(c for c in side if abs(c - end) >= _SEPARATION)
     return _pick(rng, choices) if choices else None
 
 

@@ -28,7 +28,7 @@ class Record:
         text: the puzzle as text.
         text_question: what is asked when the puzzle is given as text.
         image_question: what is asked when the puzzle is given as an image.
-        conversion_question: what is asked when the image is only to be written down as text.
+        transcription_question: what is asked when the image is only to be written down as text.
         reasoning: the chain of thought, the same for both modalities.
         alternatives: other wordings of the chain of thought, each with its ``name`` and its ``reasoning``.
         answer_block: how every response ends; its last line is ``Answer: `` and the answer.
@@ -45,7 +45,7 @@ class Record:
     text: str
     text_question: str
     image_question: str
-    conversion_question: str
+    transcription_question: str
     reasoning: str
     alternatives: list[dict[str, str]]
     answer_block: str
@@ -64,7 +64,7 @@ SCHEMA = pa.schema(
         ("text", pa.string()),
         ("text_question", pa.string()),
         ("image_question", pa.string()),
-        ("conversion_question", pa.string()),
+        ("transcription_question", pa.string()),
         ("reasoning", pa.string()),
         ("alternatives", pa.list_(pa.struct([("name", pa.string()), ("reasoning", pa.string())]))),
         ("answer_block", pa.string()),

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from s2h.errors import DataError
-from s2h.files import whole_file
+from s2h.files import atomic_file
 from s2h.puzzles.record import SCHEMA, Record
 from s2h.puzzles.task import Level, Split, Task
 from s2h.seeding import generator
@@ -75,7 +75,7 @@ def draw_puzzle(task: Task[P], which: PuzzleSet, index: int) -> tuple[P, str]:
     rng = generator(which.seed, "puzzle", task.name, which.level, which.split, index)
     for _ in range(_TRIES):
         puzzle = task.sample(rng, which.level, which.split)
-        text = task.describe(puzzle)
+        text = task.to_text(puzzle)
         if split_of(text) == which.split:
             return puzzle, text
     raise DataError(
@@ -97,8 +97,8 @@ def make_record(task: Task[Any], which: PuzzleSet, index: int) -> Record:
         text=text,
         text_question=task.question(puzzle, "text"),
         image_question=task.question(puzzle, "image"),
-        conversion_question=task.conversion_question(),
-        reasoning=task.reason(puzzle),
+        transcription_question=task.transcription_question(),
+        reasoning=task.chain_of_thought(puzzle),
         alternatives=[{"name": name, "reasoning": chain} for name, chain in task.alternatives(puzzle).items()],
         answer_block=task.answer_block(puzzle),
         answer=task.answer(puzzle),
@@ -123,7 +123,7 @@ def write_shard(
     # Images are compressed already: they stand in the file as they are, so that one can be read alone (image_places).
     compression = dict.fromkeys([*texts, *_NESTED], "zstd") | {"image.bytes": "none"}
     with (
-        whole_file(path) as temporary,
+        atomic_file(path) as temporary,
         pq.ParquetWriter(
             temporary, SCHEMA, compression=compression, use_dictionary=texts, write_statistics=texts
         ) as writer,

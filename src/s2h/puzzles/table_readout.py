@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from s2h.errors import DataError
 from s2h.puzzles.paths import AnyFamily, is_clear
-from s2h.puzzles.tables import Table, TableSettings, TableTask, turns
+from s2h.puzzles.table_task import Table, TableSettings, TableTask, turns
 from s2h.puzzles.task import Level, LevelSettings, Span, Split
 
 _TRIES = 10_000  # draws for one puzzle; the shipped settings accept a tenth or more of the draws of every family
@@ -55,10 +55,10 @@ class TableReadoutSettings(TableSettings):
         side = min(self.rows[0], self.columns[0])
         for name, level in self.levels.items():
             for family in level.families:
-                if family.least_side() > side:
+                if family.min_side() > side:
                     raise ValueError(
                         f"levels.{name}: {family.family} paths with these settings need at least "
-                        f"{family.least_side()} rows and columns, but the smallest table has {self.rows[0]} rows and "
+                        f"{family.min_side()} rows and columns, but the smallest table has {self.rows[0]} rows and "
                         f"{self.columns[0]} columns: choose a smaller gap or reach, or larger tables"
                     )
         return self
@@ -106,7 +106,7 @@ class TableReadout(TableTask):
             f"{list(chosen.path_length)} cells. Widen these ranges, or change the family's pieces or the table's size."
         )
 
-    def measures(self, puzzle: Table) -> dict[str, int]:
+    def difficulty(self, puzzle: Table) -> dict[str, int]:
         """Cells and turns of the path."""
         return {"path length": len(puzzle.path), "turns": turns(puzzle.path)}
 

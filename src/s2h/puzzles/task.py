@@ -65,7 +65,7 @@ class TaskSettings(Settings):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the answer of a reply is worth; what else the reply says is for ``s2h.diagnosis`` to judge.
+    """What the answer of a prediction is worth; what else the prediction says is for ``s2h.diagnosis`` to judge.
 
     Attributes:
         parsed: an answer of the right form was found.
@@ -109,7 +109,7 @@ class Task(ABC, Generic[P]):
 
     @property
     @abstractmethod
-    def least_size(self) -> tuple[int, int]:
+    def min_size(self) -> tuple[int, int]:
         """Width and height in pixels that hold every image; compact ones are squares, their side a multiple of 16."""
 
     @property
@@ -117,10 +117,10 @@ class Task(ABC, Generic[P]):
         """Width and height in pixels of every image."""
         side = self.settings.image_side
         if not self.compact or side is None:
-            return self.least_size
-        if side < self.least_size[0]:
+            return self.min_size
+        if side < self.min_size[0]:
             raise ConfigError(
-                f"{self.title}: image_side is {side}, but its puzzles need {self.least_size[0]} pixels: raise it."
+                f"{self.title}: image_side is {side}, but its puzzles need {self.min_size[0]} pixels: raise it."
             )
         return side, side
 
@@ -139,7 +139,7 @@ class Task(ABC, Generic[P]):
         """The answer alone, computed from the symbolic puzzle."""
 
     @abstractmethod
-    def describe(self, puzzle: P) -> str:
+    def to_text(self, puzzle: P) -> str:
         """The puzzle as text: all that the image shows, and nothing that it does not."""
 
     @abstractmethod
@@ -147,11 +147,11 @@ class Task(ABC, Generic[P]):
         """What is asked, worded for a puzzle given as ``modality``."""
 
     @abstractmethod
-    def conversion_question(self) -> str:
+    def transcription_question(self) -> str:
         """What is asked when the image is to be written down as text, and no more."""
 
     @abstractmethod
-    def reason(self, puzzle: P) -> str:
+    def chain_of_thought(self, puzzle: P) -> str:
         """The chain of thought that leads to the answer, without the answer block."""
 
     @property
@@ -168,15 +168,15 @@ class Task(ABC, Generic[P]):
         """The puzzle as a PNG file."""
 
     @abstractmethod
-    def judge(self, puzzle: P, reply: str) -> Verdict:
+    def judge(self, puzzle: P, prediction: str) -> Verdict:
         """Judge the answer in any text that a model may write; never raises, never evaluates it."""
 
-    def measures(self, puzzle: P) -> dict[str, int]:
+    def difficulty(self, puzzle: P) -> dict[str, int]:
         """What makes the puzzle more or less hard, as numbers with names, e.g. ``{"turns": 3}``."""
         return {}
 
     @abstractmethod
-    def words(self) -> frozenset[str]:
+    def vocabulary(self) -> frozenset[str]:
         """Every whitespace-separated word that texts, questions, chains and answers hold in the compact style."""
 
     def answer_block(self, puzzle: P) -> str:
@@ -197,9 +197,9 @@ class Task(ABC, Generic[P]):
         return found
 
 
-def final_answer(reply: str) -> str | None:
-    """What stands after the last ``Answer:`` of a reply, up to the end of its line; None where there is none."""
-    _, marker, rest = reply.rpartition("Answer:")
+def final_answer(prediction: str) -> str | None:
+    """What stands after the last ``Answer:`` of a prediction, up to the end of its line; None where there is none."""
+    _, marker, rest = prediction.rpartition("Answer:")
     if not marker:
         return None
     return rest.strip().split("\n", 1)[0].strip()

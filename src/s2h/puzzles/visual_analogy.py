@@ -31,9 +31,9 @@ from s2h.puzzles.analogy_panels import (
     listed,
     read,
 )
-from s2h.puzzles.drawing import panels as drawing
+from s2h.puzzles.drawing import panel_images as drawing
 from s2h.puzzles.task import Level, LevelSettings, Modality, Split, Task, TaskSettings, Verdict, final_answer
-from s2h.seeding import Dice
+from s2h.seeding import BufferedRng
 
 OPTIONS = 4
 _TRIES = 10_000  # contexts drawn for one row; the shipped settings need two or three on average
@@ -91,7 +91,7 @@ class VisualAnalogy(Task[Analogy]):
     puzzle_type = Analogy
 
     @property
-    def least_size(self) -> tuple[int, int]:
+    def min_size(self) -> tuple[int, int]:
         """The paper's page, or a square with four panels on each side."""
         return (drawing.COMPACT_PAGE if self.compact else drawing.PAPER_PAGE).size
 
@@ -131,26 +131,26 @@ class VisualAnalogy(Task[Analogy]):
         combinations that are not held out.
         """
         self.level(level)
-        dice = Dice(rng)
+        draws = BufferedRng(rng)
         targets = self.simple if level == "SIMPLE" else self.held_out
-        target = dice.pick(targets)
+        target = draws.choice(targets)
         attributes = [target[0]] * 2
         if level == "HARD":
-            attributes = dice.shuffled(self.settings.held_out[target[1]])
-        first, second = (self._example(dice, (attribute, target[1])) for attribute in attributes)
-        query, options = self._query(dice, target, self.simple if level == "SIMPLE" else PAIRS)
+            attributes = draws.sample(self.settings.held_out[target[1]])
+        first, second = (self._example(draws, (attribute, target[1])) for attribute in attributes)
+        query, options = self._query(draws, target, self.simple if level == "SIMPLE" else PAIRS)
         return Analogy((first, second), query, options)
 
-    def _example(self, dice: Dice, pair: Pair) -> Row:
+    def _example(self, draws: BufferedRng, pair: Pair) -> Row:
         for _ in range(_TRIES):
-            context = self._context(dice, pair)
-            third = self._third(dice, context, pair)
+            context = self._context(draws, pair)
+            third = self._third(draws, context, pair)
             if third is not None:
                 return (*context, third)
         raise DataError(_exhausted(f"examples of {pair}"))
 
     def _query(
-        self, dice: Dice, target: Pair, pairs: Sequence[Pair]
+        self, draws: BufferedRng, target: Pair, pairs: Sequence[Pair]
     ) -> tuple[Context, tuple[Panel, Panel, Panel, Panel]]:
         """A context and four shuffled options: one for ``target``, the others for pairs of other relations.
 
@@ -158,20 +158,20 @@ class VisualAnalogy(Task[Analogy]):
         """
         others = [pair for pair in pairs if pair[1] != target[1] and pair[0] in _siblings(target[0])]
         for _ in range(_TRIES):
-            context = self._context(dice, target)
+            context = self._context(draws, target)
             options: list[Panel] = []
-            for pair in (target, *dice.shuffled(others)):
-                option = self._third(dice, context, pair)
+            for pair in (target, *draws.sample(others)):
+                option = self._third(draws, context, pair)
                 if option is not None:
                     options.append(option)
                 if len(options) == OPTIONS or (option is None and pair == target):
                     break
             if len(options) == OPTIONS:
-                a, b, c, d = dice.shuffled(options)
+                a, b, c, d = draws.sample(options)
                 return context, (a, b, c, d)
         raise DataError(_exhausted(f"queries of {target}"))
 
-    def _context(self, dice: Dice, pair: Pair) -> Context:
+    def _context(self, draws: BufferedRng, pair: Pair) -> Context:
         """Two panels that a third can continue by ``pair``.
 
         For AND, OR and XOR shape panels hold two shapes, as in the paper.
@@ -179,20 +179,20 @@ class VisualAnalogy(Task[Analogy]):
         attribute, relation = pair
         least, most = 1, _MOST_LINES if attribute == "line colour" else panels.MOST_SHAPES
         if relation != "Progression":
-            values = self._overlapping(dice, attribute)
+            values = self._overlapping(draws, attribute)
             least, most = (1, most) if attribute == "line colour" else (2, 2)
         elif attribute.endswith("type"):
-            values = self._growing(dice, attribute)
+            values = self._growing(draws, attribute)
             most = 4
         elif attribute == "shape position":
-            values = self._moving(dice)
+            values = self._moving(draws)
         else:
-            values = self._monotone(dice, attribute)
+            values = self._monotone(draws, attribute)
             least = 2 if attribute == "line colour" else 1  # two lines more often share a type with the next panel
-        first, second = (self._panel(dice, attribute, wanted, (least, most)) for wanted in values)
+        first, second = (self._panel(draws, attribute, wanted, (least, most)) for wanted in values)
         return first, second
 
-    def _third(self, dice: Dice, context: Context, pair: Pair) -> Panel | None:
+    def _third(self, draws: BufferedRng, context: Context, pair: Pair) -> Panel | None:
         """A panel that completes a context to ``pair`` and to nothing else; None when there is none or none was drawn.
 
         Differences from the paper: as many shapes as values are allowed too, and a panel that continues a progression
@@ -205,45 +205,45 @@ class VisualAnalogy(Task[Analogy]):
         wanted = [values for values in wanted if values.bit_count() <= _room(attribute)]
         most = _MOST_LINES if attribute == "line colour" else panels.MOST_SHAPES
         for _ in range(_PANEL_TRIES if wanted else 0):
-            panel = self._panel(dice, attribute, dice.pick(wanted), (1, most))
+            panel = self._panel(draws, attribute, draws.choice(wanted), (1, most))
             if panels.patterns_of(family, first, second, panel.all_values()) == (pair,):
                 return panel
         return None
 
-    def _overlapping(self, dice: Dice, attribute: Attribute) -> tuple[Values, Values]:
+    def _overlapping(self, draws: BufferedRng, attribute: Attribute) -> tuple[Values, Values]:
         """A common value, one that only the first panel has, and one that the first panel may have or not."""
         domain = self.domains[attribute]
         lines = attribute.startswith("line")
-        common, contrast, extra = dice.shuffled(domain, 3)
+        common, contrast, extra = draws.sample(domain, 3)
         rest = [value for value in domain if value != contrast and (attribute != "shape position" or value != common)]
-        other = dice.pick(rest)
-        first = [common, contrast, *([extra] if lines and dice.below(2) else [])]
-        second = [common, *([other] if not lines or dice.below(2) else [])]
+        other = draws.choice(rest)
+        first = [common, contrast, *([extra] if lines and draws.randrange(2) else [])]
+        second = [common, *([other] if not lines or draws.randrange(2) else [])]
         return as_values(attribute, first), as_values(attribute, second)
 
-    def _growing(self, dice: Dice, attribute: Attribute) -> tuple[Values, Values]:
+    def _growing(self, draws: BufferedRng, attribute: Attribute) -> tuple[Values, Values]:
         """Types of the first panel, and the same with more, so that at least one is left to add."""
-        names = dice.shuffled(self.domains[attribute])
+        names = draws.sample(self.domains[attribute])
         lines = attribute == "line type"
-        first = dice.between(1, 2 if lines else 3)
-        second = first + 1 if lines else dice.between(first + 1, len(names) - 1)
+        first = draws.randint(1, 2 if lines else 3)
+        second = first + 1 if lines else draws.randint(first + 1, len(names) - 1)
         return as_values(attribute, names[:first]), as_values(attribute, names[:second])
 
-    def _monotone(self, dice: Dice, attribute: Attribute) -> tuple[Values, Values]:
+    def _monotone(self, draws: BufferedRng, attribute: Attribute) -> tuple[Values, Values]:
         """Single values of a rising or falling progression of which at least one step is left."""
         domain = self.domains[attribute]
-        rising = sorted(dice.shuffled(range(len(domain)), 3))
-        first, second, _ = rising if dice.below(2) else rising[::-1]
+        rising = sorted(draws.sample(range(len(domain)), 3))
+        first, second, _ = rising if draws.randrange(2) else rising[::-1]
         return as_values(attribute, [domain[first]]), as_values(attribute, [domain[second]])
 
-    def _moving(self, dice: Dice) -> tuple[Values, Values]:
+    def _moving(self, draws: BufferedRng) -> tuple[Values, Values]:
         """One to three cells and their shift; unlike in the paper all directions are equally frequent."""
-        cells = dice.shuffled(range(panels.LATTICE**2), dice.between(1, 3))
-        step = dice.pick(dice.pick(panels.DIRECTIONS))
+        cells = draws.sample(range(panels.LATTICE**2), draws.randint(1, 3))
+        step = draws.choice(draws.choice(panels.DIRECTIONS))
         moved = [panels.shifted(cell, step) for cell in cells]
         return as_values("shape position", cells), as_values("shape position", moved)
 
-    def _panel(self, dice: Dice, attribute: Attribute, wanted: Values, span: tuple[int, int]) -> Panel:
+    def _panel(self, draws: BufferedRng, attribute: Attribute, wanted: Values, span: tuple[int, int]) -> Panel:
         """A panel with exactly the ``wanted`` values of one attribute, and any of the others.
 
         Args:
@@ -258,9 +258,9 @@ class VisualAnalogy(Task[Analogy]):
         elif attribute == "shape quantity":
             count = int(values[0])
         else:
-            count = dice.between(max(span[0], len(values)), max(span[1], len(values)))
+            count = draws.randint(max(span[0], len(values)), max(span[1], len(values)))
         drawn = [
-            _spread(dice, values, count) if name == attribute else self._any(dice, name, count)
+            _spread(draws, values, count) if name == attribute else self._any(draws, name, count)
             for name in _siblings(attribute)
             if name != "shape quantity"
         ]
@@ -270,14 +270,14 @@ class VisualAnalogy(Task[Analogy]):
         shapes = [Thing(*each) for each in zip(*drawn, strict=True)]
         return Panel("shapes", tuple(sorted(shapes, key=lambda shape: shape.cell)))
 
-    def _any(self, dice: Dice, attribute: Attribute, count: int) -> list[str | int]:
+    def _any(self, draws: BufferedRng, attribute: Attribute, count: int) -> list[str | int]:
         """Values of an attribute that is not the target; as in the paper one value is left out for variety."""
         domain = self.domains[attribute]
         if attribute in ("line type", "shape position"):
-            return dice.shuffled(domain, count)
-        left_out = dice.below(len(domain))
+            return draws.sample(domain, count)
+        left_out = draws.randrange(len(domain))
         rest = domain[:left_out] + domain[left_out + 1 :]
-        return [dice.pick(rest) for _ in range(count)]
+        return [draws.choice(rest) for _ in range(count)]
 
     def answer(self, puzzle: Analogy) -> str:
         """The number of the option that follows the examples' relation."""
@@ -287,7 +287,7 @@ class VisualAnalogy(Task[Analogy]):
         """The combination of each example and option, whether the option is consistent, and the answer."""
         return (texts.compact_answer_block if self.compact else texts.paper_answer_block)(puzzle)
 
-    def describe(self, puzzle: Analogy) -> str:
+    def to_text(self, puzzle: Analogy) -> str:
         """Each panel as its value sets, in a fixed order; they are not tied to single objects, as in the paper."""
         return texts.compact_text(puzzle, self.settings.sizes) if self.compact else texts.paper_text(puzzle)
 
@@ -295,11 +295,11 @@ class VisualAnalogy(Task[Analogy]):
         """What is asked; in the compact style the same few words for every puzzle."""
         return texts.COMPACT_QUESTION if self.compact else texts.paper_question(modality)
 
-    def conversion_question(self) -> str:
+    def transcription_question(self) -> str:
         """The request to write the page down, panel by panel."""
-        return texts.COMPACT_CONVERSION_QUESTION if self.compact else texts.paper_conversion_question()
+        return texts.COMPACT_TRANSCRIPTION_QUESTION if self.compact else texts.paper_transcription_question()
 
-    def reason(self, puzzle: Analogy) -> str:
+    def chain_of_thought(self, puzzle: Analogy) -> str:
         """The chain of thought: values of the examples, their relation, and what each option makes of the query."""
         return texts.compact_chain(puzzle, self.settings.sizes) if self.compact else texts.paper_chain(puzzle)
 
@@ -316,19 +316,19 @@ class VisualAnalogy(Task[Analogy]):
         """Examples, query and options, from top to bottom; options are numbered from left to right."""
         return drawing.draw_page(self._page, (*puzzle.examples[0], *puzzle.examples[1], *puzzle.query), puzzle.options)
 
-    def judge(self, puzzle: Analogy, reply: str) -> Verdict:
+    def judge(self, puzzle: Analogy, prediction: str) -> Verdict:
         """The option number alone decides, unlike in the paper, where the labels count as well."""
-        answer = read_option(reply)
+        answer = read_option(prediction)
         return Verdict(bool(answer), answer, answer == self.answer(puzzle))
 
-    def words(self) -> frozenset[str]:
+    def vocabulary(self) -> frozenset[str]:
         """Every word of the compact style."""
         return texts.compact_words(self.settings.sizes)
 
 
-def read_option(reply: str) -> str:
-    """The number of the option that a reply answers with; empty where there is none."""
-    found = re.fullmatch(r"(?:[Oo]ption )?\(?([1-4])\)?\.?", " ".join((final_answer(reply) or "").split()))
+def read_option(prediction: str) -> str:
+    """The number of the option that a prediction answers with; empty where there is none."""
+    found = re.fullmatch(r"(?:[Oo]ption )?\(?([1-4])\)?\.?", " ".join((final_answer(prediction) or "").split()))
     return found.group(1) if found else ""
 
 
@@ -341,9 +341,9 @@ def _room(attribute: Attribute) -> int:
     return _MOST_LINE_TYPES if attribute == "line type" else panels.MOST_SHAPES
 
 
-def _spread(dice: Dice, values: Sequence[str | int], count: int) -> list[str | int]:
+def _spread(draws: BufferedRng, values: Sequence[str | int], count: int) -> list[str | int]:
     """``count`` of the values in random order, each of them at least once."""
-    return dice.shuffled([*values, *(dice.pick(values) for _ in range(count - len(values)))])
+    return draws.sample([*values, *(draws.choice(values) for _ in range(count - len(values)))])
 
 
 def _exhausted(what: str) -> str:

@@ -20,13 +20,13 @@ from pathlib import Path
 from s2h.errors import S2HError
 from s2h.models.settings import ScoringSettings
 from s2h.models.sources import HuggingFaceSource
-from s2h.puzzles.registry import TASKS
+from s2h.puzzles.task_registry import TASKS
 from s2h.scoring.backends import LocalBackend
 from s2h.scoring.decoding import load_decoder
-from s2h.scoring.engine import run_command_line
-from s2h.scoring.replies import example_digest, model_digest
+from s2h.scoring.predictions import example_digest, model_digest
 from s2h.scoring.sets import EvalSet
-from s2h.scoring.tsv import is_own, read_outside, read_own
+from s2h.scoring.tsv import is_own, read_external, read_own
+from s2h.scoring.vlmevalkit import run_command_line
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -52,7 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", nargs="+", required=True, help="model folders, or names that VLMEvalKit knows")
     parser.add_argument("--task", choices=list(TASKS), help="whose puzzles are in TSV files from outside")
     parser.add_argument("--tsv", type=Path, default=Path("results/tsv"), help="where our sets are looked for by name")
-    parser.add_argument("--max-new-tokens", type=int, default=2048, help="where a reply of a model folder is cut off")
+    parser.add_argument(
+        "--max-new-tokens", type=int, default=2048, help="where a prediction of a model folder is cut off"
+    )
     parser.add_argument("--work-dir", help="VLMEvalKit's files; by default below results/vlmeval, by what is scored")
     return parser
 
@@ -72,7 +74,7 @@ def _read(path: Path, task: str | None) -> EvalSet:
         raise SystemExit(f"s2h: {path} is from outside: say with --task whose puzzles these are ({', '.join(TASKS)}).")
     head = path.open(encoding="utf-8").readline().rstrip("\r\n").split("\t")
     shown = {"image", "image_path"} & set(head)
-    return read_outside(path.stem, path, task=task, level="HARD", modality="image" if shown else "text")
+    return read_external(path.stem, path, task=task, level="HARD", modality="image" if shown else "text")
 
 
 def _key(sets: Sequence[EvalSet], folders: dict[str, Path], settings: ScoringSettings) -> str:

@@ -1,7 +1,7 @@
 """What answers prompts: a model here, in one process or several; or a server, which may be vLLM's for this job.
 
-Each takes chunks of prompts and gives replies chunk by chunk, as they are finished, so that none is lost when decoding
-is interrupted. Models that VLMEvalKit lists are asked by ``s2h.scoring.engine``.
+Each takes chunks of prompts and gives predictions chunk by chunk, as they are finished, so that none is lost when decoding
+is interrupted. Models that VLMEvalKit lists are asked by ``s2h.scoring.vlmevalkit``.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from s2h.models.settings import ScoringSettings
 from s2h.models.sources import EndpointSource
 from s2h.models.weights import missing_files
 from s2h.scoring import vllm
-from s2h.scoring.decoding import Decoder, Prompt, Reply, load_decoder
+from s2h.scoring.decoding import Decoder, Prediction, Prompt, load_decoder
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
 
 _UNDER_WAY = 256  # requests at each copy of the weights in vLLM, which computes as many together
 _MOST_CONNECTIONS = 768  # a process may hold 1024 files open where nobody has said otherwise
-_TIMEOUT = 3600.0  # seconds for a reply of vLLM, which may wait for others before it begins
+_TIMEOUT = 3600.0  # seconds for a prediction of vLLM, which may wait for others before it begins
 
 Chunk = Sequence[Prompt]
 """Prompts that are answered together: all with an image, or all without."""
@@ -47,34 +47,34 @@ class Backend(Protocol):
     """A model, as scoring needs it.
 
     Attributes:
-        chunk: how many prompts it likes to get at once.
-        batches: whether it computes them together, so that arithmetic may round differently than for one alone.
-        facts: what is to be told of it beside its replies.
+        chunk_size: how many prompts it likes to get at once.
+        batched: whether it computes them together, so that arithmetic may round differently than for one alone.
+        metadata: what is to be told of it beside its predictions.
     """
 
-    chunk: int
-    batches: bool
-    facts: Mapping[str, str]
+    chunk_size: int
+    batched: bool
+    metadata: Mapping[str, str]
 
-    def answers(self, chunks: Sequence[Chunk], *, alone: bool = False) -> Iterator[tuple[int, list[Reply]]]:
-        """(position of the chunk, replies in its order), as chunks are finished.
+    def generate(self, chunks: Sequence[Chunk], *, sequential: bool = False) -> Iterator[tuple[int, list[Prediction]]]:
+        """(position of the chunk, predictions in its order), as chunks are finished.
 
         Args:
             chunks: of prompts.
-            alone: whether no model may compute two chunks at once; only a server would.
+            sequential: whether no model may compute two chunks at once; only a server would.
         """
 
 
 class LocalBackend:
     """A decoder in this process."""
 
-    batches = True
-    facts: Mapping[str, str] = {}
+    batched = True
+    metadata: Mapping[str, str] = {}
 
     def __init__(self, decoder: Decoder) -> None:
-        self.decoder, self.chunk = decoder, _chunk(decoder.settings)
+        self.decoder, self.chunk_size = decoder, _chunk_size(decoder.settings)
 
-    def answers(self, chunks: Sequence[Chunk], *, alone: bool = False) -> Iterator[tuple[int, list[Reply]]]:
+    def generate(self, chunks: Sequence[Chunk], *, sequential: bool = False) -> Iterator[tuple[int, list[Prediction]]]:
         for position, chunk in enumerate(chunks):
             yield position, self.decoder(chunk)
 
@@ -92,14 +92,14 @@ class PoolBackend:
         ModelError: when it answers, where a process cannot load the model, or ends before its time.
     """
 
-    batches = True
-    facts: Mapping[str, str] = {}
+    batched = True
+    metadata: Mapping[str, str] = {}
 
     def __init__(self, folder: str, settings: ScoringSettings, *, processes: int, options: Mapping[str, Any]) -> None:
-        self.chunk, self.processes = _chunk(settings), processes
+        self.chunk_size, self.processes = _chunk_size(settings), processes
         self._arguments = (folder, settings, 1 / processes, dict(options))
 
-    def answers(self, chunks: Sequence[Chunk], *, alone: bool = False) -> Iterator[tuple[int, list[Reply]]]:
+    def generate(self, chunks: Sequence[Chunk], *, sequential: bool = False) -> Iterator[tuple[int, list[Prediction]]]:
         context = get_context("spawn")
         ranks: Queue[int] = context.Queue()
         for rank in range(self.processes):
@@ -111,29 +111,29 @@ class PoolBackend:
             futures = {pool.submit(_work, chunk): position for position, chunk in enumerate(chunks)}
             for future in as_completed(futures):
                 try:
-                    replies = future.result()
+                    predictions = future.result()
                 except BrokenProcessPool as error:
                     raise ModelError(
                         f"one of {self.processes} decoding processes was ended from outside, most likely for lack of "
-                        "memory: lower scoring.batch_size, or use fewer processes. Replies so far are kept."
+                        "memory: lower scoring.batch_size, or use fewer processes. Predictions so far are kept."
                     ) from error
-                yield futures[future], replies
+                yield futures[future], predictions
 
 
 _WORKER: list[Any] = []
 """What a worker process was told, and its decoder once it has been loaded."""
 
 
-def _start_worker(ranks: Queue[int], *told: Any) -> None:
+def _start_worker(ranks: Queue[int], *arguments: Any) -> None:
     end_with_parent()
-    _WORKER[:] = [(ranks.get(), *told)]
+    _WORKER[:] = [(ranks.get(), *arguments)]
 
 
-def _work(chunk: Chunk) -> list[Reply]:
+def _work(chunk: Chunk) -> list[Prediction]:
     if len(_WORKER) == 1:  # not when the process starts: errors would be lost there
         _WORKER.append(_load_worker(*_WORKER[0]))
-    replies: list[Reply] = _WORKER[1](chunk)
-    return replies
+    predictions: list[Prediction] = _WORKER[1](chunk)
+    return predictions
 
 
 def _load_worker(rank: int, folder: str, settings: ScoringSettings, share: float, options: dict[str, Any]) -> Decoder:
@@ -157,40 +157,40 @@ class EndpointBackend:
 
     Args:
         source: address and name.
-        settings: longest reply.
+        settings: longest prediction.
 
     Raises:
         ModelError: the key is missing.
     """
 
-    batches = False
-    facts: Mapping[str, str] = {}
-    chunk = 1
+    batched = False
+    metadata: Mapping[str, str] = {}
+    chunk_size = 1
     more: Mapping[str, Any] = {}
     """What every request holds besides."""
 
     def __init__(self, source: EndpointSource, settings: ScoringSettings) -> None:
         from openai import DefaultHttpxClient, OpenAI
 
-        key = os.environ.get(source.key_variable, "") if source.key_variable else "none"
+        key = os.environ.get(source.api_key_env, "") if source.api_key_env else "none"
         if not key:
-            raise ModelError(f"the environment variable {source.key_variable} holds no key for {source.url}: set it.")
+            raise ModelError(f"the environment variable {source.api_key_env} holds no key for {source.url}: set it.")
         self.source, self.settings = source, settings
-        outside = urlsplit(source.url).hostname not in ("127.0.0.1", "localhost")  # else a proxy would lead astray
-        web = DefaultHttpxClient(trust_env=outside)
+        remote = urlsplit(source.url).hostname not in ("127.0.0.1", "localhost")  # else a proxy would lead astray
+        web = DefaultHttpxClient(trust_env=remote)
         self._client = OpenAI(base_url=source.url, api_key=key, timeout=source.timeout, max_retries=4, http_client=web)
 
-    def answers(self, chunks: Sequence[Chunk], *, alone: bool = False) -> Iterator[tuple[int, list[Reply]]]:
-        pool = ThreadPoolExecutor(1 if alone else self.source.connections)
+    def generate(self, chunks: Sequence[Chunk], *, sequential: bool = False) -> Iterator[tuple[int, list[Prediction]]]:
+        pool = ThreadPoolExecutor(1 if sequential else self.source.connections)
         with _stopped_at_once(pool):
             futures = {pool.submit(self._ask, chunk): position for position, chunk in enumerate(chunks)}
             for future in as_completed(futures):
                 yield futures[future], future.result()
 
-    def _ask(self, chunk: Chunk) -> list[Reply]:
-        return [self._reply(prompt) for prompt in chunk]
+    def _ask(self, chunk: Chunk) -> list[Prediction]:
+        return [self._prediction(prompt) for prompt in chunk]
 
-    def _reply(self, prompt: Prompt) -> Reply:
+    def _prediction(self, prompt: Prompt) -> Prediction:
         from openai import OpenAIError
 
         content: list[dict[str, Any]] = [{"type": "text", "text": prompt.text}]
@@ -208,10 +208,10 @@ class EndpointBackend:
             text = found.choices[0].message.content or ""
         except (OpenAIError, AttributeError, IndexError, TypeError) as error:
             raise ModelError(
-                f"{self.source.url} gave no reply of {self.source.name} ({type(error).__name__}: {error}): see that "
-                "the server runs and knows the model, then run again; replies so far are kept."
+                f"{self.source.url} gave no response of {self.source.name} ({type(error).__name__}: {error}): see that "
+                "the server runs and knows the model, then run again; predictions so far are kept."
             ) from error
-        return Reply(text, getattr(found.usage, "completion_tokens", None), time.perf_counter() - started)
+        return Prediction(text, getattr(found.usage, "completion_tokens", None), time.perf_counter() - started)
 
 
 class VllmBackend(EndpointBackend):
@@ -219,23 +219,23 @@ class VllmBackend(EndpointBackend):
 
     Args:
         source: address and name.
-        settings: longest reply.
+        settings: longest prediction.
         gpus: that answer.
         version: of vLLM.
     """
 
-    batches = True
+    batched = True
     more: Mapping[str, Any] = {"add_special_tokens": True}  # as our processors do; a chat's default is not to
 
     def __init__(self, source: EndpointSource, settings: ScoringSettings, *, gpus: int, version: str) -> None:
         super().__init__(source, settings)
-        self.gpus, self.facts = gpus, {"vllm": version}
+        self.gpus, self.metadata = gpus, {"vllm": version}
 
-    def answers(self, chunks: Sequence[Chunk], *, alone: bool = False) -> Iterator[tuple[int, list[Reply]]]:
-        """As of any server, with the GPU seconds of a reply: those of all that were under way are shared."""
-        together = 1 if alone else min(self.source.connections, max(len(chunks), 1))
-        for position, replies in super().answers(chunks, alone=alone):
-            yield position, [replace(each, seconds=each.seconds * self.gpus / together) for each in replies]
+    def generate(self, chunks: Sequence[Chunk], *, sequential: bool = False) -> Iterator[tuple[int, list[Prediction]]]:
+        """As of any server, with the GPU seconds of a prediction: those of all that were under way are shared."""
+        together = 1 if sequential else min(self.source.connections, max(len(chunks), 1))
+        for position, predictions in super().generate(chunks, sequential=sequential):
+            yield position, [replace(each, seconds=each.seconds * self.gpus / together) for each in predictions]
 
 
 @contextmanager
@@ -260,7 +260,7 @@ def vllm_backend(
             "from adapters: set scoring.backend to transformers."
         )
     program, cards = vllm.find_vllm(), gpu_memory()[:gpus]
-    layout = vllm.lay_out(shape_of(folder), cards)
+    layout = vllm.plan_layout(shape_of(folder), cards)
     LOGGER.info("vLLM: %d copies of the weights on %d GPUs each", layout.data, layout.tensor)
 
     def command(name: str, port: int) -> list[str]:
@@ -298,15 +298,15 @@ def _data_url(image: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(image).decode()}"
 
 
-def _chunk(settings: ScoringSettings) -> int:
+def _chunk_size(settings: ScoringSettings) -> int:
     """Examples that a decoder gets at once: a batch, so that what is finished is kept after each."""
     return 256 if settings.batch_size == "auto" else settings.batch_size
 
 
 def make_chunks(prompts: Sequence[Prompt], size: int) -> Iterable[list[int]]:
     """Positions of prompts of one kind and alike in length; the longest come first, so that memory fails early."""
-    for shows_image in (True, False):
-        chosen = [i for i, prompt in enumerate(prompts) if (prompt.image is not None) == shows_image]
+    for has_image in (True, False):
+        chosen = [i for i, prompt in enumerate(prompts) if (prompt.image is not None) == has_image]
         chosen.sort(key=lambda i: -len(prompts[i].text))
         for start in range(0, len(chosen), size):
             yield chosen[start : start + size]

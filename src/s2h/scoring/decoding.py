@@ -1,6 +1,6 @@
 """Greedy decoding in batches.
 
-Shapes: B examples of a batch, L tokens of the longest prompt (padded on the left), T new tokens of the longest reply.
+Shapes: B examples of a batch, L tokens of the longest prompt (padded on the left), T new tokens of the longest prediction.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from PIL import Image
 from torch import Tensor
 from transformers import GenerationConfig
 
-from s2h.devices import own_device
+from s2h.devices import local_device
 from s2h.errors import ModelError
 from s2h.logs import LOGGER
 from s2h.models.loading import load_model, load_processor, prompt_text
 from s2h.models.settings import ScoringSettings
 
-_MOST = 256  # examples of a batch whose size is found by memory: larger ones wait for their longest reply
+_MOST = 256  # examples of a batch whose size is found by memory: larger ones wait for their longest prediction
 _FREE_SHARE = 0.6  # of the free memory is planned with; the rest is for what is not counted
 
 
@@ -42,12 +42,12 @@ class Prompt:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Reply:
+class Prediction:
     """What a model answered.
 
     Attributes:
-        text: the reply without special tokens.
-        tokens: number of new tokens, the one that ends the reply included; None where that is not known.
+        text: the prediction without special tokens.
+        tokens: number of new tokens, the one that ends the prediction included; None where that is not known.
         seconds: the batch's time, divided by its number of examples.
     """
 
@@ -57,12 +57,12 @@ class Reply:
 
 
 class Decoder:
-    """Greedy replies of a model; prompts are encoded as in training, but padded on the left.
+    """Greedy predictions of a model; prompts are encoded as in training, but padded on the left.
 
     Args:
         model: on the device where it shall run, in the precision that it shall have.
         processor: tokenizer, image processor and chat template of the model; its padding side becomes left.
-        settings: size of batches and longest reply.
+        settings: size of batches and longest prediction.
         share: of the machine's memory that this decoder may use, where several run side by side.
     """
 
@@ -82,20 +82,20 @@ class Decoder:
             pad_token_id=tokenizer.eos_token_id if tokenizer.pad_token_id is None else tokenizer.pad_token_id,
         )
 
-    def __call__(self, prompts: Sequence[Prompt]) -> list[Reply]:
-        """The replies to prompts that all have an image or all have none, in their order.
+    def __call__(self, prompts: Sequence[Prompt]) -> list[Prediction]:
+        """The predictions for prompts that all have an image or all have none, in their order.
 
         Raises:
             ModelError: not even one example fits the memory.
         """
-        replies: list[Reply] = []
-        while len(replies) < len(prompts):
-            rest = prompts[len(replies) :]
+        predictions: list[Prediction] = []
+        while len(predictions) < len(prompts):
+            rest = prompts[len(predictions) :]
             size = min(self._most, len(rest))
             if self.settings.batch_size == "auto" and size > 1:
                 size = min(size, self._fitting(rest[:size]))
             try:
-                replies += self._decode(rest[:size])
+                predictions += self._decode(rest[:size])
             except torch.OutOfMemoryError as error:
                 if size == 1:
                     raise ModelError(
@@ -104,7 +104,7 @@ class Decoder:
                 torch.cuda.empty_cache()
                 self._most = size // 2
                 LOGGER.warning("a batch of %d does not fit the memory: going on with %d", size, self._most)
-        return replies
+        return predictions
 
     def encode(self, prompts: Sequence[Prompt]) -> dict[str, Tensor]:
         """Model inputs (input_ids ``int64[B, L]`` and others) for prompts that all have an image or all have none."""
@@ -122,22 +122,22 @@ class Decoder:
         return max(int(free * _FREE_SHARE / example_bytes(self.model, tokens, self.settings.max_new_tokens)), 1)
 
     @torch.inference_mode()
-    def _decode(self, prompts: Sequence[Prompt]) -> list[Reply]:
+    def _decode(self, prompts: Sequence[Prompt]) -> list[Prediction]:
         started = time.perf_counter()
         inputs = {key: self._placed(value) for key, value in self.encode(prompts).items()}
         whole_BS = self.model.generate(**inputs)  # S = L + T
         new_BT = whole_BS[:, inputs["input_ids"].shape[1] :].tolist()
         seconds = (time.perf_counter() - started) / len(prompts)
-        return [self._reply(ids, seconds) for ids in new_BT]
+        return [self._prediction(ids, seconds) for ids in new_BT]
 
     def _placed(self, value: Tensor) -> Tensor:
         dtype = self.model.dtype if value.is_floating_point() else value.dtype
         return value.to(device=self.model.device, dtype=dtype)
 
-    def _reply(self, ids: list[int], seconds: float) -> Reply:
+    def _prediction(self, ids: list[int], seconds: float) -> Prediction:
         end = next((at for at, token in enumerate(ids) if token in self._stops), len(ids))
         text = self.processor.tokenizer.decode(ids[:end], skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return Reply(text, min(end + 1, len(ids)), seconds)
+        return Prediction(text, min(end + 1, len(ids)), seconds)
 
 
 def example_bytes(model: Any, tokens: int, new_tokens: int) -> int:
@@ -146,7 +146,7 @@ def example_bytes(model: Any, tokens: int, new_tokens: int) -> int:
     Args:
         model: with its config.
         tokens: of the prompt.
-        new_tokens: of the longest reply.
+        new_tokens: of the longest prediction.
     """
     config, size = model.config.get_text_config(), model.dtype.itemsize
     heads = config.num_attention_heads
@@ -160,7 +160,7 @@ def example_bytes(model: Any, tokens: int, new_tokens: int) -> int:
 def load_decoder(
     folder: str | Path, settings: ScoringSettings, *, rank: int = 0, share: float = 1.0, **options: Any
 ) -> Decoder:
-    """The decoder of a model folder: in bf16 on the GPU that is given (``own_device``), else in fp32 on the CPU.
+    """The decoder of a model folder: in bf16 on the GPU that is given (``local_device``), else in fp32 on the CPU.
 
     Args:
         folder: what ``save_pretrained`` wrote.
@@ -172,7 +172,7 @@ def load_decoder(
     Raises:
         ModelError: the folder holds no model or no processor, or a GPU is missing.
     """
-    device = own_device(rank)
+    device = local_device(rank)
     on_gpu = device.type == "cuda"
     dtype = torch.bfloat16 if on_gpu else torch.float32
     model = load_model(folder, dtype=dtype, attention="sdpa" if on_gpu else "eager")  # as in training

@@ -9,13 +9,13 @@ from typing import Any
 
 import polars as pl
 
+from s2h.diagnosis.diagnoser_registry import find_diagnoser
 from s2h.diagnosis.diagnosis import Diagnosis
-from s2h.diagnosis.registry import find_diagnoser
 from s2h.errors import DataError
-from s2h.puzzles.registry import make_task
 from s2h.puzzles.shards import read_shards
 from s2h.puzzles.task import Level, Modality, Task
-from s2h.supervision.formats import TEXT_COLUMNS, prompt, shows_image
+from s2h.puzzles.task_registry import make_task
+from s2h.supervision.formats import TEXT_COLUMNS, has_image, prompt
 
 _COLUMNS = [*TEXT_COLUMNS, "task", "level", "split", "answer", "puzzle"]
 _MODALITIES: tuple[Modality, ...] = ("text", "image")
@@ -43,7 +43,7 @@ class EvalRow:
 
 
 class EvalSet:
-    """Evaluation puzzles of one task and level in one modality, and the judge of replies to them.
+    """Evaluation puzzles of one task and level in one modality, and the judge of predictions for them.
 
     Args:
         name: what the set is called in file names and in VLMEvalKit's registry.
@@ -53,16 +53,16 @@ class EvalSet:
         rows: the puzzles, in order.
     """
 
-    outside = False
+    external = False
 
     def __init__(self, name: str, task: Task[Any], level: Level, modality: Modality, rows: Sequence[EvalRow]) -> None:
         self.name, self.level, self.modality, self.rows = name, level, modality, tuple(rows)
         self.task = task.name
         self._task, self._diagnoser = task, find_diagnoser(task)
 
-    def diagnose(self, row: EvalRow, reply: str) -> Diagnosis:
-        """What a reply to one of the puzzles is worth."""
-        return self._diagnoser.diagnose(self._task.from_json(row.puzzle), reply)
+    def diagnose(self, row: EvalRow, prediction: str) -> Diagnosis:
+        """What a prediction for one of the puzzles is worth."""
+        return self._diagnoser.diagnose(self._task.from_json(row.puzzle), prediction)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def read_set(
         DataError: a shard cannot be read, holds other puzzles (of another task or level, or of the training split), or
             a puzzle comes twice, or there is none.
     """
-    columns = [*_COLUMNS, "image"] if shows_image(modality) else _COLUMNS
+    columns = [*_COLUMNS, "image"] if has_image(modality) else _COLUMNS
     records = list(itertools.islice(read_shards(list(shards), columns), puzzles))
     for record in records:
         found = (record["task"], record["level"], record["split"])

@@ -1,8 +1,8 @@
 """Evaluation sets from TSV files: those that this project writes, and those from outside.
 
-Sets from outside have the columns of the paper's code: index, question, answer, and image (base64) or image_path; a
+External evaluation sets have the columns of the paper's code: index, question, answer, and image (base64) or image_path; a
 set of Grid Navigation has text, start_row, start_col, end_row, end_col and collect_objects_coordinates as well. Of
-their puzzles no more is known than the gold answer (of grids the grid itself), so replies get the paper's metrics and
+their puzzles no more is known than the gold answer (of grids the grid itself), so predictions get the paper's metrics and
 no diagnosis.
 """
 
@@ -22,29 +22,29 @@ from PIL import Image
 from s2h.diagnosis.diagnosis import Diagnosis
 from s2h.errors import DataError
 from s2h.fetching import is_pointer
-from s2h.puzzles.registry import make_task
 from s2h.puzzles.task import Level, Modality
-from s2h.scoring.released import GRID_COLUMNS, grid_json, released_diagnosis
+from s2h.puzzles.task_registry import make_task
+from s2h.scoring.gold_answer_metrics import GRID_COLUMNS, grid_json, released_diagnosis
 from s2h.scoring.sets import EvalRow, EvalSet, position_index, refuse_repeats
 
 OURS = ("puzzle_id", "task", "level", "settings", "puzzle")
 """Columns by which a file of this project is told: what the judge needs to know."""
 
 
-class OutsideSet(EvalSet):
+class ExternalEval(EvalSet):
     """Puzzles from outside; ``EvalRow.puzzle`` is empty, or the symbolic grid as JSON."""
 
-    outside = True
+    external = True
 
     def __init__(self, name: str, task: str, level: Level, modality: Modality, rows: Sequence[EvalRow]) -> None:
         self.name, self.task, self.level, self.modality, self.rows = name, task, level, modality, tuple(rows)
 
-    def diagnose(self, row: EvalRow, reply: str) -> Diagnosis:
-        return released_diagnosis(self.task, row, reply)
+    def diagnose(self, row: EvalRow, prediction: str) -> Diagnosis:
+        return released_diagnosis(self.task, row, prediction)
 
 
 def read_own(path: str | Path) -> EvalSet:
-    """A set that ``s2h.publishing.tables.write_tsv`` wrote, named like its file; raises DataError where it is none."""
+    """A set that ``s2h.publishing.vlmevalkit_tsv.write_tsv`` wrote, named like its file; raises DataError where it is none."""
     rows = _read(path, ("index", "question", "answer", *OURS))
     numeric = next((row["index"] for row in rows if row["index"].isnumeric()), None)
     if numeric is not None:
@@ -66,8 +66,8 @@ def read_own(path: str | Path) -> EvalSet:
     return EvalSet(Path(path).stem, task, first["level"], modality, found)  # type: ignore[arg-type]
 
 
-def read_outside(name: str, path: str | Path, *, task: str, level: Level, modality: Modality) -> EvalSet:
-    """A set from outside.
+def read_external(name: str, path: str | Path, *, task: str, level: Level, modality: Modality) -> EvalSet:
+    """An external evaluation set.
 
     Args:
         name: what the set is called.
@@ -92,7 +92,7 @@ def read_outside(name: str, path: str | Path, *, task: str, level: Level, modali
         )
         for position, row in enumerate(rows)
     ]
-    return OutsideSet(name, task, level, modality, found)
+    return ExternalEval(name, task, level, modality, found)
 
 
 def is_own(path: str | Path) -> bool:

@@ -91,7 +91,7 @@ class Layout:
     data: int
 
 
-def lay_out(shape: Shape, cards: Sequence[int]) -> Layout:
+def plan_layout(shape: Shape, cards: Sequence[int]) -> Layout:
     """As many copies of the weights as fit, each spread over as few GPUs as hold it.
 
     Args:
@@ -175,7 +175,7 @@ def served(command: Callable[[str, int], list[str]], *, log: Path, patience: flo
                 yield Served(f"{address}/v1", name, _ask(address, "version")["version"])
                 return
         except ModelError as error:
-            raise ModelError(f"{error} {server.story()}") from error
+            raise ModelError(f"{error} {server.status_report()}") from error
         finally:
             server.end()
 
@@ -213,7 +213,7 @@ class _Server:
         print(f"[s2h] {message}", file=sys.stderr, flush=True)
         while not _answers(address, name):
             if self._process.poll() is not None:
-                if port_matters and "address already in use" in self.story().lower():
+                if port_matters and "address already in use" in self.status_report().lower():
                     LOGGER.warning("the port of %s was taken meanwhile: trying another one", address)
                     return False
                 raise ModelError(
@@ -225,7 +225,7 @@ class _Server:
         LOGGER.info("vLLM answers at %s after %.0f s", address, time.monotonic() - started)
         return True
 
-    def story(self) -> str:
+    def status_report(self) -> str:
         """How it stands, with the first error of its log, which causes all others, and the end."""
         code = self._process.poll()
         state = "runs still" if code is None else f"ended with code {code}"

@@ -8,21 +8,21 @@ import polars as pl
 
 Format = Literal["text", "image", "image_via_text", "image_to_text"]
 FORMATS: tuple[Format, ...] = ("text", "image", "image_via_text", "image_to_text")
-"""Text, Image, Image-via-Text, and the conversion alone, whose response is the puzzle as text."""
+"""Text, Image, Image-via-Text, and the transcription alone, whose response is the puzzle as text."""
 
 FULL, NONE, INTERNALISED = "full", "none", "internalised"
 """Chains of thought of every task: all of it, the answer alone, and less and less of it. A task may have others."""
 
-CONVERSION = "Converted to text:"
-"""The line that announces the conversion of the image to text; an Image-via-Text response begins with it."""
+TRANSCRIPTION_HEADER = "Converted to text:"
+"""The line that announces the transcription of the image to text; an Image-via-Text response begins with it."""
 CONVERT_TOKEN = "<Convert>"
-"""Stands, some times over, in place of a conversion that is not written out."""
+"""Stands, some times over, in place of a transcription that is not written out."""
 
-WORDS = frozenset({*CONVERSION.split(), CONVERT_TOKEN})
+WORDS = frozenset({*TRANSCRIPTION_HEADER.split(), CONVERT_TOKEN})
 """The words that supervision adds to those of a task."""
 
 TEXT_COLUMNS = (
-    "puzzle_id", "text", "text_question", "image_question", "conversion_question", "reasoning", "alternatives",
+    "puzzle_id", "text", "text_question", "image_question", "transcription_question", "reasoning", "alternatives",
     "answer_block",
 )  # fmt: skip
 """The puzzle columns that supervision is made of; no image bytes are read for it."""
@@ -32,13 +32,13 @@ def prompt(form: Format) -> pl.Expr:
     """The user's turn without the image itself. Image-via-Text asks exactly what Image asks."""
     if form == "text":
         return pl.concat_str(["text", "text_question"], separator="\n\n").alias("prompt")
-    return pl.col("conversion_question" if form == "image_to_text" else "image_question").alias("prompt")
+    return pl.col("transcription_question" if form == "image_to_text" else "image_question").alias("prompt")
 
 
-def conversion(form: Format, convert_tokens: int = 0) -> pl.Expr:
+def transcription(form: Format, convert_tokens: int = 0) -> pl.Expr:
     """What the response writes before it reasons: the puzzle as text, or tokens in its place; empty for most formats.
 
-    The conversion alone writes the text and nothing else.
+    The transcription alone writes the text and nothing else.
     """
     if form == "image_to_text":
         return pl.col("text")
@@ -46,7 +46,7 @@ def conversion(form: Format, convert_tokens: int = 0) -> pl.Expr:
         return pl.lit("")
     if convert_tokens:
         return pl.lit(" ".join([CONVERT_TOKEN] * convert_tokens))
-    return pl.concat_str([pl.lit(CONVERSION), pl.col("text")], separator="\n\n")
+    return pl.concat_str([pl.lit(TRANSCRIPTION_HEADER), pl.col("text")], separator="\n\n")
 
 
 def chain_of_thought(form: Format, chain: str = FULL) -> pl.Expr:
@@ -63,7 +63,7 @@ def chain_of_thought(form: Format, chain: str = FULL) -> pl.Expr:
 
 
 def answer_block(form: Format) -> pl.Expr:
-    """How the response ends; empty for the conversion alone, which does not answer."""
+    """How the response ends; empty for the transcription alone, which does not answer."""
     return pl.lit("") if form == "image_to_text" else pl.col("answer_block")
 
 
@@ -79,11 +79,11 @@ def response(form: Format, chain: str = FULL, convert_tokens: int = 0) -> pl.Exp
     Args:
         form: the supervision format.
         chain: ``full``, ``none`` or the name of an alternative.
-        convert_tokens: how many tokens stand in place of a conversion; 0 writes it out.
+        convert_tokens: how many tokens stand in place of a transcription; 0 writes it out.
     """
-    return joined([conversion(form, convert_tokens), chain_of_thought(form, chain), answer_block(form)])
+    return joined([transcription(form, convert_tokens), chain_of_thought(form, chain), answer_block(form)])
 
 
-def shows_image(form: Format) -> bool:
+def has_image(form: Format) -> bool:
     """Whether the user's turn holds the image."""
     return form != "text"

@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from s2h.errors import DataError
-from s2h.files import whole_file
+from s2h.files import atomic_file
 from s2h.phases import Part, Phase
 from s2h.puzzles.shards import image_places
 from s2h.puzzles.task import Level
@@ -24,10 +24,10 @@ from s2h.supervision.formats import (
     TEXT_COLUMNS,
     answer_block,
     chain_of_thought,
-    conversion,
+    has_image,
     joined,
     prompt,
-    shows_image,
+    transcription,
 )
 from s2h.supervision.recipes import PartCount, count, examples_seen, kept_share, shortened
 
@@ -101,7 +101,7 @@ def assemble(
     mixed = epoch[rows].with_columns(pl.int_range(pl.len(), dtype=pl.Int64).alias("position"))
     return (
         _internalised(mixed)
-        .with_columns(joined([pl.col("conversion"), pl.col("reasoning"), pl.col("answer_block")]))
+        .with_columns(joined([pl.col("transcription"), pl.col("reasoning"), pl.col("answer_block")]))
         .select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
     )
 
@@ -136,7 +136,7 @@ def _view(counted: PartCount, task: str, frame: pl.DataFrame) -> pl.DataFrame:
         pl.lit(task).alias("task"),
         *(pl.lit(getattr(part, name)).alias(name) for name in ("level", "format", "chain")),
         prompt(part.format),
-        conversion(part.format, part.convert_tokens).alias("conversion"),
+        transcription(part.format, part.convert_tokens).alias("transcription"),
         chain_of_thought(part.format, part.chain).alias("reasoning"),
         answer_block(part.format).alias("answer_block"),
         *_image(part),
@@ -148,7 +148,7 @@ def _view(counted: PartCount, task: str, frame: pl.DataFrame) -> pl.DataFrame:
 
 def _image(part: Part) -> list[pl.Expr]:
     names = {"image_shard": ("shard", ""), "image_offset": ("offset", -1), "image_bytes": ("size", 0)}
-    if shows_image(part.format):
+    if has_image(part.format):
         return [pl.col(column).alias(name) for name, (column, _) in names.items()]
     return [pl.lit(absent).cast(SCHEMA[name]).alias(name) for name, (_, absent) in names.items()]
 
@@ -179,7 +179,7 @@ def write_mixture(
     puzzles = {(task, level): read_puzzles(files) for task, levels in shards.items() for level, files in levels.items()}
     mixed = assemble(phase, budget=budget, puzzles=puzzles, key=key)
     place = Path(path).parent
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         _with_shards(mixed, lambda shard: os.path.relpath(shard, place)).write_parquet(temporary, compression="zstd")
 
 

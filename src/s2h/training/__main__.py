@@ -23,7 +23,7 @@ def main() -> None:
     arguments = parser.parse_args()
     job, log = Job.model_validate_json(arguments.job), arguments.log
     rank = int(os.environ.get("RANK", "0"))
-    with job_log(log if rank == 0 else log.with_suffix(f".rank{rank}.log"), goes_on=True):
+    with job_log(log if rank == 0 else log.with_suffix(f".rank{rank}.log"), append=True):
         if missing := missing_package(job.trackers):
             raise TrainingError(f"{missing}.")
         from s2h.training.trainer import Trainer  # imports torch

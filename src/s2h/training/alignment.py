@@ -16,8 +16,8 @@ import polars as pl
 import torch
 from torch import Tensor, nn
 
-from s2h.devices import own_device
-from s2h.files import whole_file
+from s2h.devices import local_device
+from s2h.files import atomic_file
 from s2h.logs import LOGGER, Progress
 from s2h.models.loading import fastest_attention, load_model, load_processor
 from s2h.models.parts import freeze
@@ -28,7 +28,7 @@ from s2h.supervision.formats import Format
 from s2h.supervision.mixture import Source, assemble, read_puzzles
 from s2h.training.collate import Collator
 from s2h.training.data import Mixture
-from s2h.training.losses import Learner, summed_loss, whole_responses, with_targets
+from s2h.training.losses import ForwardPass, count_exact_responses, summed_loss, with_targets
 from s2h.training.snapshots import Snapshot, read_snapshots
 
 Kind = tuple[Level, Format]
@@ -141,12 +141,14 @@ class Probe:
     gradient: Gradient
 
 
-def probe(model: nn.Module, learner: Learner, batches: Sequence[dict[str, Tensor]], *, autocast: bool = False) -> Probe:
+def probe(
+    model: nn.Module, forward_pass: ForwardPass, batches: Sequence[dict[str, Tensor]], *, autocast: bool = False
+) -> Probe:
     """Loss and gradient over examples.
 
     Args:
         model: in float32.
-        learner: of the model.
+        forward_pass: of the model.
         batches: what ``with_targets`` gives.
         autocast: compute in bf16 where a GPU would in training.
     """
@@ -156,11 +158,11 @@ def probe(model: nn.Module, learner: Learner, batches: Sequence[dict[str, Tensor
     model.zero_grad(set_to_none=True)
     for batch in batches:
         with torch.autocast(device.type, torch.bfloat16) if autocast else nullcontext():
-            logits = learner.logits(model, batch, device)
+            logits = forward_pass.logits(model, batch, device)
         share = summed_loss(logits, batch["targets"].to(device)) / targets
         share.backward()  # type: ignore[no-untyped-call]
         loss += float(share.detach())
-        exact += whole_responses(logits, batch)
+        exact += count_exact_responses(logits, batch)
     gradient = {
         name: parameter.grad.detach().float().cpu() if parameter.grad is not None else torch.zeros(parameter.shape)
         for name, parameter in model.named_parameters()
@@ -171,7 +173,7 @@ def probe(model: nn.Module, learner: Learner, batches: Sequence[dict[str, Tensor
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Question:
+class AlignmentSpec:
     """What is measured, on which model.
 
     Attributes:
@@ -189,40 +191,40 @@ class Question:
     frozen: Sequence[ModelPart]
 
 
-def measure_alignment(question: Question, title: str) -> pl.DataFrame:
+def measure_alignment(spec: AlignmentSpec, title: str) -> pl.DataFrame:
     """A row for each snapshot, in order, and each of ``SOURCES``: the columns of ``SCHEMA`` from step on."""
-    processor = load_processor(question.model)
-    examples = _examples(question.shards, question.puzzles)
-    batches = {kind: list(_batches(mixture, processor, question.settings)) for kind, mixture in examples.items()}
-    snapshots = read_snapshots(question.model)
+    processor = load_processor(spec.model)
+    examples = _examples(spec.shards, spec.puzzles)
+    batches = {kind: list(_batches(mixture, processor, spec.settings)) for kind, mixture in examples.items()}
+    snapshots = read_snapshots(spec.model)
     progress = Progress(title, len(snapshots))
     rows: list[dict[str, Any]] = []
     for done, snapshot in enumerate(snapshots, 1):
-        rows += _measure(snapshot, batches, question)
+        rows += _measure(snapshot, batches, spec)
         progress(done)
     LOGGER.info("measured %d snapshots on %d examples of each kind", len(snapshots), len(examples[TARGET]))
     return pl.DataFrame(rows, schema={name: SCHEMA[name] for name in rows[0]})
 
 
 def _measure(
-    snapshot: Snapshot, batches: Mapping[Kind, Sequence[dict[str, Tensor]]], question: Question
+    snapshot: Snapshot, batches: Mapping[Kind, Sequence[dict[str, Tensor]]], spec: AlignmentSpec
 ) -> Iterator[dict[str, Any]]:
-    device = own_device()
+    device = local_device()
     model = load_model(snapshot.folder, dtype=torch.float32, attention=fastest_attention(device.type)).to(device)
     moments = snapshot.second_moments() if snapshot.updates else None
     if moments is None:
-        freeze(model, question.frozen)
+        freeze(model, spec.frozen)
     else:
         for name, parameter in model.named_parameters():
             parameter.requires_grad_(name in moments)
-    if question.settings.gradient_checkpointing:
+    if spec.settings.gradient_checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     model.train()  # no dropout in the models that are trained here, and checkpointing asks for it
-    learner = Learner(model)
-    autocast = question.settings.precision == "bf16" and device.type == "cuda"
-    target = probe(model, learner, batches[TARGET], autocast=autocast)
+    forward_pass = ForwardPass(model)
+    autocast = spec.settings.precision == "bf16" and device.type == "cuda"
+    target = probe(model, forward_pass, batches[TARGET], autocast=autocast)
     for kind in SOURCES:
-        source = probe(model, learner, batches[kind], autocast=autocast)
+        source = probe(model, forward_pass, batches[kind], autocast=autocast)
         found = align(source.gradient, target.gradient, moments, snapshot.beta2)
         yield {
             "step": snapshot.step,
@@ -259,18 +261,18 @@ def _batches(mixture: Mixture, processor: Any, settings: TrainingSettings) -> It
         yield with_targets(collator([mixture[place] for place in range(start, min(start + size, len(mixture)))]))
 
 
-def write_alignment(path: str | Path, question: Question, *, run: Mapping[str, Any], phase: int) -> None:
+def write_alignment(path: str | Path, spec: AlignmentSpec, *, run: Mapping[str, Any], phase: int) -> None:
     """Measure and write a Parquet file with the columns of ``SCHEMA``.
 
     Args:
         path: where to.
-        question: what is measured.
+        spec: what is measured.
         run: task, recipe, budget, model and seed.
         phase: of the recipe, from 1.
     """
     names = {**run, "trained_on": run["task"], "phase": phase}
     title = f"align {run['recipe']} on {run['task']}, phase {phase}"
-    measured = measure_alignment(question, title)
+    measured = measure_alignment(spec, title)
     frame = measured.with_columns(pl.lit(value).alias(name) for name, value in names.items())
-    with whole_file(path) as temporary:
+    with atomic_file(path) as temporary:
         frame.select(pl.col(name).cast(kind) for name, kind in SCHEMA.items()).write_parquet(temporary)

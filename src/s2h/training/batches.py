@@ -23,19 +23,19 @@ class Limits:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Sizes:
+class StepSizes:
     """The examples of a step.
 
     Attributes:
         tokens: of each example, at least 1.
-        work: arithmetic of each example in any unit, above 0.
+        cost: arithmetic of each example in any unit, above 0.
     """
 
     tokens: Sequence[int]
-    work: Sequence[float]
+    cost: Sequence[float]
 
     @classmethod
-    def alike(cls, tokens: Sequence[int]) -> Sizes:
+    def from_tokens(cls, tokens: Sequence[int]) -> StepSizes:
         """Examples whose work is that of their tokens."""
         return cls(tokens, [float(number) for number in tokens])
 
@@ -50,12 +50,12 @@ def step_positions(step: int, *, examples: int, batch_size: int) -> range:
     return range(step * batch_size, min((step + 1) * batch_size, examples))
 
 
-def round_count(sizes: Sizes, *, ranks: int, limits: Limits) -> int:
+def count_grad_accum_steps(sizes: StepSizes, *, world_size: int, limits: Limits) -> int:
     """Micro-batches that each process needs for a step: its rounds of gradient accumulation."""
-    return math.ceil(len(_cut(sizes, _longest_first(sizes), math.inf, limits)) / ranks)
+    return math.ceil(len(_cut(sizes, _longest_first(sizes), math.inf, limits)) / world_size)
 
 
-def micro_batches(sizes: Sizes, *, ranks: int, rounds: int, limits: Limits) -> list[list[list[int]]]:
+def micro_batches(sizes: StepSizes, *, world_size: int, grad_accum_steps: int, limits: Limits) -> list[list[list[int]]]:
     """Deal the examples of a step to the processes, in groups of like length and equal work.
 
     The examples are sorted by length and cut into groups so that the group with the most work, padding included, has
@@ -63,30 +63,30 @@ def micro_batches(sizes: Sizes, *, ranks: int, rounds: int, limits: Limits) -> l
 
     Args:
         sizes: of the examples of the step.
-        ranks: number of processes.
-        rounds: groups of each process, at least as many as ``round_count`` says.
+        world_size: number of processes.
+        grad_accum_steps: groups of each process, at least as many as ``count_grad_accum_steps`` says.
         limits: of a group.
 
     Returns:
         For each process its groups, each a list of places in ``sizes``; some are empty where there are few examples.
     """
     order = _longest_first(sizes)
-    cut = _even_cut(sizes, order, ranks * rounds, limits)
-    cut.sort(key=lambda group: -_padded_work(sizes, group))
-    cut += [[]] * (ranks * rounds - len(cut))
-    rows = [cut[start : start + ranks] for start in range(0, len(cut), ranks)]
+    cut = _even_cut(sizes, order, world_size * grad_accum_steps, limits)
+    cut.sort(key=lambda group: -_padded_cost(sizes, group))
+    cut += [[]] * (world_size * grad_accum_steps - len(cut))
+    rows = [cut[start : start + world_size] for start in range(0, len(cut), world_size)]
     # Back and forth, so that no process gets the heavier group of every round.
     turned = [row if turn % 2 == 0 else row[::-1] for turn, row in enumerate(rows)]
-    return [[row[rank] for row in turned] for rank in range(ranks)]
+    return [[row[rank] for row in turned] for rank in range(world_size)]
 
 
-def _longest_first(sizes: Sizes) -> list[int]:
+def _longest_first(sizes: StepSizes) -> list[int]:
     return sorted(range(len(sizes.tokens)), key=lambda i: (-sizes.tokens[i], i))
 
 
-def _even_cut(sizes: Sizes, order: Sequence[int], groups: int, limits: Limits) -> list[list[int]]:
+def _even_cut(sizes: StepSizes, order: Sequence[int], groups: int, limits: Limits) -> list[list[int]]:
     """At most ``groups`` groups, of which the largest is as small as can be."""
-    least = max(max(sizes.work), sum(sizes.work) / groups)
+    least = max(max(sizes.cost), sum(sizes.cost) / groups)
     most = least
     while len(cut := _cut(sizes, order, most, limits)) > groups:
         least, most = most, most * 1.2
@@ -102,7 +102,7 @@ def _even_cut(sizes: Sizes, order: Sequence[int], groups: int, limits: Limits) -
     return cut
 
 
-def _cut(sizes: Sizes, order: Sequence[int], most: float, limits: Limits) -> list[list[int]]:
+def _cut(sizes: StepSizes, order: Sequence[int], most: float, limits: Limits) -> list[list[int]]:
     """Cut ``order``, longest first, into groups within ``limits`` and, where they hold several, of ``most`` work."""
     cut: list[list[int]] = []
     start = 0
@@ -112,11 +112,11 @@ def _cut(sizes: Sizes, order: Sequence[int], most: float, limits: Limits) -> lis
             len(order) - start if limits.examples is None else limits.examples,
             len(order) - start if limits.tokens is None else limits.tokens // longest,
         )
-        size, work, tokens = 1, sizes.work[order[start]], longest
+        size, cost, tokens = 1, sizes.cost[order[start]], longest
         while size < min(room, len(order) - start):
             following = order[start + size]
-            work, tokens = work + sizes.work[following], tokens + sizes.tokens[following]
-            if work / tokens * longest * (size + 1) > most:
+            cost, tokens = cost + sizes.cost[following], tokens + sizes.tokens[following]
+            if cost / tokens * longest * (size + 1) > most:
                 break
             size += 1
         cut.append(list(order[start : start + size]))
@@ -124,7 +124,7 @@ def _cut(sizes: Sizes, order: Sequence[int], most: float, limits: Limits) -> lis
     return cut
 
 
-def _padded_work(sizes: Sizes, group: Sequence[int]) -> float:
+def _padded_cost(sizes: StepSizes, group: Sequence[int]) -> float:
     """Work of a group when its padding costs what its tokens cost."""
     tokens = [sizes.tokens[i] for i in group]
-    return sum(sizes.work[i] for i in group) / sum(tokens) * max(tokens) * len(group)
+    return sum(sizes.cost[i] for i in group) / sum(tokens) * max(tokens) * len(group)

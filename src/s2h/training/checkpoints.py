@@ -9,7 +9,7 @@ from typing import Any
 import torch.distributed as dist
 
 from s2h.errors import TrainingError
-from s2h.files import whole_file
+from s2h.files import atomic_file
 from s2h.logs import LOGGER
 
 Steps = list[dict[str, float]]
@@ -39,7 +39,7 @@ class Checkpoints:
             if self._last.exists():
                 LOGGER.warning("the checkpoints in %s are of another training and are removed", self.folder)
             self.remove()
-            with whole_file(named) as temporary:
+            with atomic_file(named) as temporary:
                 temporary.write_text(key)
         dist.barrier()
 
@@ -49,7 +49,7 @@ class Checkpoints:
         self.engine.save_checkpoint(str(self.folder), tag=tag, client_state={"steps": steps}, save_latest=False)
         dist.barrier()
         if dist.get_rank() == 0:
-            with whole_file(self._last) as temporary:
+            with atomic_file(self._last) as temporary:
                 temporary.write_text(tag)
             for old in self.folder.glob("step-*"):
                 if old.name != tag:
@@ -92,7 +92,7 @@ class Checkpoints:
     def check_disk(self, parameters: int, *, snapshots: int = 0) -> None:
         """Raise TrainingError where the disk has no room for two checkpoints, the snapshots and the model.
 
-        A checkpoint holds weights and fp32 weights and moments: up to 16 bytes a parameter; two lie side by side for
+        A checkpoint holds weights and fp32 weights and moments: up to 16 bytes per parameter; two lie side by side for
         a moment. A snapshot holds weights and fp32 second moments: up to 8.
         """
         needed = parameters * (2 * 16 + 8 * snapshots + 4)

@@ -23,16 +23,16 @@ _SEQUENCE_KEYS = {"input_ids", "attention_mask", "mm_token_type_ids", "token_typ
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Piece:
+class Segment:
     """Tokens behind a prompt.
 
     Attributes:
         ids: token ids.
-        learned: whether they are a response, with the token that ends it.
+        in_loss: whether they are a response, with the token that ends it.
     """
 
     ids: list[int]
-    learned: bool
+    in_loss: bool
 
 
 class Collator:
@@ -99,15 +99,15 @@ class Collator:
         encoded: list[list[int]] = tokenizer(responses, add_special_tokens=False)["input_ids"]
         return [[*ids, tokenizer.eos_token_id] for ids in encoded]
 
-    def encode_answers(self, examples: Sequence[Example]) -> list[list[Piece]]:
+    def encode_answers(self, examples: Sequence[Example]) -> list[list[Segment]]:
         """What follows the prompt of each example: its response, and the later turns of a conversation."""
         first = self.encode_responses([example.response for example in examples])
-        answers = [[Piece(ids, learned=True)] for ids in first]
+        answers = [[Segment(ids, in_loss=True)] for ids in first]
         for answer, example in zip(answers, examples, strict=True):
             answer += self.encode_more(example.more)
         return answers
 
-    def encode_more(self, more: Sequence[str]) -> list[Piece]:
+    def encode_more(self, more: Sequence[str]) -> list[Segment]:
         """The later turns of a conversation, of user and model by turns."""
         if not more:
             return []
@@ -115,15 +115,15 @@ class Collator:
         given: list[list[int]] = self.processor.tokenizer(between, add_special_tokens=False)["input_ids"]
         responses = self.encode_responses(list(more[1::2]))
         pairs = zip(given, responses, strict=True)
-        return [piece for q, r in pairs for piece in (Piece(q, learned=False), Piece(r, learned=True))]
+        return [piece for q, r in pairs for piece in (Segment(q, in_loss=False), Segment(r, in_loss=True))]
 
-    def _sequences(self, prompts: list[Tensor], answers: list[list[Piece]]) -> dict[str, Tensor]:
+    def _sequences(self, prompts: list[Tensor], answers: list[list[Segment]]) -> dict[str, Tensor]:
         pad = torch.nn.utils.rnn.pad_sequence
         whole, labels = [], []
         for prompt, answer in zip(prompts, answers, strict=True):
             pieces = [torch.tensor(piece.ids, dtype=prompt.dtype) for piece in answer]
             known = [
-                ids if piece.learned else torch.full_like(ids, IGNORED)
+                ids if piece.in_loss else torch.full_like(ids, IGNORED)
                 for ids, piece in zip(pieces, answer, strict=True)
             ]
             whole.append(torch.cat([prompt, *pieces])[: self.max_length])

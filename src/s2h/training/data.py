@@ -81,7 +81,7 @@ class Mixture:
     """The examples of a mixture, one by one.
 
     Args:
-        frame: rows of ``s2h.supervision.mixture.SCHEMA`` or ``s2h.corpora.mixture.SCHEMA``.
+        frame: rows of ``s2h.supervision.mixture.SCHEMA`` or ``s2h.corpora.corpus_mixture.SCHEMA``.
     """
 
     def __init__(self, frame: pl.DataFrame) -> None:

@@ -19,18 +19,18 @@ from s2h.models.kernels import choose_kernels
 from s2h.models.loading import fastest_attention, load_model
 from s2h.models.settings import TrainingSettings
 from s2h.phases import ModelPart
-from s2h.training.fitting import made_ready, offloads
+from s2h.training.fitting import offloads, prepare_model
 from s2h.training.job import Job
-from s2h.training.losses import Learner, blank_picture
+from s2h.training.losses import ForwardPass, dummy_image
 from s2h.training.schedule import rate
 
 
-def read_config(settings: TrainingSettings, *, rounds: int) -> dict[str, Any]:
+def read_config(settings: TrainingSettings, *, grad_accum_steps: int) -> dict[str, Any]:
     """DeepSpeed's settings: those of the file, with what the study decides filled in.
 
     Args:
         settings: how to train.
-        rounds: micro-batches of a process in a step.
+        grad_accum_steps: micro-batches of a process in a step.
 
     Raises:
         ConfigError: the file cannot be read, or does not go with the settings.
@@ -44,7 +44,7 @@ def read_config(settings: TrainingSettings, *, rounds: int) -> dict[str, Any]:
         raise ConfigError("lora is merged into whole weights, which ZeRO-3 does not hold: use a ZeRO-2 file.")
     return config | {
         "train_micro_batch_size_per_gpu": 1,  # read by nothing that runs here: the loader deals micro-batches
-        "gradient_accumulation_steps": rounds,
+        "gradient_accumulation_steps": grad_accum_steps,
         "gradient_clipping": settings.max_grad_norm,
         "bf16": {"enabled": settings.precision == "bf16"},
         "steps_per_print": 2**31,
@@ -62,12 +62,12 @@ class Built:
 
     Attributes:
         engine: of DeepSpeed.
-        learner: computes the loss of a micro-batch.
+        forward_pass: computes the loss of a micro-batch.
         kernels: what computes norms and feed-forward layers, ``liger`` or ``plain``.
     """
 
     engine: Any
-    learner: Learner
+    forward_pass: ForwardPass
     kernels: str
 
 
@@ -104,14 +104,14 @@ def build(
     model = load_model(job.base, dtype=dtype, attention=attention)
     del keep
     kernels = choose_kernels(model, settings, device=device)
-    model, counts = made_ready(model, settings, frozen=frozen, recompute=recompute)
+    model, counts = prepare_model(model, settings, frozen=frozen, recompute=recompute)
     _log_parts(counts)
-    shows_blank = uses_images and (zero_stage(config) == 3 or not {"vision", "projector"} <= set(frozen))
-    learner = Learner(model, blank_picture(processor) if shows_blank else None)
+    needs_dummy_image = uses_images and (zero_stage(config) == 3 or not {"vision", "projector"} <= set(frozen))
+    forward_pass = ForwardPass(model, dummy_image(processor) if needs_dummy_image else None)
     optimizer = _optimizer(model, settings, device=device)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(step, steps=steps, settings=settings))
     engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, lr_scheduler=schedule, config=config)
-    return Built(engine, learner, kernels)
+    return Built(engine, forward_pass, kernels)
 
 
 def _optimizer(model: Any, settings: TrainingSettings, *, device: str) -> torch.optim.Optimizer:
@@ -119,7 +119,7 @@ def _optimizer(model: Any, settings: TrainingSettings, *, device: str) -> torch.
     return torch.optim.AdamW(
         [parameter for parameter in model.parameters() if parameter.requires_grad],
         lr=settings.learning_rate,
-        betas=(0.9, settings.beta2),
+        betas=(0.9, settings.adam_beta2),
         weight_decay=settings.weight_decay,
         fused=device == "cuda",
     )

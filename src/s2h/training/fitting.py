@@ -20,8 +20,8 @@ from s2h.models.parts import freeze, linear_layers
 from s2h.models.settings import TrainingSettings
 from s2h.phases import ModelPart
 from s2h.training.job import Job
-from s2h.training.losses import Learner
-from s2h.training.memory import Needs, Sizes, needs
+from s2h.training.losses import ForwardPass
+from s2h.training.memory import MemoryEstimate, ParameterCounts, estimate_memory
 from s2h.training.peak import measure
 
 _GIB = 2**30
@@ -35,14 +35,14 @@ class Machine:
     Attributes:
         gpu: bytes that are free on a GPU; None for a training on the CPU.
         host: bytes of the node's memory that are free.
-        ranks: processes that train together.
-        ranks_per_host: of these on one node.
+        world_size: processes that train together.
+        local_world_size: of these on one node.
     """
 
     gpu: float | None
     host: float
-    ranks: int
-    ranks_per_host: int
+    world_size: int
+    local_world_size: int
 
     @classmethod
     def here(cls, device: torch.device) -> Machine:
@@ -74,16 +74,18 @@ def recomputes(
     """
     asked = job.settings.gradient_checkpointing
     for recompute in (False, True) if asked == "auto" else (bool(asked),):
-        found = needed(job, config, batches if machine.gpu else [], frozen=frozen, recompute=recompute, machine=machine)
+        found = measure_memory(
+            job, config, batches if machine.gpu else [], frozen=frozen, recompute=recompute, machine=machine
+        )
         problem = _problem(found, machine, offloads=offloads(config))
         way = "computed again in the backward pass" if recompute else "kept"
-        LOGGER.info("with activations %s: %s", way, problem or f"{_told(found, machine)}: it fits")
+        LOGGER.info("with activations %s: %s", way, problem or f"{_summary(found, machine)}: it fits")
         if not problem:
             return recompute
     raise TrainingError(f"training {job.base} {problem}: {memory_advice(config)}.")
 
 
-def needed(
+def measure_memory(
     job: Job,
     config: dict[str, Any],
     batches: Sequence[dict[str, Tensor]],
@@ -91,25 +93,25 @@ def needed(
     frozen: Collection[ModelPart],
     recompute: bool,
     machine: Machine,
-) -> Needs:
+) -> MemoryEstimate:
     """What a training takes, with activations that are kept or computed again; see ``recomputes``."""
     activations = []
     for batch in batches:
         model = _weightless(job, frozen, recompute=recompute)
-        learner = Learner(model)
+        forward_pass = ForwardPass(model)
         try:
-            peak = measure(model, batch, lambda m, b, learner=learner: learner.loss(m, b, torch.device("cpu")))  # type: ignore[misc]
+            peak = measure(model, batch, lambda m, b, run=forward_pass: run.loss(m, b, torch.device("cpu")))  # type: ignore[misc]
         except Exception as error:  # any family may do what no other does
             LOGGER.warning("what a micro-batch takes cannot be measured (%s); trying it will tell", error)
             break
         activations.append(peak.activations)
-    sizes = Sizes.of(_weightless(job, frozen, recompute=recompute))
-    return needs(
+    sizes = ParameterCounts.of(_weightless(job, frozen, recompute=recompute))
+    return estimate_memory(
         sizes,
         config,
         activations=max(activations, default=0),
-        ranks=machine.ranks,
-        ranks_per_host=machine.ranks_per_host,
+        world_size=machine.world_size,
+        local_world_size=machine.local_world_size,
     )
 
 
@@ -120,10 +122,10 @@ def _weightless(job: Job, frozen: Collection[ModelPart], *, recompute: bool) -> 
     dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
     model = weightless_model(job.base, dtype=dtype, attn_implementation="sdpa" if "flash" in attention else attention)
     with torch.device("meta"):
-        return made_ready(model, settings, frozen=frozen, recompute=recompute)[0]
+        return prepare_model(model, settings, frozen=frozen, recompute=recompute)[0]
 
 
-def made_ready(
+def prepare_model(
     model: Any, settings: TrainingSettings, *, frozen: Collection[ModelPart], recompute: bool
 ) -> tuple[Any, dict[ModelPart, tuple[int, int]]]:
     """A model as it is trained: parts frozen, with adapters, activations kept or not; and what ``freeze`` says."""
@@ -141,9 +143,9 @@ def offloads(config: dict[str, Any]) -> bool:
     return str(place) != "none"
 
 
-def _problem(found: Needs, machine: Machine, *, offloads: bool) -> str:
+def _problem(found: MemoryEstimate, machine: Machine, *, offloads: bool) -> str:
     """What does not fit; empty where all does."""
-    host = found.host if machine.gpu else found.gpu * machine.ranks_per_host + found.host * offloads
+    host = found.host if machine.gpu else found.gpu * machine.local_world_size + found.host * offloads
     if machine.gpu and found.gpu > machine.gpu:
         return f"needs {found.gpu / _GIB:.1f} GiB of each GPU, of which {machine.gpu / _GIB:.1f} GiB can be used"
     if host > machine.host:
@@ -151,7 +153,7 @@ def _problem(found: Needs, machine: Machine, *, offloads: bool) -> str:
     return ""
 
 
-def _told(found: Needs, machine: Machine) -> str:
+def _summary(found: MemoryEstimate, machine: Machine) -> str:
     each = f"{found.gpu / _GIB:.2f} GiB of each {'GPU' if machine.gpu else 'process'}"
     return f"{each}, {found.host / _GIB:.2f} GiB of the machine" if machine.gpu else each
 

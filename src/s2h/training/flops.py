@@ -40,7 +40,7 @@ _SIDES = (224, 448, 896, 112, 56)  # pixels; the first two that the processor te
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Work:
+class FlopModel:
     """FLOPs of a training example, by what it is made of; all of them forwards and backwards.
 
     Attributes:
@@ -65,7 +65,7 @@ class Work:
         *,
         frozen: Collection[ModelPart] = (),
         lora: LoraSettings | None = None,
-    ) -> Work:
+    ) -> FlopModel:
         """Count for a model folder; no weights are read.
 
         Args:

@@ -13,7 +13,7 @@ from s2h.errors import TrainingError
 from s2h.logs import LOGGER
 from s2h.models.loading import prompt_text
 from s2h.models.settings import TrainingSettings
-from s2h.training.collate import IGNORED, Collator, Piece
+from s2h.training.collate import IGNORED, Collator, Segment
 from s2h.training.data import Example, Mixture
 
 _CHUNK = 2000  # examples tokenised at once
@@ -53,28 +53,28 @@ def measure(mixture: Mixture, collator: Collator) -> Lengths:
     for start in range(0, len(mixture), _CHUNK):
         rows = mixture.frame.slice(start, _CHUNK)
         prompts = processor.tokenizer(rows["prompt"].to_list(), add_special_tokens=False)["input_ids"]
-        answers = [[Piece(ids, learned=True)] for ids in collator.encode_responses(rows["response"].to_list())]
+        answers = [[Segment(ids, in_loss=True)] for ids in collator.encode_responses(rows["response"].to_list())]
         if "more" in rows.columns:
             for answer, more in zip(answers, rows["more"], strict=True):
                 answer += collator.encode_more(more.to_list())
         _check_words(processor.tokenizer, rows, prompts, answers)
         extra = [added[kind] for kind in _kinds(rows).iter_rows()]
         for prompt, answer, (more_tokens, shown) in zip(prompts, answers, extra, strict=True):
-            whole, learned = _counted(len(prompt) + more_tokens, answer, collator.max_length)
-            tokens.append(whole)
-            targets.append(learned)
+            length, target_count = _counted(len(prompt) + more_tokens, answer, collator.max_length)
+            tokens.append(length)
+            targets.append(target_count)
             pixels.append(shown)
     return Lengths(*(np.array(each, dtype=np.int64) for each in (tokens, targets, pixels)))
 
 
-def _counted(prompt: int, answer: list[Piece], most: int | None) -> tuple[int, int]:
+def _counted(prompt: int, answer: list[Segment], most: int | None) -> tuple[int, int]:
     """Tokens of an example and how many of them are learned, of the first ``most``."""
-    end, learned = prompt, 0
+    end, target_count = prompt, 0
     limit = most if most is not None else prompt + sum(len(piece.ids) for piece in answer)
     for piece in answer:
-        learned += max(min(len(piece.ids), limit - end), 0) * piece.learned
+        target_count += max(min(len(piece.ids), limit - end), 0) * piece.in_loss
         end += len(piece.ids)
-    return min(end, limit), learned
+    return min(end, limit), target_count
 
 
 def inspect(mixture: Mixture, collator: Collator, settings: TrainingSettings) -> tuple[Mixture, Lengths, int]:
@@ -82,7 +82,7 @@ def inspect(mixture: Mixture, collator: Collator, settings: TrainingSettings) ->
 
     Returns:
         The mixture without examples that are too long, its lengths, and how many were dropped. Where they are cut
-        (``too_long: cut``), only those of which nothing learned would be left are too long.
+        (``on_overlength: truncate``), only those of which nothing learned would be left are too long.
 
     Raises:
         TrainingError: a word is not in the vocabulary, examples are too long, or labels are not the responses.
@@ -90,7 +90,7 @@ def inspect(mixture: Mixture, collator: Collator, settings: TrainingSettings) ->
     lengths = measure(mixture, collator)
     fits = (lengths.tokens <= settings.max_length) & (lengths.targets > 0)
     dropped = int((~fits).sum())
-    if settings.too_long == "cut":
+    if settings.on_overlength == "truncate":
         _report_cut(lengths, fits, settings)
     elif dropped:
         _report_long(mixture, lengths.tokens, settings)
@@ -142,7 +142,7 @@ def _added_to(example: Example, collator: Collator) -> tuple[int, int]:
     return int(encoded["input_ids"].shape[1]) - len(alone), pixels
 
 
-def _check_words(tokenizer: Any, rows: pl.DataFrame, prompts: list[list[int]], answers: list[list[Piece]]) -> None:
+def _check_words(tokenizer: Any, rows: pl.DataFrame, prompts: list[list[int]], answers: list[list[Segment]]) -> None:
     unknown = tokenizer.unk_token_id
     if unknown is None:
         return
@@ -165,8 +165,8 @@ def _report_long(mixture: Mixture, tokens: NDArray[np.int64], settings: Training
         f"{int(long.sum())} of {len(tokens)} examples are longer than training.max_length = {settings.max_length} "
         f"tokens (the longest has {int(tokens.max())}; the first is {first})"
     )
-    if settings.too_long == "refuse" or long.all():
-        raise TrainingError(f"{found}: raise max_length, make the puzzles smaller, or set too_long to drop.")
+    if settings.on_overlength == "error" or long.all():
+        raise TrainingError(f"{found}: raise max_length, make the puzzles smaller, or set on_overlength to drop.")
     LOGGER.warning("%s: they are left out", found)
 
 
@@ -189,11 +189,11 @@ def _check_labels(mixture: Mixture, collator: Collator) -> None:
     """The first example's labels must be exactly its responses."""
     example = mixture[0]
     labels = collator([example])["labels"][0]
-    learned = labels[labels != IGNORED].tolist()
+    targets = labels[labels != IGNORED].tolist()
     responses = [token for ids in collator.encode_responses(list(example.responses)) for token in ids]
     if collator.max_length is not None:
-        responses = responses[: len(learned)]
-    if not learned or learned != responses:
+        responses = responses[: len(targets)]
+    if not targets or targets != responses:
         prompt = prompt_text(collator.processor, example.prompt, with_image=example.image is not None)
         raise TrainingError(
             "the labels are not the responses: every label would be ignored, or others learned. The first example's "

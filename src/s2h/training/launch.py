@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from s2h.children import end_with_parent, with_this_code
-from s2h.devices import pretended_gpus
+from s2h.devices import fake_gpus
 from s2h.errors import TrainingError
 from s2h.models.resources import process_count
 from s2h.training.job import Job
 
-_TOLD = re.compile(r"^(\[s2h\]|s2h:)")
+_USER_LINES = re.compile(r"^(\[s2h\]|s2h:)")
 """Lines that a person wants to see: progress, and what went wrong."""
 _TAIL = 30  # lines of the output that are shown where the training could not say itself what was wrong
 
@@ -43,21 +43,23 @@ def launch(job: Job, *, log: Path, threads: int, gpus: int, nodes: int) -> None:
         "OMP_NUM_THREADS": "1",
         "OMP_WAIT_POLICY": "passive",
         "PYTHONUNBUFFERED": "1",
-        "DS_ACCELERATOR": "cuda" if gpus and not pretended_gpus() else "cpu",  # DeepSpeed would choose by itself
+        "DS_ACCELERATOR": "cuda" if gpus and not fake_gpus() else "cpu",  # DeepSpeed would choose by itself
     }
     output = log.with_name(f"{log.name}.output")
     lines: list[str] = []
-    told = False
+    explained = False
     with output.open("w", encoding="utf-8") as written, _start(command, environment) as process:
         assert process.stdout is not None
         for line in process.stdout:
             written.write(line)
             lines = [*lines[1 - _TAIL :], line]
-            if _TOLD.match(line):
-                told |= line.startswith("s2h:")
+            if _USER_LINES.match(line):
+                explained |= line.startswith("s2h:")
                 print(line, end="", file=sys.stderr, flush=True)
     if process.returncode:
-        raise TrainingError("" if told else f"the training ended with code {process.returncode}:\n{''.join(lines)}")
+        raise TrainingError(
+            "" if explained else f"the training ended with code {process.returncode}:\n{''.join(lines)}"
+        )
 
 
 def _command(arguments: Sequence[str], *, processes: int, nodes: int, threads: int) -> list[str]:

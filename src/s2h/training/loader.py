@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from s2h.training.batches import Limits, Sizes, micro_batches, round_count, step_count, step_positions
+from s2h.training.batches import Limits, StepSizes, count_grad_accum_steps, micro_batches, step_count, step_positions
 from s2h.training.collate import IGNORED, Collator
 from s2h.training.data import Mixture
 from s2h.training.inspection import Lengths
@@ -19,42 +19,47 @@ from s2h.training.losses import with_targets
 _AHEAD = 4  # micro-batches that each loader process prepares
 
 
-class Plan:
+class BatchPlan:
     """Which examples each process computes in each step and round: a function of their lengths and work alone.
 
     Args:
         lengths: of the examples of the phase.
-        work: arithmetic of each example in any unit, ``float64[examples]``; None takes their tokens for it.
+        cost: arithmetic of each example in any unit, ``float64[examples]``; None takes their tokens for it.
         batch_size: examples of a step, over all processes.
         limits: of a micro-batch.
-        ranks: number of processes.
+        world_size: number of processes.
     """
 
     def __init__(
         self,
         lengths: Lengths,
         *,
-        work: NDArray[np.float64] | None = None,
+        cost: NDArray[np.float64] | None = None,
         batch_size: int,
         limits: Limits,
-        ranks: int,
+        world_size: int,
     ) -> None:
-        self.lengths, self.batch_size, self.ranks = lengths, batch_size, ranks
-        self.work = lengths.tokens.astype(np.float64) if work is None else work
+        self.lengths, self.batch_size, self.world_size = lengths, batch_size, world_size
+        self.cost = lengths.tokens.astype(np.float64) if cost is None else cost
         self.steps = step_count(len(lengths.tokens), batch_size)
         sizes = [self._sizes(step) for step in range(self.steps)]
-        self.rounds = max(round_count(each, ranks=ranks, limits=limits) for each in sizes)
-        self._dealt = [micro_batches(each, ranks=ranks, rounds=self.rounds, limits=limits) for each in sizes]
-        self.stand_in = int(lengths.tokens.argmin())
+        self.grad_accum_steps = max(
+            count_grad_accum_steps(each, world_size=world_size, limits=limits) for each in sizes
+        )
+        self._dealt = [
+            micro_batches(each, world_size=world_size, grad_accum_steps=self.grad_accum_steps, limits=limits)
+            for each in sizes
+        ]
+        self.placeholder = int(lengths.tokens.argmin())
 
     def positions(self, step: int) -> range:
         """Positions in the mixture of a step's examples."""
         return step_positions(step, examples=len(self.lengths.tokens), batch_size=self.batch_size)
 
-    def _sizes(self, step: int) -> Sizes:
+    def _sizes(self, step: int) -> StepSizes:
         chosen = self.positions(step)
-        tokens, work = (each[chosen.start : chosen.stop].tolist() for each in (self.lengths.tokens, self.work))
-        return Sizes(tokens, work)
+        tokens, cost = (each[chosen.start : chosen.stop].tolist() for each in (self.lengths.tokens, self.cost))
+        return StepSizes(tokens, cost)
 
     def groups(self, step: int) -> list[list[list[int]]]:
         """For each process its groups of positions, as many as there are rounds; some may be empty."""
@@ -63,7 +68,7 @@ class Plan:
 
     def computed(self, group: Sequence[int]) -> list[int]:
         """The positions that are really computed for a group: where it is empty the shortest example, not learned."""
-        return [*group] or [self.stand_in]
+        return [*group] or [self.placeholder]
 
     def _all_groups(self) -> Iterator[list[int]]:
         """Every group of every step and process, as it is computed."""
@@ -81,9 +86,9 @@ class Plan:
         """The share of their time for which processes would wait for the slowest of each round."""
         slowest = 0.0
         for step in range(self.steps):
-            rounds = zip(*self.groups(step), strict=True)
-            slowest += sum(max(float(self.work[group].sum()) for group in row) for row in rounds)
-        return 1 - float(self.work.sum()) / (slowest * self.ranks)
+            rows = zip(*self.groups(step), strict=True)
+            slowest += sum(max(float(self.cost[group].sum()) for group in row) for row in rows)
+        return 1 - float(self.cost.sum()) / (slowest * self.world_size)
 
     def largest(self) -> list[list[int]]:
         """The micro-batches that need the most memory: the most tokens with padding, target tokens, pixels."""
@@ -108,14 +113,14 @@ class MicroBatches(Dataset[dict[str, Tensor]]):
         first: the step to begin with.
     """
 
-    def __init__(self, mixture: Mixture, collator: Collator, plan: Plan, *, rank: int, first: int) -> None:
+    def __init__(self, mixture: Mixture, collator: Collator, plan: BatchPlan, *, rank: int, first: int) -> None:
         self.mixture, self.collator, self.plan, self.rank, self.first = mixture, collator, plan, rank, first
 
     def __len__(self) -> int:
-        return (self.plan.steps - self.first) * self.plan.rounds
+        return (self.plan.steps - self.first) * self.plan.grad_accum_steps
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
-        step, place = divmod(index, self.plan.rounds)
+        step, place = divmod(index, self.plan.grad_accum_steps)
         return self.batch(self.plan.groups(self.first + step)[self.rank][place])
 
     def batch(self, group: Sequence[int]) -> dict[str, Tensor]:
@@ -125,7 +130,7 @@ class MicroBatches(Dataset[dict[str, Tensor]]):
         return with_targets(tensors)
 
 
-def load_ahead(batches: MicroBatches, *, processes: int, pin_memory: bool) -> Iterator[dict[str, Tensor]]:
+def prefetch(batches: MicroBatches, *, processes: int, pin_memory: bool) -> Iterator[dict[str, Tensor]]:
     """The micro-batches in their order, prepared by ``processes`` processes ahead of time; by this one if 0.
 
     Args:

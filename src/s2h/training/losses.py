@@ -33,7 +33,7 @@ def with_targets(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {**rest, "rows": rows_N, "targets": following_BL.flatten()[rows_N]}
 
 
-class Learner:
+class ForwardPass:
     """The forward pass of a model in training.
 
     Two things are added to the model's own, by hooks before its language model and before its output layer:
@@ -45,18 +45,18 @@ class Learner:
 
     Args:
         model: of transformers, perhaps with adapters.
-        blank: inputs of the blank picture (see ``blank_picture``); None runs text alone without the vision tower.
+        dummy_image: inputs of the blank picture (see ``dummy_image``); None runs text alone without the vision tower.
     """
 
-    def __init__(self, model: Any, blank: Mapping[str, Tensor] | None = None) -> None:
+    def __init__(self, model: Any, dummy_image: Mapping[str, Tensor] | None = None) -> None:
         self._rows: Tensor | None = None
-        self._blank, self._show_blank = blank, False
+        self._dummy_image, self._use_dummy_image = dummy_image, False
         plain = model.get_base_model() if hasattr(model, "get_base_model") else model
         self._features, self._rope = _feature_function(plain), _rope_function(plain)
         model.get_output_embeddings().register_forward_pre_hook(self._select)
-        if blank is not None:
+        if dummy_image is not None:
             # Behind the embeddings of the tokens, as for pictures: ZeRO-3 gathers weights in this order.
-            plain.base_model.language_model.register_forward_pre_hook(self._look_at_blank, with_kwargs=True)
+            plain.base_model.language_model.register_forward_pre_hook(self._add_dummy_image, with_kwargs=True)
 
     def logits(self, run: Any, batch: Mapping[str, Tensor], device: torch.device) -> Tensor:
         """The logits that predict the targets of a batch, ``float[N, V]``.
@@ -66,10 +66,10 @@ class Learner:
             batch: what ``with_targets`` gives.
             device: where the model is.
         """
-        told = {**batch, **self._rope(batch)}
-        inputs = {name: value.to(device, non_blocking=True) for name, value in told.items() if name != "targets"}
+        arguments = {**batch, **self._rope(batch)}
+        inputs = {name: value.to(device, non_blocking=True) for name, value in arguments.items() if name != "targets"}
         self._rows = inputs.pop("rows")
-        self._show_blank = "pixel_values" not in inputs
+        self._use_dummy_image = "pixel_values" not in inputs
         try:
             logits: Tensor = run(**inputs, use_cache=False).logits
         finally:
@@ -87,11 +87,11 @@ class Learner:
         (hidden_BLD,) = arguments
         return (hidden_BLD.flatten(0, 1).index_select(0, self._rows)[None],)
 
-    def _look_at_blank(self, _: Any, arguments: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
-        if self._rows is None or not self._show_blank or self._blank is None:
+    def _add_dummy_image(self, _: Any, arguments: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
+        if self._rows is None or not self._use_dummy_image or self._dummy_image is None:
             return None
         embedded_BLD = named["inputs_embeds"]
-        shown = {name: value.to(embedded_BLD.device) for name, value in self._blank.items()}
+        shown = {name: value.to(embedded_BLD.device) for name, value in self._dummy_image.items()}
         nothing = torch.stack([each.float().mean() for each in _tensors(self._features(**shown))]).sum() * 0
         return arguments, {**named, "inputs_embeds": embedded_BLD + nothing.to(embedded_BLD.dtype)}
 
@@ -114,14 +114,14 @@ def _cross_entropy(logits_NV: Tensor, targets_N: Tensor) -> Tensor:
     return functional.cross_entropy(logits_NV.float(), targets_N, reduction="sum")
 
 
-def whole_responses(logits_NV: Tensor, batch: Mapping[str, Tensor]) -> int:
+def count_exact_responses(logits_NV: Tensor, batch: Mapping[str, Tensor]) -> int:
     """How many of the responses a greedy decoder would give word for word: every target is the most likely word."""
     examples, length = batch["input_ids"].shape
     wrong_N = (logits_NV.argmax(dim=-1) != batch["targets"].to(logits_NV.device)).cpu()
     return examples - len(set((batch["rows"][wrong_N] // length).tolist()))
 
 
-def blank_picture(processor: Any) -> dict[str, Tensor]:
+def dummy_image(processor: Any) -> dict[str, Tensor]:
     """A model's inputs of one black picture, of the least size that its processor takes."""
     images = processor.image_processor
     size, options = dict(getattr(images, "size", None) or {}), {}

@@ -15,7 +15,7 @@ import torch
 from s2h.models.weights import describe_base
 from s2h.provenance.code import code_digest
 from s2h.provenance.fingerprints import contents_digest, take_fingerprint
-from s2h.provenance.job import commit, versions
+from s2h.provenance.job_facts import commit, versions
 from s2h.training.checkpoints import Steps
 from s2h.training.inspection import Lengths
 from s2h.training.job import Job
@@ -116,8 +116,8 @@ def training_key(job: Job, processes: int) -> str:
 
     DeepSpeed reads a checkpoint only in as many processes as wrote it.
     """
-    decides_nothing = {"checkpoint_every", "checkpoint_minutes", "loader_processes"}
-    told = [
+    decides_nothing = {"save_steps", "save_minutes", "num_workers"}
+    deciding = [
         contents_digest(take_fingerprint(job.mixture)),
         contents_digest(take_fingerprint(job.base)),
         str(job.base),
@@ -128,4 +128,4 @@ def training_key(job: Job, processes: int) -> str:
         job.optimizer_from is not None,
         processes,
     ]
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()

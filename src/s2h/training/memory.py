@@ -17,7 +17,7 @@ _NORM_CHUNK = 250_000_000  # elements whose norm ZeRO-3 takes at once
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Sizes:
+class ParameterCounts:
     """Numbers of parameters of a model.
 
     Attributes:
@@ -31,14 +31,14 @@ class Sizes:
     largest: int
 
     @classmethod
-    def of(cls, model: Any) -> Sizes:
+    def of(cls, model: Any) -> ParameterCounts:
         """Those of a model, which may be on the device ``meta``."""
         learning = [parameter.numel() for parameter in model.parameters() if parameter.requires_grad]
         return cls(sum(parameter.numel() for parameter in model.parameters()), sum(learning), max(learning))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Needs:
+class MemoryEstimate:
     """Bytes that a training takes at its peak.
 
     Attributes:
@@ -50,15 +50,17 @@ class Needs:
     host: int
 
 
-def needs(sizes: Sizes, config: dict[str, Any], *, activations: int, ranks: int, ranks_per_host: int) -> Needs:
+def estimate_memory(
+    sizes: ParameterCounts, config: dict[str, Any], *, activations: int, world_size: int, local_world_size: int
+) -> MemoryEstimate:
     """What a training takes.
 
     Args:
         sizes: of the model that is trained.
         config: DeepSpeed's, with precision and rounds filled in, as ``read_config`` gives it.
         activations: bytes; see ``peak.measure``.
-        ranks: processes, each with a GPU.
-        ranks_per_host: processes of a node.
+        world_size: processes, each with a GPU.
+        local_world_size: processes of a node.
     """
     zero = DeepSpeedZeroConfig(**config.get("zero_optimization", {}))
     bf16 = config.get("bf16", {}).get("enabled", False)
@@ -70,13 +72,13 @@ def needs(sizes: Sizes, config: dict[str, Any], *, activations: int, ranks: int,
         zero=zero,
         wide=wide,
         gradient=_FP32 if accumulated == "fp32" else 2,
-        ranks=ranks,
-        rounds=config.get("gradient_accumulation_steps", 1),
+        world_size=world_size,
+        grad_accum_steps=config.get("gradient_accumulation_steps", 1),
     )
     loading = sizes.parameters * wide
-    return Needs(
+    return MemoryEstimate(
         gpu=int(rule.always() + max(rule.backward() + activations, rule.step())),
-        host=int(ranks_per_host * max(loading, rule.host())),
+        host=int(local_world_size * max(loading, rule.host())),
     )
 
 
@@ -84,17 +86,17 @@ def needs(sizes: Sizes, config: dict[str, Any], *, activations: int, ranks: int,
 class _Rule:
     """What both stages share; all results are bytes of one process."""
 
-    sizes: Sizes
+    sizes: ParameterCounts
     zero: DeepSpeedZeroConfig
     wide: int
     gradient: int
-    ranks: int
-    rounds: int
+    world_size: int
+    grad_accum_steps: int
 
     @property
     def share(self) -> float:
         """Learning parameters whose optimizer a process holds."""
-        return self.sizes.learning / (self.ranks if self.zero.stage else 1)
+        return self.sizes.learning / (self.world_size if self.zero.stage else 1)
 
     @property
     def offloads(self) -> bool:
@@ -140,10 +142,10 @@ class _Zero2(_Rule):
     def backward(self) -> float:
         """Beside the activations; with several rounds those of the round are added to those of all before it."""
         if self._widened:  # one at a time, or a bucket where it is exchanged
-            at_once = max(self.sizes.largest, self.zero.reduce_bucket_size if self.ranks > 1 else 0)
+            at_once = max(self.sizes.largest, self.zero.reduce_bucket_size if self.world_size > 1 else 0)
             gradients = self._gradients + _FP32 * at_once
         else:
-            gradients = 0 if self.offloads else self._gradients * (2 if self.rounds > 1 else 1)
+            gradients = 0 if self.offloads else self._gradients * (2 if self.grad_accum_steps > 1 else 1)
         norm = _FP64 * self.sizes.largest if self.offloads else 0
         return self.bucket + gradients + norm
 
@@ -161,8 +163,8 @@ class _Zero2(_Rule):
         if not self.offloads:
             return 0
         flat = self.pinned(_MASTER * self.share) + self.pinned(_FP32 * self.share) + self.pinned(self.wide * self.share)
-        rounds = self.wide * self.share if self.rounds > 1 and not self._widened else 0
-        return flat + _MOMENTS * self.share + rounds + self.wide * self.sizes.largest
+        added = self.wide * self.share if self.grad_accum_steps > 1 and not self._widened else 0
+        return flat + _MOMENTS * self.share + added + self.wide * self.sizes.largest
 
 
 class _Zero3(_Rule):
@@ -170,7 +172,7 @@ class _Zero3(_Rule):
 
     @property
     def _spread(self) -> float:
-        return self.wide * self.sizes.parameters / self.ranks
+        return self.wide * self.sizes.parameters / self.world_size
 
     @property
     def _offloads_weights(self) -> bool:
@@ -179,7 +181,7 @@ class _Zero3(_Rule):
     @property
     def _whole(self) -> float:
         """Weights that are put together at once, and those that are fetched next, still in pieces."""
-        if self.ranks == 1 and not self._offloads_weights:
+        if self.world_size == 1 and not self._offloads_weights:
             return 0
         most = (self.zero.max_live_parameters, self.zero.prefetch_bucket_size)
         return float(self.wide * sum(min(number, self.sizes.parameters) for number in most))

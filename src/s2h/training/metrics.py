@@ -28,12 +28,12 @@ class Meter:
 
     Args:
         device: that computes.
-        ranks: number of processes, each with a device.
+        world_size: number of processes, each with a device.
         peak: FLOP/s that a device can do at most; None where nobody knows.
     """
 
-    def __init__(self, *, device: torch.device, ranks: int, peak: float | None) -> None:
-        self._device, self._ranks, self._peak = device, ranks, peak
+    def __init__(self, *, device: torch.device, world_size: int, peak: float | None) -> None:
+        self._device, self._ranks, self._peak = device, world_size, peak
         self.begin()
 
     def begin(self) -> None:
@@ -129,7 +129,7 @@ def as_lines(steps: Steps) -> list[str]:
 
 
 def mean_over_time(steps: Steps, name: str) -> float | None:
-    """The mean of a measure, each step weighted by its seconds; None where no step has it, as in old trainings."""
+    """The mean of a measure, each step weighted by its seconds; None where no step has it, as in old training runs."""
     known = [step for step in steps if name in step]
     seconds = sum(step["seconds"] for step in known)
     return sum(step[name] * step["seconds"] for step in known) / seconds if seconds else None

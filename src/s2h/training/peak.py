@@ -23,7 +23,7 @@ from transformers.masking_utils import sdpa_mask
 _BLOCK = 512
 """Bytes in whose multiples a GPU's memory is given out."""
 
-_FUSED = "flash_stand_in"
+_FUSED = "flash_placeholder"
 """Attention as fused kernels have it, which keep no L x L matrix. The name begins like FlashAttention's, so that a
 vision tower that cuts its picture into windows calls it once a layer, as it does with the real one, not once a window.
 On the CPU, whose tensors the fake ones are, torch's own attention saves what the kernels of GPUs save."""

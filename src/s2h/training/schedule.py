@@ -9,10 +9,10 @@ from s2h.models.settings import TrainingSettings
 
 def rate(step: int, *, steps: int, settings: TrainingSettings) -> float:
     """The learning rate of optimizer step ``step`` (from 0) of ``steps``, as a share of the peak, from 0 to 1."""
-    warmup = settings.warmup * steps
-    if step < warmup:
-        return (step + 1) / (warmup + 1)
-    if settings.schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
-    start = max(settings.decay_from * steps, warmup)
+    warmup_steps = settings.warmup_ratio * steps
+    if step < warmup_steps:
+        return (step + 1) / (warmup_steps + 1)
+    if settings.lr_scheduler_type == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * (step - warmup_steps) / max(steps - warmup_steps, 1)))
+    start = max(settings.decay_from * steps, warmup_steps)
     return 1.0 if step < start else (steps - step) / (steps - start)

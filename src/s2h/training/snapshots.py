@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from s2h.errors import DataError
-from s2h.files import whole_folder
+from s2h.files import atomic_folder
 from s2h.models.weights import check_weights
 
 FOLDER = "snapshots"
@@ -49,13 +49,13 @@ class Snapshots:
         model, state = whole_model(self.engine)
         moments, updates = _second_moments(self.engine)
         if dist.get_rank() == 0:
-            with whole_folder(self.folder / f"step-{done:07d}") as folder:
+            with atomic_folder(self.folder / f"step-{done:07d}") as folder:
                 model.save_pretrained(folder, state_dict=state)
                 self.processor.save_pretrained(folder)
                 beta2 = self.engine.optimizer.param_groups[0]["betas"][1]
-                told = {"step": done, "steps": self.steps, "updates": updates, "beta2": beta2}
+                metadata = {"step": done, "steps": self.steps, "updates": updates, "beta2": beta2}
                 save_file(moments, folder / "second_moments.safetensors")
-                (folder / "snapshot.json").write_text(json.dumps(told) + "\n")
+                (folder / "snapshot.json").write_text(json.dumps(metadata) + "\n")
         dist.barrier()
 
     def add_to(self, model: Path) -> None:

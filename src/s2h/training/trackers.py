@@ -60,8 +60,8 @@ class TrackedRun:
     @classmethod
     def of(cls, job: Job, training_key: str) -> TrackedRun:
         """The training of a job; ``training_key`` is that of its checkpoints."""
-        told = {"title": job.title, "base": str(job.base), "mixture": str(job.mixture), "seed": job.seed}
-        settings = told | {"frozen": list(job.frozen)} | job.settings.model_dump(mode="json")
+        facts = {"title": job.title, "base": str(job.base), "mixture": str(job.mixture), "seed": job.seed}
+        settings = facts | {"frozen": list(job.frozen)} | job.settings.model_dump(mode="json")
         key = hashlib.sha256(f"{job.output}\n{training_key}".encode()).hexdigest()[:16]
         return cls(str(job.output), key, settings)
 

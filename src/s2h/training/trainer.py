@@ -23,11 +23,11 @@ import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor
 
-from s2h.devices import own_device
+from s2h.devices import local_device
 from s2h.errors import ModelError, TrainingError
-from s2h.files import whole_folder
+from s2h.files import atomic_folder
 from s2h.logs import LOGGER, Progress
-from s2h.models.adapters import keep_adapters
+from s2h.models.adapters import save_adapters
 from s2h.models.loading import load_processor, needs_mask
 from s2h.seeding import generator
 from s2h.training.batches import Limits
@@ -36,10 +36,10 @@ from s2h.training.collate import Collator
 from s2h.training.data import Mixture
 from s2h.training.engine import build, read_config, whole_model, zero_stage
 from s2h.training.fitting import Machine, memory_advice, recomputes
-from s2h.training.flops import Work
+from s2h.training.flops import FlopModel
 from s2h.training.inspection import inspect
 from s2h.training.job import Job
-from s2h.training.loader import MicroBatches, Plan, load_ahead
+from s2h.training.loader import BatchPlan, MicroBatches, prefetch
 from s2h.training.manifest import Outcome, manifest, training_key
 from s2h.training.metrics import Meter, MetricsWriter, as_lines
 from s2h.training.peaks import device_peak
@@ -47,7 +47,7 @@ from s2h.training.schedule import rate
 from s2h.training.snapshots import Snapshots
 from s2h.training.trackers import TrackedRun, follow
 
-_SHARE_LOSSES_EVERY = 10  # steps
+_ALL_REDUCE_LOSSES_EVERY = 10  # steps
 _PATIENCE = timedelta(hours=2)  # of processes with one that writes a model to a slow disk; NCCL's own is 10 minutes
 
 
@@ -57,7 +57,7 @@ class Trainer:
     def __init__(self, job: Job) -> None:
         self.job, self.settings = job, job.settings
         self.device = _start_processes()
-        self.rank, self.ranks = dist.get_rank(), dist.get_world_size()
+        self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
         self._prepare_data()
         self._prepare_engine()
         self._own_losses: list[Tensor] = []
@@ -72,7 +72,7 @@ class Trainer:
             random_positions=settings.random_positions,
             seed=job.seed,
             examples=len(mixture),
-            max_length=settings.max_length if settings.too_long == "cut" else None,
+            max_length=settings.max_length if settings.on_overlength == "truncate" else None,
             masks=needs_mask(job.base),
         )
         self.mixture, self.lengths, self.dropped = inspect(mixture, self.collator, settings)
@@ -80,19 +80,25 @@ class Trainer:
         self.uses_images = bool(self.lengths.pixels.any())
         self.frozen = {*job.frozen, *(() if self.uses_images else ("vision", "projector"))}
         self.flops = self._count_flops()
-        self.plan = Plan(
+        self.plan = BatchPlan(
             self.lengths,
-            work=self.flops,
+            cost=self.flops,
             batch_size=settings.batch_size,
             limits=Limits(settings.micro_batch_size, settings.micro_batch_tokens),
-            ranks=self.ranks,
+            world_size=self.world_size,
         )
         self.padding = self.plan.padding()
-        self._say(
+        self._log_rank0(
             "%d examples, %d tokens (%d learned) in %d steps of %d rounds on %d processes of the nodes %s; %.1f %% is "
             "padding; processes wait for each other %.1f %% of their time",
             *(len(self.mixture), self.lengths.tokens.sum(), self.lengths.targets.sum(), self.plan.steps),
-            *(self.plan.rounds, self.ranks, ", ".join(_nodes()), 100 * self.padding, 100 * self.plan.waiting()),
+            *(
+                self.plan.grad_accum_steps,
+                self.world_size,
+                ", ".join(_nodes()),
+                100 * self.padding,
+                100 * self.plan.waiting(),
+            ),
         )
 
     def _count_flops(self) -> NDArray[np.float64] | None:
@@ -100,19 +106,19 @@ class Trainer:
 
         The first process counts for all of them, so that all deal the examples in the same way.
         """
-        found: list[Work | None] = [None]
+        found: list[FlopModel | None] = [None]
         if self.rank == 0:
             try:
-                found = [Work.of(self.job.base, self.processor, frozen=self.frozen, lora=self.settings.lora)]
+                found = [FlopModel.of(self.job.base, self.processor, frozen=self.frozen, lora=self.settings.lora)]
             except ModelError as error:
                 LOGGER.warning("%s: there will be no TFLOP/s and no MFU", error)
         dist.broadcast_object_list(found, src=0)
-        lengths, (work,) = self.lengths, found
-        return work.flops(lengths.tokens, lengths.targets, lengths.pixels) if work else None
+        lengths, (flop_model,) = self.lengths, found
+        return flop_model.flops(lengths.tokens, lengths.targets, lengths.pixels) if flop_model else None
 
     def _prepare_engine(self) -> None:
         job = self.job
-        config = read_config(self.settings, rounds=self.plan.rounds)
+        config = read_config(self.settings, grad_accum_steps=self.plan.grad_accum_steps)
         self.config, self.stage = config, zero_stage(config)
         self.recomputed = self._recomputes()
         built = build(
@@ -125,12 +131,12 @@ class Trainer:
             uses_images=self.uses_images,
             recompute=self.recomputed,
         )
-        self.engine, self.learner, self.kernels = built.engine, built.learner, built.kernels
+        self.engine, self.forward_pass, self.kernels = built.engine, built.forward_pass, built.kernels
         parameters = self.engine.module.parameters()
         self.parameters = sum(getattr(p, "ds_numel", p.numel()) for p in parameters)
         self.checkpoints = Checkpoints(job.checkpoints, self.engine)
         self.checkpoints.check_disk(self.parameters, snapshots=self.settings.snapshots)
-        self.checkpoints.claim(training_key(job, self.ranks) if self.rank == 0 else "")
+        self.checkpoints.claim(training_key(job, self.world_size) if self.rank == 0 else "")
         self.snapshots = Snapshots(
             job.checkpoints / "snapshots",
             self.engine,
@@ -161,11 +167,11 @@ class Trainer:
         dataset = MicroBatches(self.mixture, self.collator, self.plan, rank=self.rank, first=first)
         with _memory_advice(self.config):
             if first < self.plan.steps:
-                self._rehearse(dataset)
-            batches = load_ahead(
-                dataset, processes=self.settings.loader_processes, pin_memory=self.device.type == "cuda"
+                self._dry_run(dataset)
+            batches = prefetch(dataset, processes=self.settings.num_workers, pin_memory=self.device.type == "cuda")
+            meter = Meter(
+                device=self.device, world_size=self.world_size, peak=device_peak(self.device, self.settings.precision)
             )
-            meter = Meter(device=self.device, ranks=self.ranks, peak=device_peak(self.device, self.settings.precision))
             while len(self.steps) < self.plan.steps:
                 meter.begin()
                 self.steps.append(self._train_step(batches, meter))
@@ -175,17 +181,17 @@ class Trainer:
         self._save(started, seconds=time.monotonic() - clock, resumed_at=first)
 
     def _open_metrics(self) -> MetricsWriter:
-        run = TrackedRun.of(self.job, training_key(self.job, self.ranks))
+        run = TrackedRun.of(self.job, training_key(self.job, self.world_size))
         return MetricsWriter(self.job.metrics, self.job.tensorboard, self.steps, follow(self.job.trackers, run))
 
     def _after_step(self, writer: MetricsWriter | None, progress: Progress) -> None:
         """Share losses, report and write a checkpoint, each when it is time."""
         done = len(self.steps)
-        every = self.settings.checkpoint_every
+        every = self.settings.save_steps
         checkpoint = every is not None and done % every == 0
-        if checkpoint or done % _SHARE_LOSSES_EVERY == 0 or done == self.plan.steps:
+        if checkpoint or done % _ALL_REDUCE_LOSSES_EVERY == 0 or done == self.plan.steps:
             shared = len(self._own_losses)
-            self._share_losses()
+            self._all_reduce_losses()
             if writer:
                 writer.write(self.steps[-shared:])
                 progress(done, f"loss {self.steps[-1]['loss']:.3f}")
@@ -194,7 +200,7 @@ class Trainer:
             self.checkpoints.save(self.steps)
             self._last_checkpoint, self._checkpoint_is_due = time.monotonic(), False
 
-    def _rehearse(self, dataset: MicroBatches) -> None:
+    def _dry_run(self, dataset: MicroBatches) -> None:
         """Compute the largest micro-batches with weight zero: what does not fit, or fit together, fails now."""
         self.engine.set_gradient_accumulation_boundary(False)
         try:
@@ -216,14 +222,14 @@ class Trainer:
         targets = int(self.lengths.targets[positions.start : positions.stop].sum())
         tokens = int(self.lengths.tokens[positions.start : positions.stop].sum())
         total = torch.zeros((), device=self.device)
-        for place in range(1, self.plan.rounds + 1):
+        for place in range(1, self.plan.grad_accum_steps + 1):
             with meter.waiting():
                 batch = next(batches)
-            self.engine.set_gradient_accumulation_boundary(place == self.plan.rounds)
+            self.engine.set_gradient_accumulation_boundary(place == self.plan.grad_accum_steps)
             loss = self._loss(batch) / targets
             total += loss.detach()
             # DeepSpeed takes the mean over processes and accumulation rounds; the loss is normalised already.
-            self.engine.backward(loss * self.ranks * self.plan.rounds)
+            self.engine.backward(loss * self.world_size * self.plan.grad_accum_steps)
             self.engine.step()
         self._own_losses.append(total)
         flops = None if self.flops is None else float(self.flops[positions.start : positions.stop].sum())
@@ -238,17 +244,17 @@ class Trainer:
             **meter.end(tokens=tokens, flops=flops),
         }
 
-    def _share_losses(self) -> None:
+    def _all_reduce_losses(self) -> None:
         """Add up the processes' shares of the last steps' losses: one exchange for many steps, as each one waits.
 
         The first process's clock says for all of them whether a checkpoint is due.
         """
         minutes = (time.monotonic() - self._last_checkpoint) / 60
-        due = self.rank == 0 and minutes >= self.settings.checkpoint_minutes
-        told = torch.stack([*self._own_losses, torch.tensor(float(due), device=self.device)])
+        due = self.rank == 0 and minutes >= self.settings.save_minutes
+        totals = torch.stack([*self._own_losses, torch.tensor(float(due), device=self.device)])
         self._own_losses.clear()
-        dist.all_reduce(told)
-        *losses, waiting = told.tolist()
+        dist.all_reduce(totals)
+        *losses, waiting = totals.tolist()
         self._checkpoint_is_due = waiting > 0
         for step, loss in zip(self.steps[-len(losses) :], losses, strict=True):
             step["loss"] = loss
@@ -260,7 +266,7 @@ class Trainer:
 
     def _loss(self, batch: dict[str, Tensor]) -> Tensor:
         """Cross entropy summed over the target tokens of a micro-batch."""
-        return self.learner.loss(self.engine, batch, self.device)
+        return self.forward_pass.loss(self.engine, batch, self.device)
 
     def _save(self, started: datetime, *, seconds: float, resumed_at: int) -> None:
         """Write weights, processor, metrics and manifest; then the checkpoints are no longer needed."""
@@ -278,16 +284,16 @@ class Trainer:
                 dropped=self.dropped,
                 padding=self.padding,
                 parameters=self.parameters,
-                processes=self.ranks,
-                gpus=self.ranks if self.device.type == "cuda" else 0,
+                processes=self.world_size,
+                gpus=self.world_size if self.device.type == "cuda" else 0,
                 zero_stage=self.stage,
                 kernels=self.kernels,
                 recomputed=self.recomputed,
                 flops=None if self.flops is None else float(self.flops.sum()),
             )
-            with whole_folder(self.job.output) as folder:
+            with atomic_folder(self.job.output) as folder:
                 if self.settings.lora:
-                    model = keep_adapters(model, folder)
+                    model = save_adapters(model, folder)
                 model.save_pretrained(folder, state_dict=state)
                 self.processor.save_pretrained(folder)
                 self.snapshots.add_to(folder)
@@ -298,7 +304,7 @@ class Trainer:
         dist.barrier()
         dist.destroy_process_group()
 
-    def _say(self, message: str, *values: object) -> None:
+    def _log_rank0(self, message: str, *values: object) -> None:
         """Log once, not in every process."""
         if self.rank == 0:
             LOGGER.info(message, *values)
@@ -324,7 +330,7 @@ def _start_processes() -> torch.device:
     """Join the other processes of the launcher, by gloo on a CPU, by NCCL on GPUs; gives what this one computes on."""
     if "RANK" not in os.environ:
         raise TrainingError("training must be started by torchrun or deepspeed, which set RANK and WORLD_SIZE.")
-    device = own_device(int(os.environ.get("LOCAL_RANK", "0")))
+    device = local_device(int(os.environ.get("LOCAL_RANK", "0")))
     if device.type == "cpu":
         # Shared-memory reductions need minutes of compiling once per machine and gain nothing on a small model.
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False

@@ -7,7 +7,7 @@ from typing import Any
 
 from s2h.errors import ModelError
 
-_REPLY, _QUESTION = "s2hreply", "s2hquestion"  # words that no template has
+_RESPONSE, _QUESTION = "s2hresponse", "s2hquestion"  # words that no template has
 
 
 class Turns:
@@ -34,13 +34,13 @@ class Turns:
         return f"{before}{question}{after}"
 
     def _read_template(self) -> tuple[str, str]:
-        turns = [("user", "x"), ("assistant", _REPLY), ("user", _QUESTION)]
+        turns = [("user", "x"), ("assistant", _RESPONSE), ("user", _QUESTION)]
         messages = [{"role": role, "content": [{"type": "text", "text": text}]} for role, text in turns]
         try:
             whole = self._processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
         except Exception as error:  # a template's own errors are of several kinds
             raise ModelError(f"the model's chat template takes no conversation of several turns: {error}") from None
-        parts = re.split(f"{_REPLY}|{_QUESTION}", whole)
+        parts = re.split(f"{_RESPONSE}|{_QUESTION}", whole)
         if len(parts) != 3:
             raise ModelError(f"the model's chat template leaves turns out of a conversation: {whole[-200:]!r}")
         end = re.escape(self._processor.tokenizer.eos_token)

@@ -15,27 +15,29 @@ from pathlib import Path
 
 from s2h.errors import S2HError
 from s2h.models.eagle.assembly import assemble
-from s2h.models.eagle.conversion import LARGEST_FILE, Account, convert, release
+from s2h.models.eagle.conversion import LARGEST_FILE, KeyReport, convert, release
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Do what the command line says, and print what became of the keys; exit code 1 where it cannot be done."""
     parser = _parser()
-    told = parser.parse_args(arguments)
-    if told.largest <= 0:
+    options = parser.parse_args(arguments)
+    if options.largest <= 0:
         parser.error("--largest must be more than 0")
     try:
-        print("\n".join(_done(told).lines()))
+        print("\n".join(_done(options).lines()))
     except (S2HError, OSError) as problem:
         sys.exit(f"s2h: {problem}")
 
 
-def _done(told: argparse.Namespace) -> Account:
-    largest = int(told.largest * 1e9)
-    if told.direction == "assemble":
-        return assemble(told.clip, told.convnext, told.language, told.target, seed=told.seed, largest=largest)
-    change = convert if told.direction == "convert" else release
-    return change(told.source, told.target, largest=largest)
+def _done(options: argparse.Namespace) -> KeyReport:
+    largest = int(options.largest * 1e9)
+    if options.direction == "assemble":
+        return assemble(
+            options.clip, options.convnext, options.language, options.target, seed=options.seed, largest=largest
+        )
+    change = convert if options.direction == "convert" else release
+    return change(options.source, options.target, largest=largest)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -19,20 +19,20 @@ from torch import nn
 from transformers import CLIPVisionConfig, LlamaConfig
 
 from s2h.errors import DataError, ModelError
-from s2h.files import whole_folder
+from s2h.files import atomic_folder
 from s2h.models.eagle.configuration import CLIP_SIZES, EagleX2Config, EagleX2VisionConfig
 from s2h.models.eagle.conversion import (
     LARGEST_FILE,
-    Account,
-    account_for,
+    KeyReport,
     first_line,
     generation_config,
+    match_keys,
     read_tokenizer,
     save_around,
     token_ids,
 )
 from s2h.models.eagle.processing import make_processor
-from s2h.models.eagle.shards import Stored, read_folder, read_header, read_json, write_folder
+from s2h.models.eagle.safetensors_files import Stored, read_folder, read_header, read_json, write_folder
 
 _DTYPE = "BF16"
 _SEEN = "vision_model."
@@ -46,7 +46,7 @@ _PROJECTOR = "model.multi_modal_projector."
 
 def assemble(
     clip: Path, convnext: Path, language: Path, target: Path, *, seed: int, largest: int = LARGEST_FILE
-) -> Account:
+) -> KeyReport:
     """Write a model folder of ours from its parts, whole or not at all.
 
     The projector is as torch begins linear layers (uniform, by the number of inputs), as LLaVA's code leaves it.
@@ -79,12 +79,12 @@ def assemble(
             **_projector_tensors(config, seed, Path(scratch)),
         }
         kept = {name: stored for name, stored in found.items() if not name.startswith(_UNSEEN)}
-        account, tensors = account_for(kept, config, read_as=str, write_as=str)
+        report, tensors = match_keys(kept, config, read_as=str, write_as=str)
         written = {name: stored.cast(_DTYPE) for name, stored in tensors.items()}
-        with whole_folder(target) as folder:
+        with atomic_folder(target) as folder:
             write_folder(folder, written, largest=largest)
             save_around(folder, config, processor, generation_config(language, ids))
-    return dataclasses.replace(account, notes=tuple(_notes(len(found) - len(kept), written, seed)))
+    return dataclasses.replace(report, notes=tuple(_notes(len(found) - len(kept), written, seed)))
 
 
 def _notes(unseen: int, written: Mapping[str, Stored], seed: int) -> Iterator[str]:

@@ -42,7 +42,7 @@ LLAMA_SIZES: dict[str, Any] = {
     "pad_token_id": 128002,
     "tie_word_embeddings": False,
 }
-"""Llama-3-8B-Instruct; a reply ends at <|end_of_text|> (128001) or <|eot_id|> (128009)."""
+"""Llama-3-8B-Instruct; a response ends at <|end_of_text|> (128001) or <|eot_id|> (128009)."""
 
 
 def _made(kind: Any, given: Any, sizes: dict[str, Any]) -> Any:

@@ -16,7 +16,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import GenerationConfig, PreTrainedTokenizerFast
 
 from s2h.errors import DataError, ModelError
-from s2h.files import whole_folder
+from s2h.files import atomic_folder
 from s2h.models.eagle.configuration import EagleX2Config
 from s2h.models.eagle.modelling import EagleX2ForConditionalGeneration
 from s2h.models.eagle.names import is_recomputed, part_name, released_name
@@ -30,8 +30,8 @@ from s2h.models.eagle.processing import (
     check_words,
     make_processor,
 )
-from s2h.models.eagle.released import from_released, to_released
-from s2h.models.eagle.shards import Stored, read_folder, read_json, write_folder
+from s2h.models.eagle.released_config import from_released, to_released
+from s2h.models.eagle.safetensors_files import Stored, read_folder, read_json, write_folder
 
 LARGEST_FILE = 5_000_000_000
 """Bytes of a weight file."""
@@ -40,7 +40,7 @@ _LISTED = 8  # names of each kind that a refusal lists
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Account:
+class KeyReport:
     """What became of a checkpoint's keys.
 
     Attributes:
@@ -62,7 +62,7 @@ class Account:
         return [*table, f"no key is missing, none is left over{aside}", *self.notes]
 
 
-def convert(source: Path, target: Path, *, largest: int = LARGEST_FILE) -> Account:
+def convert(source: Path, target: Path, *, largest: int = LARGEST_FILE) -> KeyReport:
     """Write a released checkpoint as a model folder of ours, whole or not at all.
 
     Args:
@@ -80,14 +80,14 @@ def convert(source: Path, target: Path, *, largest: int = LARGEST_FILE) -> Accou
     config = from_released(read_json(source / "config.json"), shapes, ids)
     vision: Any = config.vision_config
     processor = make_processor(tokenizer, vision.image_size, config.image_seq_length)
-    account, renamed = account_for(tensors, config, read_as=released_name, write_as=str)
-    with whole_folder(target) as folder:
+    report, renamed = match_keys(tensors, config, read_as=released_name, write_as=str)
+    with atomic_folder(target) as folder:
         write_folder(folder, renamed, largest=largest)
         save_around(folder, config, processor, generation_config(source, ids))
-    return account
+    return report
 
 
-def release(source: Path, target: Path, *, largest: int = LARGEST_FILE) -> Account:
+def release(source: Path, target: Path, *, largest: int = LARGEST_FILE) -> KeyReport:
     """Write a model folder of ours as a checkpoint that the released code reads; see ``convert``."""
     tensors, tokenizer = _read(source, target)
     kind = read_json(source / "config.json").get("model_type")
@@ -97,13 +97,13 @@ def release(source: Path, target: Path, *, largest: int = LARGEST_FILE) -> Accou
         config = EagleX2Config.from_pretrained(source)
     except (StrictDataclassError, ValueError, TypeError) as error:
         raise ModelError(f"{source / 'config.json'} does not make a model: {first_line(error)}") from None
-    account, renamed = account_for(tensors, config, read_as=str, write_as=released_name)
-    with whole_folder(target) as folder:
+    report, renamed = match_keys(tensors, config, read_as=str, write_as=released_name)
+    with atomic_folder(target) as folder:
         write_folder(folder, renamed, largest=largest)
         _write_json(folder / "config.json", to_released(config))
         _save_tokenizer(tokenizer, folder)
         generation_config(source, token_ids(tokenizer)).save_pretrained(folder)
-    return account
+    return report
 
 
 def _read(source: Path, target: Path) -> tuple[dict[str, Stored], PreTrainedTokenizerFast]:
@@ -130,7 +130,7 @@ def read_tokenizer(source: Path) -> PreTrainedTokenizerFast:
 
 
 def token_ids(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
-    """What config and generation config say of words; a reply ends at either end (128001 and 128009 in Llama-3)."""
+    """What config and generation config say of words; a response ends at either end (128001 and 128009 in Llama-3)."""
     check_words(tokenizer)
     bos, text_end, turn_end, pad, image = tokenizer.convert_tokens_to_ids([BOS, TEXT_END, TURN_END, PAD, IMAGE])
     return {
@@ -141,13 +141,13 @@ def token_ids(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
     }
 
 
-def account_for(
+def match_keys(
     tensors: Mapping[str, Stored],
     config: EagleX2Config,
     *,
     read_as: Callable[[str], str],
     write_as: Callable[[str], str],
-) -> tuple[Account, dict[str, Stored]]:
+) -> tuple[KeyReport, dict[str, Stored]]:
     """The tensors of a model under other names, in the model's order, after all of them are accounted for.
 
     Args:
@@ -167,7 +167,7 @@ def account_for(
         keys, numbers = parts.get(part_name(ours), (0, 0))
         parts[part_name(ours)] = (keys + 1, numbers + kept[read_as(ours)].numbers)
     renamed = {write_as(ours): kept[read_as(ours)] for ours in expected}
-    return Account(parts, len(tensors) - len(kept)), renamed
+    return KeyReport(parts, len(tensors) - len(kept)), renamed
 
 
 def _expected(config: EagleX2Config) -> dict[str, tuple[int, ...]]:
@@ -205,7 +205,7 @@ def save_around(folder: Path, config: EagleX2Config, processor: EagleX2Processor
 
 
 def generation_config(source: Path, ids: Mapping[str, Any]) -> GenerationConfig:
-    """How the source generates, with the words that end a reply set."""
+    """How the source generates, with the words that end a response set."""
     known = (source / "generation_config.json").is_file()
     config = GenerationConfig.from_pretrained(source) if known else GenerationConfig()
     for name in ("bos_token_id", "eos_token_id", "pad_token_id"):

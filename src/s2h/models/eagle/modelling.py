@@ -118,7 +118,7 @@ class EagleX2Model(LlavaModel):  # type: ignore[misc, unused-ignore]
 
     QUIRK: in training the release shows the towers a picture of CLIP's mean colour (zeros, normalised) for each example
     that has none, and takes nothing of it. Here the training does so for every model, once for a batch that has no
-    other picture (``s2h.training.losses.Learner``).
+    other picture (``s2h.training.losses.ForwardPass``).
     """
 
     config_class = EagleX2Config

@@ -1,0 +1,24 @@
+"""The diagnosers by task. A task without one is diagnosed line by line."""
+
+from typing import Any
+
+from s2h.diagnosis.diagnosis import Diagnoser
+from s2h.puzzles.task import Task
+from s2h.registry import Registry
+
+DIAGNOSERS: Registry[type[Diagnoser[Any]]] = Registry("diagnoser")
+DIAGNOSERS.add("consecutive_table_readout", "s2h.diagnosis.table_diagnoser:TableDiagnoser")
+DIAGNOSERS.add("table_readout", "s2h.diagnosis.table_diagnoser:TableDiagnoser")
+DIAGNOSERS.add("grid_navigation", "s2h.diagnosis.grid_diagnoser:GridDiagnoser")
+DIAGNOSERS.add("visual_analogy", "s2h.diagnosis.analogy_diagnoser:AnalogyDiagnoser")
+
+METRICS = (
+    "exact_match", "cot_exact_match", "partial_score", "source_dest_score", "num_obstacles", "objects_collected",
+    "objects", "labels_correct", "transcription",
+)  # fmt: skip
+"""The names of all metrics of all diagnosers, in the order of tables; each diagnoser has some of them."""
+
+
+def find_diagnoser(task: Task[Any]) -> Diagnoser[Any]:
+    """The diagnoser of a task with its settings."""
+    return DIAGNOSERS[task.name](task) if task.name in DIAGNOSERS else Diagnoser(task)

@@ -1,0 +1,184 @@
+"""The diagnoser of both table tasks: each cell that a chain reads, each number that it lists, and the sum."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from itertools import accumulate, pairwise, takewhile
+
+from s2h.diagnosis.diagnosis import Diagnoser, FirstError, Parts, first_difference, lines
+from s2h.puzzles.table_task import COMPACT_COLUMNS, COMPACT_ROWS, Table
+
+_TOTAL = "The total is "
+_GROUP = 5  # words of a step in the compact style: row, column, value, =, running total
+_DIGITS = 9  # of the longest number: what is longer is none
+_NUMBER = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+")
+
+
+def total_values(prediction: str) -> list[int]:
+    """The values that the last sentence adds up: all numbers after the last ``total is`` up to the next ``=``.
+
+    As in the paper ``1,234`` is one number, and neither the sum nor the answer matters. Empty where there is no such
+    sentence or one of its numbers has more than nine digits.
+    """
+    _, sentence, rest = prediction.rpartition("total is")
+    return _integers(_NUMBER.findall(rest.partition("=")[0])) if sentence else []
+
+
+def step_values(prediction: str) -> list[int]:
+    """The values of the steps: the last field of each line with tabs, where it is a number.
+
+    Where a prediction has neither tabs nor a sentence with ``total is``, its steps are those of the compact style, and a
+    value is the word before the equals sign. Empty where a number has more than nine digits.
+    """
+    if "\t" in prediction:
+        fields = [line.rpartition("\t")[2].strip() for line in prediction.split("\n") if "\t" in line]
+    elif "total is" in prediction:
+        return []
+    else:
+        words = prediction.split()
+        fields = [value for value, sign in pairwise(words) if sign == "="]
+    return _integers([field for field in fields if _NUMBER.fullmatch(field)])
+
+
+def _integers(numbers: list[str]) -> list[int]:
+    plain = [number.replace(",", "") for number in numbers]
+    return [int(number) for number in plain] if all(len(number) <= _DIGITS for number in plain) else []
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a chain, as it is written.
+
+    Attributes:
+        place: names of row and column.
+        value: what is read there.
+        indices: numbers of row and column, from 1; None in the compact style.
+        total: the running total; None in the paper's style.
+    """
+
+    place: tuple[str, str]
+    value: int
+    indices: tuple[int, int] | None = None
+    total: int | None = None
+
+
+class TableDiagnoser(Diagnoser[Table]):
+    """Follows chains of both styles along the path of the puzzle."""
+
+    metrics = ("exact_match", "cot_exact_match", "transcription")
+    """The paper's: the values that are added up are those of the path, and so are the values of the steps."""
+
+    def measure(self, puzzle: Table, parts: Parts) -> dict[str, float | None]:
+        """The steps of the compact style are what is added up there: it has no sentence that lists them again."""
+        gold, steps = puzzle.path_values(), step_values(parts.text)
+        listed = steps if self.task.compact else total_values(parts.text)
+        return {
+            "exact_match": float(listed == gold),
+            "cot_exact_match": float(steps == gold) if parts.chain else None,
+        }
+
+    def transcription_length(self, puzzle: Table, words: Sequence[str]) -> int:
+        """The chain begins with a row and a column that stand alone: in a transcription a colon follows a column."""
+        for at, (row, column) in enumerate(pairwise(words)):
+            if row in COMPACT_ROWS and column in COMPACT_COLUMNS:
+                return at
+        return super().transcription_length(puzzle, words)
+
+    def follow(self, puzzle: Table, chain: str, answer: str) -> None:
+        """Raise FirstError at the first step that leaves the path, misreads a cell or adds up wrongly."""
+        total = (_follow_words if self.task.compact else self._follow_lines)(puzzle, chain)
+        found = self.task.judge(puzzle, answer).answer
+        if found and int(found) != total:
+            raise FirstError("arithmetic", None, "answer", total, found)
+
+    def _follow_lines(self, puzzle: Table, chain: str) -> int:
+        """The paper's style: two lines of introduction, a line a step, the sum; returns the sum."""
+        found, gold = lines(chain), lines(self.task.chain_of_thought(puzzle))
+        for wanted, line in zip(gold[:2], [*found, "", ""], strict=False):
+            if line != wanted:
+                raise FirstError("format", 0, "header", wanted, line)
+        steps = [*takewhile(lambda line: not line.startswith(_TOTAL), found[2:])]
+        for number, line in enumerate(steps, 1):
+            _check_step(puzzle, number, _line_step(line), line)
+        _check_number_of_steps(puzzle, len(steps))
+        sentence, *rest = [*found[2 + len(steps) :], ""]
+        total = _check_sentence(puzzle, len(steps) + 1, sentence)
+        if any(rest):
+            raise FirstError("format", len(steps) + 2, "surplus text", "", rest[0])
+        return total
+
+
+def _follow_words(puzzle: Table, chain: str) -> int:
+    """The compact style: five words a step; returns the last running total."""
+    words = chain.split()
+    steps = range(0, len(words), _GROUP)
+    totals = [*accumulate(puzzle.path_values())]
+    for number, start in enumerate(steps, 1):
+        group = words[start : start + _GROUP]
+        step = _group_step(group)
+        _check_step(puzzle, number, step, " ".join(group))
+        if step and step.total != totals[number - 1]:
+            raise FirstError("arithmetic", number, "running total", totals[number - 1], step.total)
+    _check_number_of_steps(puzzle, len(steps))
+    return totals[-1]
+
+
+def _number(word: str) -> int | None:
+    """A number in the only form in which ours are written; None for anything else."""
+    return int(word) if re.fullmatch(rf"0|[1-9][0-9]{{0,{_DIGITS - 1}}}", word) else None
+
+
+def _line_step(line: str) -> Step | None:
+    """Row index, column index, row name, column name, value; a row's name may be several words."""
+    words = line.split()
+    if len(words) < _GROUP:
+        return None
+    row, column, value = _number(words[0]), _number(words[1]), _number(words[-1])
+    if row is None or column is None or value is None:
+        return None
+    return Step((" ".join(words[2:-2]), words[-2]), value, indices=(row, column))
+
+
+def _group_step(words: list[str]) -> Step | None:
+    if len(words) != _GROUP or words[3] != "=":
+        return None
+    value, total = _number(words[2]), _number(words[4])
+    return None if value is None or total is None else Step((words[0], words[1]), value, total=total)
+
+
+def _check_step(puzzle: Table, number: int, step: Step | None, written: str) -> None:
+    """Raise FirstError where a step is not that of the path: its form, then the place, its indices, the value there."""
+    if step is None:
+        raise FirstError("format", number, "step", "", written)
+    if number > len(puzzle.path):
+        raise FirstError("reasoning", number, "surplus step", "", written)
+    row, column = puzzle.path[number - 1]
+    place, value = puzzle.place((row, column)), puzzle.values[row][column]
+    if step.place != place:
+        raise FirstError("reasoning", number, "place", ", ".join(place), ", ".join(step.place))
+    if step.indices not in (None, (row + 1, column + 1)):
+        raise FirstError("reasoning", number, "index", (row + 1, column + 1), step.indices)
+    if step.value != value:
+        raise FirstError("perception", number, "value", value, step.value)
+
+
+def _check_number_of_steps(puzzle: Table, steps: int) -> None:
+    if steps < len(puzzle.path):
+        raise FirstError("reasoning", steps + 1, "missing step", ", ".join(puzzle.place(puzzle.path[steps])), "nothing")
+
+
+def _check_sentence(puzzle: Table, number: int, sentence: str) -> int:
+    """Raise FirstError unless the sentence lists the values of the path and adds them up; returns the sum."""
+    listed, _, total = sentence.removeprefix(_TOTAL).partition(" = ")
+    values, found = [_number(value) for value in listed.split(" + ")], _number(total)
+    if not sentence.startswith(_TOTAL) or None in values or found is None:
+        raise FirstError("format", number, "total", f"{_TOTAL}a + b = s", sentence or "nothing")
+    difference = first_difference(puzzle.path_values(), values, what="value")
+    if difference:
+        place, wanted, given = difference
+        raise FirstError("reasoning", number, "list", f"{place}: {wanted}", given)
+    if found != sum(puzzle.path_values()):
+        raise FirstError("arithmetic", number, "sum", sum(puzzle.path_values()), found)
+    return found

@@ -1,0 +1,127 @@
+"""What the workflow asks of scoring: decode a model's predictions, and say what they are worth."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from s2h.files import atomic_file
+from s2h.logs import LOGGER
+from s2h.models.settings import ScoringSettings
+from s2h.models.sources import EndpointSource, HuggingFaceSource, Source, VlmevalSource
+from s2h.scoring import vlmevalkit
+from s2h.scoring.backends import Backend, EndpointBackend, LocalBackend, PoolBackend, vllm_backend
+from s2h.scoring.decoding import load_decoder
+from s2h.scoring.predictions import (
+    Store,
+    decode,
+    example_digest,
+    model_digest,
+    read_predictions,
+    recheck,
+    write_predictions,
+)
+from s2h.scoring.sets import EvalSet, Evaluation
+from s2h.scoring.tsv import read_external
+
+
+def read_sets(evaluation: Mapping[str, Any], external: Mapping[str, Any]) -> list[EvalSet]:
+    """The sets on which a run is scored: those of its tasks, then those from outside.
+
+    Args:
+        evaluation: for each task the arguments of ``Evaluation.of``.
+        external: for each name the arguments of ``read_external``.
+    """
+    own = [each for name, values in evaluation.items() for each in Evaluation.of(name, **values).sets()]
+    return own + [read_external(name, **values) for name, values in external.items()]
+
+
+@contextmanager
+def open_backend(
+    model: str, source: Source, settings: ScoringSettings, *, processes: int, work: Path, trained: bool, log: Path
+) -> Iterator[Backend]:
+    """What answers for a model, as long as the block runs.
+
+    Args:
+        model: model folder; not used for models that are asked where they are.
+        source: where the model comes from.
+        settings: how to decode.
+        processes: that share the work; on GPUs each has its own, and vLLM has as many GPUs.
+        work: folder for files of VLMEvalKit's own models.
+        trained: whether the folder was trained here, so that its processor knows its options.
+        log: log file of the job; vLLM's own is beside it, with ``.vllm`` added.
+    """
+    options: dict[str, Any] = source.processor_options if isinstance(source, HuggingFaceSource) and not trained else {}
+    if isinstance(source, EndpointSource):
+        yield EndpointBackend(source, settings)
+    elif isinstance(source, VlmevalSource):
+        yield vlmevalkit.VlmevalBackend(source, work)
+    elif settings.backend == "vllm":
+        own = log.with_name(f"{log.name}.vllm")
+        with vllm_backend(model, settings, gpus=processes, options=options, log=own) as backend:
+            yield backend
+    elif processes > 1:
+        yield PoolBackend(model, settings, processes=processes, options=options)
+    else:
+        yield LocalBackend(load_decoder(model, settings, **options))
+
+
+def decode_predictions(
+    model: str,
+    *,
+    source: Source,
+    settings: ScoringSettings,
+    sets: Sequence[EvalSet],
+    output: str | Path,
+    store: str | Path,
+    processes: int,
+    title: str,
+    trained: bool,
+    log: str | Path,
+) -> None:
+    """Decode a model's predictions for evaluation sets, each example once, and write them as Parquet.
+
+    Args:
+        model: see ``open_backend``, as are source, settings, processes, trained and log.
+        source: where the model comes from.
+        settings: how to decode.
+        sets: what is asked.
+        output: Parquet file of the predictions; its metadata say what was found when some were decoded alone,
+            and which vLLM it was.
+        store: folder in which predictions are kept as they come.
+        processes: that share the work.
+        title: for the progress.
+        trained: whether the model was trained here.
+        log: log file of the job.
+    """
+    kept = Store(store, model_digest(model, source, settings))
+    recheck_file = kept.folder / "recheck.json"
+    if any(example_digest(row) not in kept.predictions for each in sets for row in each.rows):
+        work = kept.folder / "work"
+        with open_backend(
+            model, source, settings, processes=processes, work=work, trained=trained, log=Path(log)
+        ) as backend:
+            decode(sets, backend, kept, title=title)
+            rechecked, different = recheck(sets, backend, kept, settings.recheck)
+        with atomic_file(recheck_file) as temporary:
+            metadata = {"rechecked": str(rechecked), "recheck_mismatches": str(different), **backend.metadata}
+            temporary.write_text(json.dumps(metadata))
+    else:
+        LOGGER.info("all predictions are there already")
+    write_predictions(output, sets, kept, json.loads(recheck_file.read_text()) if recheck_file.exists() else {})
+
+
+def score_model(
+    predictions: str | Path,
+    *,
+    sets: Sequence[EvalSet],
+    output: str | Path,
+    work_dir: str | Path,
+    identity: Mapping[str, Any],
+) -> None:
+    """Score the predictions that ``decode_predictions`` wrote; see ``vlmevalkit.score``."""
+    found = read_predictions(predictions, sets)
+    vlmevalkit.score(sets, found, output=output, work_dir=work_dir, identity=identity)

@@ -1,0 +1,203 @@
+"""Scoring through the real VLMEvalKit."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from s2h.diagnosis.diagnoser_registry import METRICS
+from s2h.errors import DataError, ModelError
+from s2h.models.settings import ScoringSettings
+from s2h.models.sources import VlmevalSource
+from s2h.puzzles.shards import read_shards
+from s2h.scoring import vlmevalkit
+from s2h.scoring.backends import LocalBackend
+from s2h.scoring.decoding import Prediction, Prompt, load_decoder
+from s2h.scoring.score_record import SCHEMA, write_scores
+from s2h.scoring.sets import EvalSet, read_set
+
+IDENTITY = {"trained_on": "consecutive_table_readout", "recipe": "mix", "budget": 30000, "model": "tiny", "seed": 3}
+AWKWARD = [
+    "007",
+    "",
+    "nan",
+    "=5",
+    "5",
+    '"a"\t"b"',
+    "x" * 40_000,
+    "a\r\nb\rc\x00\x1b\u2028",
+    "\\n ' , 'é😀",
+    "https://a.b",
+]
+
+
+def _predictions(texts):
+    return [Prediction(text, 1, 0.0) for text in texts]
+
+
+def test_score_writes_every_set(task, shards, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    monkeypatch.setenv("SKIP_ERR", "1")
+    monkeypatch.delenv("PRED_FORMAT", raising=False)
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "01_left-over.pkl").write_text("torn")
+    output = tmp_path / "scores.parquet"
+    used = {"SIMPLE": 6, "HARD": 4}
+    sets = [read_set(task, level, way, shards[level], used[level]) for level in used for way in ("text", "image")]
+    predictions = {each.name: [Prediction(f"Answer: {r.answer}", None, 0.5) for r in each.rows] for each in sets}
+    identity = {name: str(value) for name, value in IDENTITY.items()}
+    vlmevalkit.score(sets, predictions, output=output, work_dir=work, identity=identity)
+    assert [os.environ.get(name) for name in ("WORLD_SIZE", "SKIP_ERR", "PRED_FORMAT")] == ["8", "1", None]
+    assert not (work / "01_left-over.pkl").exists()
+    assert pl.read_parquet_schema(output) == SCHEMA
+    for level, paths in shards.items():
+        frame = pl.read_parquet(output).filter(pl.col("level") == level)
+        ids = [record["puzzle_id"] for record in read_shards(paths)][: used[level]]
+        assert frame["puzzle_id"].to_list() == ids * 2
+        assert frame["modality"].to_list() == ["text"] * used[level] + ["image"] * used[level]
+        assert frame.select(pl.col(IDENTITY).first()).row(0, named=True) == IDENTITY
+        assert frame["correct"].all()
+        assert not frame["chain_correct"].any()
+
+
+def test_vlmevalkit_s_own_loop_gives_the_predictions_of_batches(task, shards, model_folder, tmp_path):
+    backend = LocalBackend(load_decoder(model_folder, ScoringSettings(batch_size=4, max_new_tokens=8)))
+    for modality in ("text", "image"):
+        eval_set = read_set(task, "SIMPLE", modality, shards["SIMPLE"])
+        prompts = [Prompt(row.question, row.image) for row in eval_set.rows]
+        ((_, predictions),) = backend.generate([prompts])
+        batched = vlmevalkit.score_set(eval_set, predictions, work=tmp_path / "batched", identity=IDENTITY)
+        alone = tmp_path / "alone"
+        with vlmevalkit.registered([eval_set], {"one": lambda: vlmevalkit.batch_model(backend)}, alone):
+            from vlmeval.dataset import build_dataset
+            from vlmeval.inference import infer_data_job
+
+            dataset = build_dataset(eval_set.name)
+            infer_data_job("one", work_dir=str(alone), model_name="one", dataset=dataset)
+            dataset.evaluate(str(alone / f"one_{eval_set.name}.tsv"))
+        assert dataset.predictions == [each.prediction for each in batched]
+
+
+def _oracle(eval_set: EvalSet, shards):
+    return [f"{record['reasoning']}\n\n{record['answer_block']}" for record in read_shards(shards)]
+
+
+@pytest.mark.parametrize("modality", ["text", "image"])
+def test_an_oracle_is_always_right(task, shards, tmp_path, modality):
+    eval_set = read_set(task, "HARD", modality, shards["HARD"])
+    gold = _oracle(eval_set, shards["HARD"])
+    scores = vlmevalkit.score_set(eval_set, _predictions(gold), work=tmp_path, identity=IDENTITY)
+    assert [each.prediction for each in scores] == gold
+    assert all(each.parsed and each.correct and each.chain_correct and each.answer == each.gold for each in scores)
+    assert all(each.error is None for each in scores)
+
+
+def test_verdicts_belong_to_their_puzzles(task, shards, tmp_path):
+    eval_set = read_set(task, "HARD", "text", shards["HARD"])
+    texts = [f"Answer: {row.answer}" if i % 2 else "Answer: 999" for i, row in enumerate(eval_set.rows)]
+    scores = vlmevalkit.score_set(eval_set, _predictions(texts), work=tmp_path, identity=IDENTITY)
+    assert [each.correct for each in scores] == [False, True] * 3
+    assert not any(each.chain_correct for each in scores)
+
+
+def _survive(texts, task, shards, work):
+    eval_set = read_set(task, "SIMPLE", "text", shards["SIMPLE"])
+    rows = (eval_set.rows * len(texts))[: len(texts)]
+    eval_set.rows = tuple(dataclasses.replace(row, index=f"q{i:07d}") for i, row in enumerate(rows))
+    scores = vlmevalkit.score_set(eval_set, _predictions(texts), work=work, identity=IDENTITY)
+    write_scores(work / "scores.parquet", scores)
+    frame = pl.read_parquet(work / "scores.parquet")
+    assert frame["prediction"].to_list() == texts
+    assert set(METRICS) <= set(frame.columns)
+    for table in work.glob("*.tsv"):
+        table.unlink()  # each call begins afresh, as each run does
+
+
+def test_awkward_predictions_survive_unchanged(task, shards, tmp_path):
+    _survive(AWKWARD, task, shards, tmp_path)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1, max_size=6))
+def test_any_prediction_survives_unchanged(texts, task, shards, tmp_path):
+    _survive(texts, task, shards, tmp_path)
+
+
+def test_awkward_predictions_survive_a_second_run_of_vlmevalkit(task, shards, tmp_path):
+    """Its stock classes turn ``5`` into ``5.0`` and an empty prediction into ``nan`` when it meets its own table again."""
+
+    class Told:
+        batched, chunk_size = False, 1
+
+        def generate(self, chunks, *, sequential=False):
+            yield 0, [Prediction(AWKWARD[asked.pop(0)], 1, 0.0)]
+
+    eval_set = read_set(task, "SIMPLE", "text", shards["SIMPLE"])
+    rows = (eval_set.rows * 2)[: len(AWKWARD)]
+    eval_set.rows = tuple(dataclasses.replace(row, index=f"q{i:07d}") for i, row in enumerate(rows))
+    asked = list(range(len(AWKWARD)))
+    with vlmevalkit.registered([eval_set], {"told": lambda: vlmevalkit.batch_model(Told())}, tmp_path):
+        from vlmeval.dataset import build_dataset
+        from vlmeval.inference import infer_data_job
+
+        for _ in range(2):
+            dataset = build_dataset(eval_set.name)
+            infer_data_job("told", work_dir=str(tmp_path), model_name="told", dataset=dataset)
+            dataset.evaluate(str(tmp_path / f"told_{eval_set.name}.tsv"))
+            assert dataset.predictions == AWKWARD
+    assert not asked
+
+
+def test_lost_predictions_are_an_error(tmp_path):
+    path = tmp_path / "predictions.tsv"
+    with pytest.raises(DataError, match="no predictions that can be read"):
+        vlmevalkit.read_predictions(path, ["q0000000"])
+    path.write_text('"index"\t"prediction"\n"q0000000"\t"""7"""\n')
+    assert vlmevalkit.read_predictions(path, ["q0000000"]) == ["7"]
+    with pytest.raises(DataError, match="1 predictions"):
+        vlmevalkit.read_predictions(path, ["q0000000", "q0000001"])
+    path.write_text('"index"\t"prediction"\n"q0000000"\t"7"\n')
+    with pytest.raises(DataError, match="not a JSON string"):
+        vlmevalkit.read_predictions(path, ["q0000000"])
+    path.write_text('"index"\t"prediction"\n"q0000000"\t\n')
+    with pytest.raises(DataError, match="no predictions that can be read"):
+        vlmevalkit.read_predictions(path, ["q0000000"])
+
+
+def test_too_few_predictions_are_an_error(task, shards, tmp_path):
+    eval_set = read_set(task, "SIMPLE", "text", shards["SIMPLE"])
+    with pytest.raises(ValueError, match="zip"):
+        vlmevalkit.score_set(eval_set, _predictions(["7"]), work=tmp_path, identity=IDENTITY)
+
+
+def test_a_model_of_vlmevalkit_is_asked_in_its_own_way(task, shards, model_folder, tmp_path):
+    backend = LocalBackend(load_decoder(model_folder, ScoringSettings(batch_size=4, max_new_tokens=8)))
+    prompts = [Prompt(r.question, r.image) for r in read_set(task, "HARD", "image", shards["HARD"]).rows][:2]
+    ((_, wanted),) = backend.generate([prompts])
+
+    with vlmevalkit._environment(tmp_path):
+        from vlmeval.config import supported_VLM
+        from vlmeval.vlm.base import BaseModel
+
+    class Theirs(BaseModel):
+        INTERLEAVE, fail_msg = True, "Failed to obtain answer"
+
+        def generate_inner(self, message, dataset=None):
+            ((_, (prediction,)),) = backend.generate([[vlmevalkit._prompt(message)]])
+            return self.fail_msg if message[-1]["value"] == "fail" else prediction.text
+
+    supported_VLM["theirs"] = Theirs
+    try:
+        found = vlmevalkit.VlmevalBackend(VlmevalSource(name="theirs"), tmp_path)
+        predictions = dict(found.generate([[prompt] for prompt in prompts]))
+        assert [predictions[i][0].text for i in range(2)] == [prediction.text for prediction in wanted]
+        with pytest.raises(ModelError, match="theirs gave no response"):
+            list(found.generate([[Prompt("fail", None)]]))
+    finally:
+        del supported_VLM["theirs"]
