@@ -1,4 +1,4 @@
-"""Decoding with Qwen2.5-VL-3B from random weights, whose predictions all run to their limit, in batches of several sizes.
+"""Decoding with Qwen2.5-VL-3B from random weights, whose predictions all run to the limit, at several batch sizes.
 
 Questions of Table Readout at the paper's size, half with a picture and half as text; words as tokens.
 """

@@ -141,8 +141,7 @@ class Config(Settings):
 
     Attributes:
         results: folder of everything that the workflow makes.
-        trackers: packages that follow the training runs beside TensorBoard (docs/training.md); changing them makes nothing
-            again.
+        trackers: experiment trackers used beside TensorBoard (docs/training.md); changing them makes nothing again.
         cache: folder from which results that were made before, here or by others, are taken; null for none.
         keep_weights: what stays of a run's models once it is scored (docs/training.md): ``all`` weights; those of its
             ``last_phase``, so that no earlier phase can be gone on from; or ``adapters``, from which those of phases
@@ -181,7 +180,7 @@ class Config(Settings):
     @field_validator("trackers")
     @classmethod
     def _trackers_are_installed(cls, names: tuple[TrackerName, ...]) -> tuple[TrackerName, ...]:
-        """Where torch is, training runs run in this environment; else each training checks its own (train_phase)."""
+        """Check only where torch is installed, i.e. where models are trained; otherwise train_phase checks."""
         if find_spec("torch") and (missing := missing_package(names)):
             raise ValueError(missing)
         return names

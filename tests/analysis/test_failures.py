@@ -13,7 +13,8 @@ from tests.analysis.generated import frame, run_of, score, written
 
 def prediction(correct, chain_correct, error=None, kind=None, step=None):
     return {
-        "correct": correct, "chain_correct": chain_correct, "error": error, "error_detail": kind, "first_error_step": step,
+        "correct": correct, "chain_correct": chain_correct, "error": error, "error_detail": kind,
+        "first_error_step": step,
     }  # fmt: skip
 
 

@@ -145,7 +145,7 @@ def test_a_hostile_prediction_does_no_harm(name: str, style: str, level: str, pr
 
 
 def bare(prediction: str) -> str:
-    """A prediction without white space, and without tokens in place of a transcription, whose number does not matter."""
+    """A prediction without white space and without <Convert> tokens, whose number does not matter."""
     return "".join(prediction.replace(CONVERT_TOKEN, " ").split())
 
 

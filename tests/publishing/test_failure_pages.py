@@ -1,4 +1,4 @@
-"""The page of failures shows what models wrote as data, counts every prediction once, and chooses the same each time."""
+"""The page of failures escapes what models wrote, counts every prediction once, and chooses the same each time."""
 
 from __future__ import annotations
 

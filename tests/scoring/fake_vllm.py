@@ -2,7 +2,7 @@
 
 Its options are those of vLLM 0.33.0 that this project uses, read as strictly. What it does amiss stands in the
 environment variable FAKE_VLLM, as JSON: ``sleep`` (seconds before it answers), ``crash`` (what it says when it ends at
-once), ``most`` (predictions after which it dies), ``engine`` (file for the process id of a child that ignores its end), and
+once), ``most`` (predictions after which it dies), ``engine`` (file for the process id of a child that ignores SIGTERM),
 ``echo`` (no model: predictions repeat the question), ``asked`` (file to which requests and options are written).
 """
 

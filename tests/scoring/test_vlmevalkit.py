@@ -130,7 +130,7 @@ def test_any_prediction_survives_unchanged(texts, task, shards, tmp_path):
 
 
 def test_awkward_predictions_survive_a_second_run_of_vlmevalkit(task, shards, tmp_path):
-    """Its stock classes turn ``5`` into ``5.0`` and an empty prediction into ``nan`` when it meets its own table again."""
+    """Its stock classes turn ``5`` into ``5.0`` and an empty prediction into ``nan`` when they read their own table."""
 
     class Told:
         batched, chunk_size = False, 1

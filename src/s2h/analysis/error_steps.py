@@ -29,7 +29,7 @@ def count_error_steps(scores: pl.DataFrame) -> pl.DataFrame:
         scores: what ``read_scores`` gave, with ``s2h.analysis.failures.COLUMNS``.
 
     Returns:
-        Rows of ``SCHEMA``. A set without a wrong prediction has no row; the flawed chains of right answers do not count.
+        Rows of ``SCHEMA``. A set without a wrong prediction has no row; invalid chains of correct answers do not count.
 
     Raises:
         DataError: a wrong prediction has no error, or one that is not known.
@@ -50,7 +50,7 @@ def count_error_steps(scores: pl.DataFrame) -> pl.DataFrame:
 def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     """The page of what ``count_error_steps`` gave.
 
-    It has a table for each task, model and budget, with a row for each recipe and evaluation set with a wrong prediction.
+    One table per task, model and budget, with a row for each recipe and evaluation set that has a wrong prediction.
     """
     sections = (
         Section(str(task), f"{model}, budget {budget:,}", _grid(part, recipe_titles))
@@ -60,10 +60,10 @@ def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
 
 
 _NOTE = (
-    "Wrong predictions in per cent of all predictions of a set, of all seeds, by the step of the chain of thought that is "
-    "first wrong. Before: in what comes before the steps, as a transcription of the image. No step: the answer is "
-    "wrong or missing, and no step is to blame. <1: some, but less than half a per cent. Sets without a wrong prediction "
-    "are left out. The CSV file tells each step and kind of error."
+    "Wrong predictions as a percentage of all predictions for a set, over all seeds, by the first wrong step of the "
+    "chain of thought. Before: an error before the first step, for instance in a transcription of the image. No step: "
+    "the answer is wrong or missing, but every step is right. <1: more than none, but less than 0.5 %. Sets without a "
+    "wrong prediction are omitted. The CSV file lists every step and kind of error."
 )
 _SINGLE = range(1, 9)  # steps that have a column of their own
 

@@ -34,8 +34,8 @@ def explain_failures(scores: pl.DataFrame) -> pl.DataFrame:
 
     Returns:
         The columns of ``SET``, n, the share of each of ``OUTCOMES`` among the n predictions (they add up to 1),
-        mean_first_error_step (of the first wrong steps, flawed chains of right answers included; null where there are none)
-        and most_frequent (up to three pairs of error and error_detail with their counts, likewise).
+        mean_first_error_step (mean number of the first wrong step, invalid chains of correct answers included; null
+        where there is none) and most_frequent (up to three pairs of error and error_detail with counts, likewise).
 
     Raises:
         DataError: a wrong prediction has no error, or one that is not of ``ERRORS``.
@@ -81,9 +81,12 @@ def _outcome() -> pl.Expr:
 
 
 def count_errors(scores: pl.DataFrame) -> pl.DataFrame:
-    """How often each pair of error and error_detail occurs: the columns of ``SET``, both, and count, most frequent first.
+    """How often each pair of error and error_detail occurs, most frequent first.
 
-    Flawed chains of right answers count too.
+    Invalid chains of correct answers count too.
+
+    Returns:
+        The columns of ``SET``, error, error_detail and count.
     """
     return (
         scores.filter(pl.col("error").is_not_null())

@@ -68,8 +68,8 @@ def paper_metrics(scores: pl.DataFrame) -> pl.DataFrame:
         scores: what ``read_scores`` gave, with ``COLUMNS`` and external evaluation sets.
 
     Returns:
-        The columns of ``SET``, external_eval (name of an external evaluation set; null for the study's own), metric, value and n
-        (predictions that enter; where it is 0 the value is null).
+        The columns of ``SET``, external_eval (name of an external evaluation set; null for the study's own), metric,
+        value and n (number of predictions in the mean; where it is 0 the value is null).
     """
     order = pl.col("metric").cast(pl.Enum(list(METRICS)))
     return (
@@ -97,8 +97,9 @@ def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
 
 
 _NOTE = (
-    "Means over predictions, 0 to 1 but for avg_num_obstacles, which counts; labels_correct and transcription are ours. "
-    "External evaluation sets stand under their names. The CSV file tells how many predictions enter each number. "
+    "Means over predictions, from 0 to 1 except for avg_num_obstacles, which is a count; labels_correct and "
+    "transcription are ours. External evaluation sets are listed under their names. The CSV file has the number of "
+    "predictions behind each mean. "
     f"{ABSENT}: none."
 )
 

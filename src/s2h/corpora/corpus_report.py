@@ -97,7 +97,7 @@ def write_report(
     if not total.kept or total.share < min_kept_fraction:
         raise DataError(
             f"the corpus {corpus}: {total.kept:,} of {total.read:,} entries ({total.share:.1%}) are good, fewer than "
-            f"corpora.{corpus}.min_kept_fraction = {min_kept_fraction:g}: see below what was dropped, bring the missing "
+            f"corpora.{corpus}.min_kept_fraction = {min_kept_fraction:g}: see below what was dropped, add the missing "
             f"archives (corpora.{corpus}.images), or lower min_kept_fraction.\n\n{markdown}"
         )
     with atomic_file(json_path) as temporary:

@@ -1,8 +1,8 @@
-"""What is wrong with a prediction, told from the symbolic puzzle: the first flaw in reading order, and the task's metrics.
+"""Error analysis of a prediction against the symbolic puzzle: its first error in reading order, and the task's metrics.
 
-A task judges the answer alone. A diagnoser follows the whole prediction: a transcription of the image, where there is one,
-then the chain of thought, then the answer. It takes any text, evaluates none of it, and reads it a fixed number of
-times. A task without a diagnoser of its own has the one here, which compares the chain with the task's own.
+A task judges the answer alone. A diagnoser checks the whole prediction: a transcription of the image, if there is one,
+then the chain of thought, then the answer. It accepts any text, evaluates none of it, and reads it a fixed number of
+times. A task without its own diagnoser uses the one here, which compares the chain with the task's own.
 """
 
 from __future__ import annotations
@@ -181,8 +181,8 @@ class Diagnoser(Generic[P]):
     def lines(self, text: str, model: str) -> list[str]:
         """The lines of a prediction, as ``lines`` gives them.
 
-        The tiny model knows words alone, and its predictions are one line: in the compact style the words are laid out in
-        lines as those of ``model``.
+        The tiny model writes words without line breaks: in the compact style the words are split into lines like those
+        of ``model``.
         """
         return split_like(text.split(), lines(model)) if self.task.compact else lines(text)
 

@@ -29,7 +29,7 @@ def total_values(prediction: str) -> list[int]:
 def step_values(prediction: str) -> list[int]:
     """The values of the steps: the last field of each line with tabs, where it is a number.
 
-    Where a prediction has neither tabs nor a sentence with ``total is``, its steps are those of the compact style, and a
+    If a prediction has neither tabs nor a sentence with ``total is``, its steps are those of the compact style, and a
     value is the word before the equals sign. Empty where a number has more than nine digits.
     """
     if "\t" in prediction:

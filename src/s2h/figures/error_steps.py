@@ -107,11 +107,11 @@ def _entries(hard: pl.DataFrame) -> list[Artist]:
 
 
 def _note(hard: pl.DataFrame, highest: float) -> str:
-    unplaced = "; none: the prediction has no step that could be wrong" if hard["step"].null_count() else ""
+    unplaced = "; none: the error is in no step" if hard["step"].null_count() else ""
     return (
-        f"Bars: share of all n = {spread(hard['predictions'])} predictions whose first error is in this step, stacked by its "
-        f"kind; a lane is {100 * highest:.0f} % high. Step 0 is what stands before the steps{unplaced}. At the right: "
-        f"wrong predictions in all. {budgets_note(hard).capitalize()}."
+        f"Bars: share of all n = {spread(hard['predictions'])} predictions with the first error in this step, stacked "
+        f"by kind; the full height of a lane is {100 * highest:.0f} %. Step 0: before the first step{unplaced}. At "
+        f"the right: all wrong predictions. {budgets_note(hard).capitalize()}."
     )
 
 

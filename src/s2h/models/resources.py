@@ -11,11 +11,11 @@ import math
 
 from s2h.models.settings import ModelSettings, TrainingSettings
 
-# GPU seconds for an example and a billion parameters. The paper's training runs suggest 6 h on 8 H100 for 120,000 examples
+# GPU seconds per example and billion parameters. The paper's training runs suggest 6 h on 8 H100 for 120,000 examples
 # with Qwen2.5-VL-7B (8.3 billion): 6 * 3600 * 8 / 120,000 / 8.3.
 _TRAINING_SECONDS = 0.174
-# Seconds of a GPU for a prediction of an example and a billion parameters, decoded in batches: a guess on the safe side,
-# never measured on a GPU. The paper's evaluation takes 28 h one by one for about 4,000 examples with the same model.
+# GPU seconds per prediction and billion parameters, decoded in batches: a conservative guess, never measured on a GPU.
+# The paper's evaluation takes 28 h one by one for about 4,000 examples with the same model.
 _DECODING_SECONDS = 0.5
 _FIXED_SECONDS = 0.02  # for each example, whatever the model: pictures, tokens; on two cores the whole tiny model
 _TEXT_MB = 0.002  # of a conversation and its places: Eagle-1.8M has 1.9 GB of JSON for 1.8 million
@@ -90,8 +90,8 @@ def decoding_request(model: ModelSettings, *, examples: int, attempt: int) -> Re
 def alignment_request(model: ModelSettings, *, examples: int, attempt: int) -> ResourceRequest:
     """What measuring the alignment of a phase asks for: one process, one GPU where the model trains on any.
 
-    Weights and two gradients with their steps in fp32: 4 bytes per parameter each, of which weights and one gradient lie
-    on the GPU.
+    Weights and two gradients with their steps in fp32: 4 bytes per parameter each, of which weights and one gradient
+    are on the GPU.
     """
     resources = model.job_resources
     seconds = examples * (_FIXED_SECONDS + resources.params_b * _TRAINING_SECONDS * 2)  # fp32 weights: half as fast

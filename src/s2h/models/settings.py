@@ -40,10 +40,9 @@ class TrainingSettings(Settings):
         adam_beta2: of AdamW.
         max_grad_norm: gradients are clipped to this norm.
         max_length: most tokens of an example, image tokens included (the paper's script: 3072).
-        on_overlength: what becomes of longer examples: ``error`` ends the training before it starts, ``drop`` leaves them
-            out, ``truncate`` takes their first ``max_length`` tokens where a learned one is among them and leaves the others
-            out. They are counted and reported. Cut a corpus of conversations if you like, never puzzles: their answers
-            stand at the end.
+        on_overlength: what happens to longer examples: ``error`` stops before the first step, ``drop`` omits them,
+            ``truncate`` keeps their first ``max_length`` tokens if one of these is in the loss, and omits the others.
+            They are counted and reported. Truncate conversations if you like, never puzzles: the answer comes last.
         precision: arithmetic of the forward and backward pass.
         gradient_checkpointing: recompute activations in the backward pass: a third more arithmetic, a fraction of the
             memory. ``auto`` does so where the largest micro-batch does not fit without.

@@ -89,12 +89,12 @@ class TinySource(ModelSource):
         text_width: width of the decoder.
         text_layers: layers of the decoder.
         heads: attention heads, of both.
-        feed_forward: width of the decoder's feed-forward layers.
-        initializer_range: standard deviation of all initial matrices. The usual 0.02 is made for wide models: at a width of
-            128 signals fade, and learning starts several times later.
-        position_embedding_std: standard deviation of the initial position embeddings of the patches. Where a patch lies must be
-            heard beside what it shows, which is tens of times louder in the usual initialisation. A place is drawn as
-            the sum of one vector for its row and one for its column.
+        intermediate_size: width of the decoder's feed-forward layers.
+        initializer_range: standard deviation of all initial weight matrices. The usual 0.02 suits wide models: at a
+            width of 128 the signal vanishes, and learning starts several times later.
+        position_embedding_std: standard deviation of the initial position embeddings of the patches. With the usual
+            initialisation the content of a patch is tens of times larger than its position and drowns it. A position
+            is drawn as the sum of one vector for its row and one for its column.
     """
 
     kind: Literal["tiny"] = "tiny"
@@ -104,7 +104,7 @@ class TinySource(ModelSource):
     text_width: int = Field(128, ge=8)
     text_layers: int = Field(3, ge=1)
     heads: int = Field(4, ge=1)
-    feed_forward: int = Field(384, ge=8)
+    intermediate_size: int = Field(384, ge=8)
     initializer_range: float = Field(0.06, gt=0)
     position_embedding_std: float = Field(1.5, gt=0)
 

@@ -334,7 +334,7 @@ def _in_lines(prediction: str, right: str) -> str:
 def _right_response(puzzle: dict[str, Any], prediction: str) -> str:
     """The right response in the words that the prediction begins with: of all wordings the one that agrees longest.
 
-    A prediction may write the puzzle down before it reasons, or tokens in its place, or reason in another way of the task's.
+    A prediction may transcribe the puzzle before its chain, write tokens instead, or use an alternative chain.
     """
     tokens = (re.match(rf"(?:{re.escape(CONVERT_TOKEN)}\s*)*", prediction) or [""])[0].count(CONVERT_TOKEN)
     frame = pl.DataFrame([{name: puzzle[name] for name in _RESPONSE}], schema=_RESPONSE)

@@ -1,7 +1,7 @@
 """What answers prompts: a model here, in one process or several; or a server, which may be vLLM's for this job.
 
-Each takes chunks of prompts and gives predictions chunk by chunk, as they are finished, so that none is lost when decoding
-is interrupted. Models that VLMEvalKit lists are asked by ``s2h.scoring.vlmevalkit``.
+Each takes chunks of prompts and yields predictions chunk by chunk as they are finished, so that none is lost when
+decoding is interrupted. Models listed by VLMEvalKit are run by ``s2h.scoring.vlmevalkit``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Greedy decoding in batches.
 
-Shapes: B examples of a batch, L tokens of the longest prompt (padded on the left), T new tokens of the longest prediction.
+Shapes: B examples of a batch, L tokens of the longest prompt (padded on the left), T new tokens of the longest output.
 """
 
 from __future__ import annotations

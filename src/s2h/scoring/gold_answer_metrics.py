@@ -1,4 +1,4 @@
-"""Predictions for external evaluation sets, in the columns of the paper's code: the paper's metrics, from the gold answer alone."""
+"""Scoring of predictions for external evaluation sets: the paper's metrics, from the gold answer alone."""
 
 from __future__ import annotations
 

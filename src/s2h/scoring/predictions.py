@@ -120,7 +120,7 @@ def decode(sets: Sequence[EvalSet], backend: Backend, store: Store, *, title: st
 
 
 def recheck(sets: Sequence[EvalSet], backend: Backend, store: Store, examples: int) -> tuple[int, int]:
-    """Decode some examples alone, spread over the sets, and compare: (examples, predictions that come out differently)."""
+    """Decode some examples one at a time, spread over the sets: (how many, how many predictions differ)."""
     rows = list({example_digest(row): row for each in sets for row in each.rows}.items())
     chosen = rows[:: max(len(rows) // examples, 1)][:examples] if examples and backend.batched else []
     single = [[Prompt(row.question, row.image)] for _, row in chosen]
@@ -133,7 +133,7 @@ def recheck(sets: Sequence[EvalSet], backend: Backend, store: Store, examples: i
 
 
 def write_predictions(path: str | Path, sets: Sequence[EvalSet], store: Store, metadata: dict[str, str]) -> None:
-    """Write the predictions for all sets as a Parquet file with the columns of ``SCHEMA`` and ``metadata`` as its metadata."""
+    """Write the predictions for all sets as a Parquet file with the columns of ``SCHEMA`` and this file metadata."""
     rows = []
     for each in sets:
         for row in each.rows:

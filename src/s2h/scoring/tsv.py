@@ -1,9 +1,9 @@
 """Evaluation sets from TSV files: those that this project writes, and those from outside.
 
-External evaluation sets have the columns of the paper's code: index, question, answer, and image (base64) or image_path; a
-set of Grid Navigation has text, start_row, start_col, end_row, end_col and collect_objects_coordinates as well. Of
-their puzzles no more is known than the gold answer (of grids the grid itself), so predictions get the paper's metrics and
-no diagnosis.
+External evaluation sets have the columns of the paper's code: index, question, answer, and image (base64) or
+image_path; a set of Grid Navigation has text, start_row, start_col, end_row, end_col and collect_objects_coordinates as
+well. Only the gold answer of their puzzles is known (for grids also the grid), so predictions get the paper's metrics
+and no diagnosis.
 """
 
 from __future__ import annotations

@@ -6,12 +6,12 @@ certificates and writes to the home folder unless told otherwise. It must never 
 
 Four of its ways are worked around:
 
-* It asks for one example at a time. Predictions are decoded before, in batches, and put where it keeps finished ones; it
-  then finds nothing left to ask.
-* Its tables do not return every text as it was (``007``, an empty prediction, control characters). A prediction stands in
-  its table as a JSON string of ASCII characters, and tables are read as text.
-* It judges predictions its own way. Here each prediction is judged by its set.
-* Its command line ends well although a data set failed. Ours looks at its report and says so.
+* It processes one example at a time. Predictions are decoded beforehand, in batches, and put where it keeps finished
+  ones; it then finds nothing left to do.
+* Its tables do not preserve every text (``007``, an empty prediction, control characters). Predictions are stored in
+  them as JSON strings of ASCII characters, and the tables are read as text.
+* It judges predictions its own way. Here each prediction is judged by its evaluation set.
+* Its command line exits with 0 even if a data set failed. Ours reads its report and exits with 1.
 """
 
 from __future__ import annotations
