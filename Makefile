@@ -17,7 +17,7 @@ export OMP_WAIT_POLICY = passive
 .DELETE_ON_ERROR:
 
 run: setup
-	@python -m s2h.locks
+	@s2h unlock
 	@snakemake results/tables/summary.csv
 	@echo && cat results/tables/summary.md
 
@@ -77,4 +77,4 @@ lock:
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 	    --no-emit-index-url --group pyproject.toml:vllm -o requirements-vllm.lock
 	@$(MAKE) --no-print-directory setup
-	@python -m s2h.environments
+	@python -m tools.environments

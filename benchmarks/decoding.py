@@ -16,13 +16,13 @@ from pathlib import Path
 from s2h.models.settings import ScoringSettings
 from s2h.models.sources import TinySource
 from s2h.models.tiny import build
+from s2h.overlays import read_config
 from s2h.puzzles.shards import PuzzleSet, write_shard
 from s2h.puzzles.task import Level, Task
 from s2h.scoring.backends import Backend, LocalBackend, make_chunks
 from s2h.scoring.decoding import Prediction, Prompt, load_decoder
 from s2h.scoring.sets import EvalSet, Evaluation
 from s2h.supervision.formats import WORDS
-from tests.shipped import default_config
 
 TASK = "consecutive_table_readout"
 LEVELS: tuple[Level, ...] = ("SIMPLE", "HARD")
@@ -55,7 +55,7 @@ def main() -> None:
     parser.add_argument("--puzzles", type=int, default=50, help="of each level, each as text and as an image")
     parser.add_argument("--max-new-tokens", type=int, default=64)
     arguments = parser.parse_args()
-    config = default_config()
+    config = read_config()
     task = config.task_object(TASK)
     with tempfile.TemporaryDirectory() as name:
         folder = arguments.model or Path(name) / "model"

@@ -94,9 +94,9 @@ def reading(puzzles: int) -> None:
 
 def mixed_lengths(task: str, budget: int) -> BatchPlan:
     """A Mix+ of the default study for two processes."""
-    from tests.shipped import default_config
+    from s2h.overlays import read_config
 
-    config = default_config()
+    config = read_config()
     kind, phase = config.task_object(task), config.recipes["mix_plus"].phases[0]
     sets: dict[Source, pl.DataFrame] = {}
     with tempfile.TemporaryDirectory() as name:

@@ -18,8 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from s2h.overlays import read_values
 from s2h.puzzles.shards import PuzzleSet, draw_puzzle, write_shard
 from s2h.puzzles.task_registry import TASKS, make_task
 
@@ -28,12 +27,9 @@ _WARM_UP = 100  # examples made before the clock starts: fonts are loaded and sp
 
 
 def settings(task: str) -> dict[str, Any]:
-    """The task's settings in config/paper.yaml; what it leaves out is as in config/config.yaml."""
-    base, over = (
-        yaml.safe_load((ROOT / "config" / name).read_text())["tasks"][task] for name in ("config.yaml", "paper.yaml")
-    )
-    merged: dict[str, Any] = {**base, **over}
-    return merged
+    """The task's settings in the paper's sizes."""
+    values: dict[str, Any] = read_values("paper", root=ROOT)["tasks"][task]
+    return values
 
 
 def make(task: str, level: Any, examples: int) -> dict[str, float]:

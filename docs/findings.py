@@ -23,8 +23,8 @@ from docs.blocks import block_names, fill_block
 from docs.pictures import record
 from s2h.analysis.pages import percent
 from s2h.figures.style import NORMAL, SMALL, look, recipe_styles
+from s2h.overlays import read_config
 from s2h.puzzles.task import Level
-from tests.shipped import default_config
 
 ROOT = Path(__file__).parents[1]
 PAGE, README = ROOT / "docs/findings.md", ROOT / "README.md"
@@ -62,7 +62,7 @@ def finding(accuracy: pl.DataFrame) -> Figure:
 
 
 def _draw_puzzle(axes: Axes, level: Level, index: int, title: str) -> None:
-    puzzle = record(default_config(), _TASK, level, index)
+    puzzle = record(read_config(), _TASK, level, index)
     image = Image.open(io.BytesIO(puzzle["image"]["bytes"])).convert("RGB")
     axes.imshow(image.crop((0, 0, *_TABLE)), interpolation="nearest")
     axes.set_axis_off()
@@ -70,7 +70,7 @@ def _draw_puzzle(axes: Axes, level: Level, index: int, title: str) -> None:
 
 
 def _draw_recipes(axes: Axes, hard: pl.DataFrame) -> None:
-    titles = {name: recipe.title for name, recipe in default_config().recipes.items() if name in set(hard["recipe"])}
+    titles = {name: recipe.title for name, recipe in read_config().recipes.items() if name in set(hard["recipe"])}
     styles = recipe_styles(titles)
     for place, recipe in enumerate(reversed(titles)):
         for modality, (above, words) in _MODALITIES.items():

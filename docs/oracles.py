@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from s2h.diagnosis.diagnoser_registry import METRICS, find_diagnoser
+from s2h.overlays import read_config
 from s2h.puzzles.grid_navigation import NO_PATH
 from s2h.puzzles.shards import PuzzleSet, read_shards, write_shard
 from s2h.puzzles.task import Task
@@ -25,7 +26,6 @@ from s2h.scoring.score_record import Score
 from s2h.scoring.sets import read_set
 from s2h.scoring.vlmevalkit import score_set
 from s2h.supervision.formats import TRANSCRIPTION_HEADER, Format, has_image, response
-from tests.shipped import default_config
 
 COUNTS = {"num_obstacles", "objects_collected", "objects"}
 SHARES = [name for name in METRICS if name not in COUNTS]
@@ -88,7 +88,7 @@ def table(puzzles: int) -> str:
     lines = [f"| {' | '.join(heads)} |", f"| --- | --- | --- | --- {'| --: ' * (len(heads) - 4)}|"]
     for name in TASKS:
         for style, overlays in (("compact", ()), ("paper", ("paper",))):
-            settings = default_config(*overlays).task(name)
+            settings = read_config(*overlays).task(name)
             if settings.style != style:
                 continue
             task = make_task(name, settings.model_dump(mode="json"))

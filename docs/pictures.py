@@ -15,11 +15,11 @@ from PIL import Image
 
 from docs.blocks import block_names, fill_block
 from s2h.config import Config
+from s2h.overlays import read_config
 from s2h.puzzles.record import LEVELS
 from s2h.puzzles.shards import PuzzleSet, make_record
 from s2h.puzzles.task import Level, Task
 from s2h.supervision.formats import prompt, response
-from tests.shipped import default_config
 
 PAGE = Path(__file__).parent / "tasks.md"
 IMAGES = Path(__file__).parent / "images"
@@ -115,7 +115,7 @@ def section(name: str, configs: dict[str, Config]) -> tuple[str, dict[str, bytes
 
 def drawn(page: str) -> tuple[str, dict[str, bytes]]:
     """The page with the sections as they are now, and all its pictures by their file names."""
-    configs = {title: default_config(*overlays) for title, overlays in CONFIGS.items()}
+    configs = {title: read_config(*overlays) for title, overlays in CONFIGS.items()}
     pictures: dict[str, bytes] = {}
     for name in block_names(page):
         written, found = section(name, configs)

@@ -8,10 +8,10 @@ import polars as pl
 
 from docs.blocks import fill_block
 from docs.pictures import record
+from s2h.overlays import read_config
 from s2h.phases import Part, Phase
 from s2h.supervision.formats import FORMATS, FULL, has_image, prompt, response
 from s2h.supervision.recipes import Recipe, count, examples_seen
-from tests.shipped import default_config
 
 PAGE = Path(__file__).parent / "recipes.md"
 
@@ -23,7 +23,7 @@ _COUNTED = ("text", "image", "image_text", "mix", "mix_plus", "align_mix_plus")
 
 def formats() -> str:
     """One puzzle in each supervision format."""
-    puzzle = record(default_config(), _TASK, "SIMPLE")
+    puzzle = record(read_config(), _TASK, "SIMPLE")
     frame = pl.DataFrame([{column: value for column, value in puzzle.items() if column != "image"}])
     parts = []
     for form in FORMATS:
@@ -62,8 +62,7 @@ def recipe_in_words(recipe: Recipe) -> str:
 def all_recipes() -> str:
     """Every recipe that is shipped, in the order of the file."""
     rows = [
-        f"| `{name}` | {recipe.title} | {recipe_in_words(recipe)} |"
-        for name, recipe in default_config().recipes.items()
+        f"| `{name}` | {recipe.title} | {recipe_in_words(recipe)} |" for name, recipe in read_config().recipes.items()
     ]
     return "\n".join(["| recipe | title | what it holds |", "| --- | --- | --- |", *rows])
 
@@ -71,7 +70,7 @@ def all_recipes() -> str:
 def compute() -> str:
     """Examples and different puzzles of some recipes at one budget."""
     lines = ["| recipe | phase | examples seen | different puzzles of each part |", "| --- | --: | --: | --- |"]
-    recipes = default_config().recipes
+    recipes = read_config().recipes
     for name in _COUNTED:
         for number, phase in enumerate(recipes[name].phases, start=1):
             puzzles = [f"{each.unique:,} {each.part.level} as {each.part.format}" for each in count(phase, _BUDGET)]

@@ -46,9 +46,6 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
         "fake_gpus": (1, "tests/test_devices.py::test_gpus_are_seen_as_cuda_sees_them"),
         "usable_gpus": (1, "tests/test_devices.py::test_each_process_has_the_gpu_of_its_number"),
     },
-    "src/s2h/environments.py": {
-        "module": (1, "tests/test_environments.py::test_the_committed_files_are_those_that_make_lock_writes"),
-    },
     "src/s2h/models/attention.py": {
         "attend": (1, "tests/models/test_attention.py::test_a_gpu_computes_them_in_one_kernel"),
         "module": (1, "tests/models/test_attention.py::test_a_gpu_computes_them_in_one_kernel"),

@@ -8,8 +8,9 @@ import pytest
 
 from s2h.config import Config, load_config
 from s2h.errors import ConfigError
+from s2h.overlays import merge, read_config, read_values
 from s2h.supervision.formats import FORMATS, FULL, INTERNALISED
-from tests.shipped import ROOT, config_values, default_config, merge
+from tests.shipped import ROOT
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"sedd": 1}, "unknown key 'sedd'. Did you mean 'seed'?"),
@@ -22,7 +23,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"models": {"mine": {"source": {"kind": "huggingface", "name": "./nowhere"}}}}, "./nowhere is not a model folder"),
     ({"trackers": ["wandb", "trackio"]}, "not installed where the training runs: pip install wandb trackio"),
     ({"trackers": ["tensorbord"]}, "should be 'wandb', 'mlflow' or 'trackio'"),
-    ({"models": {"a/b": config_values()["models"]["tiny"]}}, "becomes a folder"),
+    ({"models": {"a/b": read_values()["models"]["tiny"]}}, "becomes a folder"),
     ({"tasks": {"consecutive_table_readout": {"style": "paper"}}}, "reads the compact style only"),
     ({"tasks": {"grid_navigation": {"levels": {"SIMPLE": {"objects": [0, 1]}}}}}, "choose from 1 to 8"),
     ({"tasks": {"grid_navigation": {"levels": {"EASY": {}}}}}, "should be 'SIMPLE', 'MEDIUM' or 'HARD'"),
@@ -70,7 +71,7 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize(("change", "complaint"), MISTAKES)
 def test_a_mistake_is_named_with_what_to_do(change: dict[str, Any], complaint: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        load_config(merge(config_values(), change))
+        load_config(merge(read_values(), change))
     assert complaint in str(caught.value)
     assert all(line.startswith("config") for line in str(caught.value).splitlines())
 
@@ -87,20 +88,20 @@ JOINT: list[tuple[dict[str, Any], str]] = [
 def test_tasks_that_are_trained_together_must_fit(change: dict[str, Any], complaint: str) -> None:
     runs = [{"tasks": ["mine"], "recipes": ["mix"], "budgets": [60], "models": ["tiny"], "seeds": [0]}]
     with pytest.raises(ConfigError) as caught:
-        load_config(merge(config_values(), change | {"runs": runs}))
+        load_config(merge(read_values(), change | {"runs": runs}))
     assert complaint in str(caught.value)
 
 
 def test_a_phase_may_change_the_training_and_says_what_it_gets_wrong() -> None:
-    phases = config_values()["recipes"]["mix"]["phases"]
+    phases = read_values()["recipes"]["mix"]["phases"]
     changed = {"recipes": {"mix": {"phases": [phases[0] | {"training": {"learning_rate": 0.5}}]}}}
-    config = load_config(merge(config_values(), changed))
+    config = load_config(merge(read_values(), changed))
     run = next(run for run in config.all_runs() if run.recipe == "mix")
     assert config.training(run, 1).learning_rate == 0.5
     assert config.training(run, 1).batch_size == config.models["tiny"].training.batch_size
     wrong = {"recipes": {"mix": {"phases": [phases[0] | {"training": {"learning_rat": 0.5}}]}}}
     with pytest.raises(ConfigError, match=r"recipes.mix: phase 1 changes the training.*Did you mean 'learning_rate'"):
-        load_config(merge(config_values(), wrong))
+        load_config(merge(read_values(), wrong))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +122,7 @@ def test_a_phase_may_change_the_training_and_says_what_it_gets_wrong() -> None:
     ],
 )
 def test_runs_must_be_possible(key: str, names: list[object], complaint: str) -> None:
-    values = config_values()
+    values = read_values()
     values["runs"][0][key] = names
     with pytest.raises(ConfigError) as caught:
         load_config(values)
@@ -130,7 +131,7 @@ def test_runs_must_be_possible(key: str, names: list[object], complaint: str) ->
 
 @pytest.mark.parametrize("overlays", [(), ("smoke",), ("paper",), ("paper", "released")])
 def test_shipped_configs_are_sound(overlays: tuple[str, ...]) -> None:
-    config = default_config(*overlays)
+    config = read_config(*overlays)
     assert config.all_runs()
     assert load_config(json.loads(config.model_dump_json())) == config
 
@@ -139,14 +140,14 @@ def test_a_model_that_is_not_trained_takes_recipes_without_phases_alone() -> Non
     source = {"kind": "endpoint", "url": "http://localhost:8000/v1", "name": "m"}
     change = {"models": {"served": {"source": source, "scoring": {"max_new_tokens": 9}}}}
     runs = {"tasks": ["table_readout"], "recipes": ["untrained"], "budgets": [0], "models": ["served"], "seeds": [0]}
-    assert load_config(merge(config_values(), change | {"runs": [runs]})).all_runs()
+    assert load_config(merge(read_values(), change | {"runs": [runs]})).all_runs()
     wrong = runs | {"recipes": ["mix"], "budgets": [30]}
     with pytest.raises(ConfigError, match=r"models.served has no training: .*trains nothing \(untrained\)"):
-        load_config(merge(config_values(), change | {"runs": [wrong]}))
+        load_config(merge(read_values(), change | {"runs": [wrong]}))
 
 
 def test_every_task_and_kind_of_recipe_is_smoked() -> None:
-    config = default_config("smoke")
+    config = read_config("smoke")
     recipes = [config.recipes[run.recipe] for run in config.all_runs()]
     parts = [part for recipe in recipes for phase in recipe.phases for part in phase.parts]
     assert {part.format for part in parts} == set(FORMATS)
@@ -157,7 +158,7 @@ def test_every_task_and_kind_of_recipe_is_smoked() -> None:
 
 
 def test_the_schema_file_is_that_of_the_code() -> None:
-    """Mend with: python -m s2h.config > config/schema.json."""
+    """Mend with: s2h schema > config/schema.json."""
     assert json.loads((ROOT / "config/schema.json").read_text()) == Config.model_json_schema()
 
 
@@ -165,7 +166,7 @@ SERVED = {"scoring": {"max_new_tokens": 9, "backend": "vllm"}, "resources": {"de
 
 
 def test_vllm_is_looked_for_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = merge(config_values(), {"models": {"tiny": SERVED}})
+    values = merge(read_values(), {"models": {"tiny": SERVED}})
     monkeypatch.setenv("S2H_VLLM", "/no/vllm")
     with pytest.raises(
         ConfigError, match=r"^config: models\.tiny\.scoring\.backend is vllm, but no such program is the"
@@ -177,7 +178,7 @@ def test_vllm_is_looked_for_before_anything_runs(monkeypatch: pytest.MonkeyPatch
 
 def test_vllm_is_not_needed_where_no_run_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("S2H_VLLM", "/no/vllm")
-    load_config(merge(config_values(), {"models": {"other": config_values()["models"]["tiny"] | SERVED}}))
+    load_config(merge(read_values(), {"models": {"other": read_values()["models"]["tiny"] | SERVED}}))
 
 
 def test_vllm_has_no_eagle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,4 +188,4 @@ def test_vllm_has_no_eagle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     eagle["scoring"]["backend"] = "vllm"
     run = {"tasks": ["table_readout"], "recipes": ["untrained"], "budgets": [0], "models": ["eagle"]}
     with pytest.raises(ConfigError, match=r"models\.eagle\.scoring\.backend is vllm, which has no Eagle-X2"):
-        load_config(merge(config_values(), {"models": {"eagle": eagle}, "runs": [run]}))
+        load_config(merge(read_values(), {"models": {"eagle": eagle}, "runs": [run]}))

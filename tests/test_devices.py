@@ -15,12 +15,12 @@ from s2h import devices
 from s2h.devices import count_gpus, local_device, missing_gpus, visible_gpus
 from s2h.errors import ModelError, TrainingError
 from s2h.models.settings import ScoringSettings
+from s2h.overlays import read_config
 from s2h.scoring import backends, decoding
 from s2h.training import alignment, fitting, metrics, peaks, trainer
 from s2h.training import launch as launching
 from s2h.training.job import Job
 from s2h.training.snapshots import Snapshot
-from tests.shipped import default_config
 
 SETTINGS = ScoringSettings(max_new_tokens=1)
 LISTED = "GPU 0: NVIDIA H100 (UUID: GPU-a)\n  MIG 1g.10gb Device 0: (UUID: MIG-b)\nGPU 1: NVIDIA H100 (UUID: GPU-c)"
@@ -267,7 +267,7 @@ def test_a_training_starts_a_process_for_each_gpu_and_deepspeed_takes_it(
         raise StartedError(int(command[3].rpartition("=")[2]), environment["DS_ACCELERATOR"])
 
     nowhere = dict.fromkeys(("base", "mixture", "output", "checkpoints", "metrics", "tensorboard"), tmp_path)
-    job = Job(title="test", seed=0, settings=default_config().models["tiny"].training, **nowhere)
+    job = Job(title="test", seed=0, settings=read_config().models["tiny"].training, **nowhere)
     monkeypatch.setattr(launching, "_start", start)
     monkeypatch.setenv("S2H_FAKE_GPUS", pretended)
     with pytest.raises(StartedError) as started:

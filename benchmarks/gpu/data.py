@@ -11,6 +11,7 @@ from benchmarks.gpu.models import Sizes, make_model, qwen_config
 from benchmarks.puzzles import settings
 from s2h.models.sources import TinySource
 from s2h.models.tiny import build
+from s2h.overlays import read_config
 from s2h.puzzles.consecutive_table_readout import ConsecutiveTableReadout, ConsecutiveTableReadoutSettings
 from s2h.puzzles.shards import PuzzleSet, write_shard
 from s2h.puzzles.task import Level, Task
@@ -19,7 +20,6 @@ from s2h.supervision.formats import WORDS
 from s2h.supervision.mixture import read_mixture, write_mixture
 from tests.models.qwen import CHAT_TEMPLATE, SPECIAL
 from tests.models.words import word_tokenizer
-from tests.shipped import default_config
 
 _LEVELS: tuple[Level, ...] = ("SIMPLE", "HARD")
 _NAMED = {"image_token": "<|image_pad|>", "video_token": "<|video_pad|>"}
@@ -48,7 +48,7 @@ def make_mixture(folder: Path, task: Task[Any], *, budget: int) -> Path:
         path = folder / f"{level}.parquet"
         write_shard(path, task, PuzzleSet(0, level, "train"), (0, budget), progress=lambda done: None)
         shards[task.name][level] = [str(path)]
-    phase = default_config().recipes["mix_plus"].phases[0]
+    phase = read_config().recipes["mix_plus"].phases[0]
     write_mixture(folder / "mixture.parquet", phase, budget=budget, shards=shards, key=(0, "gpu"))
     return folder / "mixture.parquet"
 

@@ -3,10 +3,9 @@
 import io
 from pathlib import Path
 
-import yaml
 from PIL import Image
 
-from s2h.config import load_config
+from s2h.overlays import read_config
 from s2h.puzzles.shards import PuzzleSet, draw_puzzle
 from s2h.puzzles.task_registry import TASKS
 
@@ -15,8 +14,7 @@ ROOT = Path(__file__).parents[2]
 
 def main() -> None:
     """The first HARD evaluation puzzle of the default study, six times enlarged."""
-    recipes, rest = (yaml.safe_load((ROOT / "config" / name).read_text()) for name in ("recipes.yaml", "config.yaml"))
-    config = load_config(recipes | rest)
+    config = read_config(root=ROOT)
     task = TASKS["consecutive_table_readout"](config.task("consecutive_table_readout"))
     puzzle, _ = draw_puzzle(task, PuzzleSet(config.seed, "HARD", "eval"), 0)
     image = Image.open(io.BytesIO(task.render(puzzle))).convert("RGB").crop((0, 0, 80, 64))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import re
 from importlib.util import find_spec
 from pathlib import Path
@@ -376,7 +375,3 @@ def _explain(error: Any) -> str:
     message = error["msg"].removeprefix("Value error, ")
     found = "" if error["type"] in ("value_error", "missing") else f" (found: {error['input']!r})"
     return f"config: {place + ': ' if place else ''}{message}{found}"
-
-
-if __name__ == "__main__":
-    print(json.dumps(Config.model_json_schema(), indent=2))

@@ -15,7 +15,7 @@ from typing import Any
 
 from s2h.claims import claimed_gpus
 from s2h.errors import DataError
-from s2h.exclusive import exclusive
+from s2h.file_lock import file_lock
 from s2h.files import remove_parts
 from s2h.logs import LOGGER, job_log
 from s2h.provenance.cache import Cache
@@ -128,7 +128,7 @@ class _Job:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Wait until no other process makes these outputs, and keep others away."""
-        with exclusive(self._record_path(self.outputs[0]), _wait_for_other):
+        with file_lock(self._record_path(self.outputs[0]), _wait_for_other):
             try:
                 yield
             except BaseException:

@@ -16,9 +16,9 @@ from s2h.analysis import alignment
 from s2h.analysis.failures import ERRORS
 from s2h.analysis.study import Study
 from s2h.analysis.writing import write_table
+from s2h.overlays import read_values
 from s2h.puzzles.shards import PuzzleSet, write_shard
 from s2h.puzzles.task_registry import make_task
-from tests.shipped import config_values
 
 RECIPE_TITLES = {"text": "Text", "mix": "Mix", "align_mix": "Align-Mix"}
 TASK_TITLES = {"table_readout": "Table Readout", "grid_navigation": "Grid Navigation"}
@@ -126,7 +126,7 @@ def whole_study(folder: Path, *, puzzles: int = 20, phases: int = 1, **values: S
     runs = pl.concat([pl.scan_parquet(file) for file in files]).select(RUN_FILES).unique().sort(RUN_FILES).collect()
     names = ["/".join(map(str, row)) for row in runs.iter_rows()]
     tasks = values.get("task", list(TASK_TITLES))
-    settings = {task: config_values("smoke")["tasks"][task] for task in tasks}
+    settings = {task: read_values("smoke")["tasks"][task] for task in tasks}
     models = {name: [trained(folder / "models" / name / f"phase-{n + 1}") for n in range(phases)] for name in names}
     return Study(
         score_files=[str(file) for file in files],

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s2h.analysis.published import KEYS, nearest_budget, read_published
+from s2h.overlays import read_values
 from s2h.puzzles.task_registry import TASKS
-from tests.shipped import config_values
 
 budgets = st.integers(1, 10**6)
 
@@ -16,7 +16,7 @@ def test_each_figure_stands_once_and_names_what_there_is():
     assert figures.columns == ["task", "recipe", "budget", "level", "modality", "accuracy"]
     assert not figures.select(*KEYS, "budget").is_duplicated().any()
     assert set(figures["task"]) == set(TASKS)
-    assert set(figures["recipe"]) <= set(config_values()["recipes"])
+    assert set(figures["recipe"]) <= set(read_values()["recipes"])
     assert figures["accuracy"].is_between(0, 1).all()
 
 

@@ -12,15 +12,16 @@ import yaml
 from s2h.analysis.recipes import SCHEMA, RecipeStudy, recipe_rows, write_recipe_tables
 from s2h.config import load_config
 from s2h.models.loading import load_processor
+from s2h.overlays import merge, read_config, read_values
 from s2h.supervision.mixture import write_mixture
 from s2h.supervision.recipes import count, examples_seen
 from s2h.training.collate import Collator
 from s2h.training.data import Mixture
 from s2h.training.inspection import measure
 from tests.analysis.generated import ENDINGS
-from tests.shipped import ROOT, config_values, default_config, merge
+from tests.shipped import ROOT
 
-CONFIG = default_config()
+CONFIG = read_config()
 FITTING = CONFIG.fitting_recipes("consecutive_table_readout")
 
 
@@ -44,7 +45,7 @@ def test_the_recipes_are_those_that_fit_the_task() -> None:
     assert set(CONFIG.recipes) - set(FITTING) == {
         "mix_plus_medium", "mix_plus_template", "mix_plus_order", "mix_plus_value", "untrained",
     }  # fmt: skip
-    paper = default_config("paper")
+    paper = read_config("paper")
     assert set(paper.fitting_recipes("visual_analogy")) == set(paper.recipes) - {"mix_plus_medium", "untrained"}
 
 
@@ -97,11 +98,11 @@ def test_without_the_processor_all_else_is_told(readout_shards: dict[str, list[s
 def test_the_recipes_of_the_guide_are_sound() -> None:
     guide = (ROOT / "docs/training.md").read_text()
     blocks = [yaml.safe_load(block.partition("```")[0]) for block in guide.split("```yaml\n")[1:]]
-    values = config_values()
+    values = read_values()
     for block in blocks:
         values = merge(values, block)
     values["trackers"] = []  # their packages are the reader's
-    values["runs"] = [*values["runs"], {**config_values()["runs"][0], "recipes": ["align_projector_first"]}]
+    values["runs"] = [*values["runs"], {**read_values()["runs"][0], "recipes": ["align_projector_first"]}]
     config = load_config(values)
     assert config.recipes["align_projector_first"].phases[0].frozen == ("vision", "language")
     assert any(run.task == "tables" for run in config.all_runs())

@@ -23,8 +23,9 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from s2h.overlays import merge, read_values
 from tests.cluster.local_slurm import GPUS, NODES, describe_job, kill_node, local_slurm, missing, start_node
-from tests.shipped import config_values, copy_project, merge
+from tests.shipped import copy_project
 
 pytestmark = [pytest.mark.cluster, pytest.mark.skipif(bool(missing()), reason=missing())]
 PROFILE = ["--profile", "slurm", "--latency-wait", "5"]
@@ -50,7 +51,7 @@ def checkout(tmp_path: Path) -> Path:
 
 def configure(checkout: Path, *, recipe: str = "mix", budget: int = 48, **changes: Any) -> None:
     grid = {"tasks": ["grid_navigation"], "recipes": [recipe], "budgets": [budget], "models": ["tiny"], "seeds": [0]}
-    values = merge(merge(merge(config_values("smoke"), {"runs": [grid]}), ON_GPUS), changes)
+    values = merge(merge(merge(read_values("smoke"), {"runs": [grid]}), ON_GPUS), changes)
     (checkout / "config/small.yaml").write_text(yaml.safe_dump(values))
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from s2h.overlays import read_config
 from s2h.puzzles.task import Task
 from s2h.puzzles.task_registry import TASKS, make_task
-from tests.shipped import default_config
 
 OVERLAYS = {"compact": (), "paper": ("paper",)}
 """The config files to lay over the default for each style."""
@@ -15,7 +15,7 @@ OVERLAYS = {"compact": (), "paper": ("paper",)}
 
 @cache
 def _configs() -> dict[str, Any]:
-    return {style: default_config(*overlays) for style, overlays in OVERLAYS.items()}
+    return {style: read_config(*overlays) for style, overlays in OVERLAYS.items()}
 
 
 def styles(name: str) -> list[str]:

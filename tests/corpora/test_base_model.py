@@ -14,10 +14,11 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from s2h.models.parts import part_of
+from s2h.overlays import merge, read_config, read_values
 from s2h.puzzles.task_registry import make_task
 from s2h.supervision.formats import WORDS
 from tests.corpora.generated import Made, make_corpus
-from tests.shipped import config_values, copy_project, default_config, merge
+from tests.shipped import copy_project
 from tests.workflow.study import snakemake
 
 TASK = "consecutive_table_readout"
@@ -28,13 +29,13 @@ PHASES = f"results/base_models/{TASK}/made/0"
 
 def task_words() -> list[str]:
     """What the tiny model of the study can read."""
-    task = make_task(TASK, default_config("smoke").task(TASK))
+    task = make_task(TASK, read_config("smoke").task(TASK))
     return sorted(task.vocabulary() | WORDS)
 
 
 def made_config(corpora: dict[str, Made]) -> dict[str, Any]:
     """A study with one recipe on a model that is made from two corpora."""
-    values = config_values("smoke")
+    values = read_values("smoke")
     task = values["tasks"][TASK]
     task["levels"] = {level: {"train": 40, "eval": 8} for level in ("SIMPLE", "HARD")}
     values["tasks"] = {TASK: task}  # Snakemake lays this over the default config, which has other tasks and levels

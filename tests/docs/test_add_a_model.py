@@ -12,9 +12,10 @@ import pytest
 
 from s2h.models.loading import load_processor
 from s2h.models.parts import PARTS
+from s2h.overlays import read_config
 from s2h.supervision.formats import WORDS
 from tests.models import internvl, qwen
-from tests.shipped import ROOT, copy_project, default_config
+from tests.shipped import ROOT, copy_project
 from tests.workflow.study import run
 
 PAGE = (ROOT / "docs/add-a-model.md").read_text()
@@ -44,7 +45,7 @@ def test_the_check_of_a_family_tells_what_the_page_says(
 
 def test_its_config_takes_a_new_family_from_puzzles_to_a_table(tmp_path: Path) -> None:
     copy_project(tmp_path)
-    task: Any = default_config().task_object("table_readout")
+    task: Any = read_config().task_object("table_readout")
     internvl.build(tmp_path / "model", task.vocabulary() | WORDS)
     config = block("yaml").replace("organisation/model", "./model").replace("gpus: 1", "gpus: 0, decoding_gpus: 0")
     (tmp_path / "config/mine.yaml").write_text(config)

@@ -12,7 +12,8 @@ from transformers import AutoModelForImageTextToText, Qwen2_5_VLConfig
 from s2h.devices import _LEAST_DRIVERS
 from s2h.models.eagle import EagleX2Config
 from s2h.models.resources import training_request
-from tests.shipped import ROOT, default_config
+from s2h.overlays import read_config
+from tests.shipped import ROOT
 
 PAGE = (ROOT / "docs/gpus.md").read_text()
 
@@ -48,7 +49,7 @@ def row(name: str) -> list[float]:
 @pytest.mark.parametrize("name", MODELS)
 def test_what_a_model_takes_is_what_the_code_reckons(name: str) -> None:
     key, published = MODELS[name]
-    config = default_config("paper", "released")
+    config = read_config("paper", "released")
     model, training = config.models[key], config.models["qwen2.5-vl-7b"].training
     assert training is not None
     with torch.device("meta"):

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from s2h.config import load_config
+from s2h.overlays import merge, read_values
 from s2h.supervision.recipes import Recipe
-from tests.shipped import ROOT, config_values, merge
+from tests.shipped import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 
@@ -31,11 +32,11 @@ def test_every_page_is_in_the_index_once() -> None:
 def test_the_config_of_the_quick_start_is_one() -> None:
     page = (ROOT / "docs/quick-start.md").read_text()
     (block,) = re.findall(r"^```yaml\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
-    config = load_config(merge(config_values(), yaml.safe_load(block)))
+    config = load_config(merge(read_values(), yaml.safe_load(block)))
     assert [(run.recipe, run.seed) for run in config.all_runs()] == [
         ("mix_plus", 0), ("mix_plus", 1), ("text", 0), ("text", 1),
     ]  # fmt: skip
-    default = load_config(config_values())
+    default = load_config(read_values())
     assert {run for run in config.all_runs() if run in default.all_runs()} == {
         run for run in config.all_runs() if (run.recipe, run.seed) == ("mix_plus", 0)
     }
@@ -51,5 +52,5 @@ def test_the_citation_names_this_version_and_licence() -> None:
 
 
 def test_the_changelog_counts_the_recipes() -> None:
-    recipes = [Recipe.model_validate(recipe) for recipe in config_values()["recipes"].values()]
+    recipes = [Recipe.model_validate(recipe) for recipe in read_values()["recipes"].values()]
     assert f"{len(recipes)} recipes" in (ROOT / "CHANGELOG.md").read_text()

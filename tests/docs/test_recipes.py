@@ -9,8 +9,8 @@ import yaml
 
 from docs.recipes import PAGE, written
 from s2h.config import load_config
+from s2h.overlays import merge, read_values
 from s2h.supervision.recipes import examples_seen
-from tests.shipped import config_values, merge
 
 PAGE_TEXT = PAGE.read_text()
 
@@ -22,12 +22,12 @@ def test_tables_and_examples_are_those_of_the_command() -> None:
 
 def test_every_recipe_is_in_the_table_once() -> None:
     named = re.findall(r"^\| `(\w+)` \| [^|0-9][^|]* \| [^|]+ \|$", PAGE_TEXT, re.MULTILINE)
-    assert named == list(config_values()["recipes"])
+    assert named == list(read_values()["recipes"])
 
 
 def test_the_recipe_of_the_page_is_one() -> None:
     (block,) = re.findall(r"^```yaml\n(.*?)^```$", PAGE_TEXT, re.MULTILINE | re.DOTALL)
-    config = load_config(merge(config_values(), yaml.safe_load(block)))
+    config = load_config(merge(read_values(), yaml.safe_load(block)))
     runs = config.all_runs()
     assert [(run.recipe, run.seed) for run in runs] == [
         ("mix", 0), ("mix", 1), ("read_first_mix", 0), ("read_first_mix", 1),

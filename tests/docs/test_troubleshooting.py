@@ -18,12 +18,13 @@ from s2h.claims import claimed_gpus
 from s2h.config import load_config
 from s2h.errors import S2HError
 from s2h.models.loading import load_processor
+from s2h.overlays import merge, read_config, read_values
 from s2h.puzzles.shards import read_shards
 from s2h.supervision.mixture import read_mixture
-from s2h.training.engine import read_config
+from s2h.training.engine import read_config as read_engine_config
 from s2h.training.fitting import Machine, recomputes
 from tests.models import qwen
-from tests.shipped import ROOT, config_values, copy_project, default_config, merge
+from tests.shipped import ROOT, copy_project
 from tests.training.test_fitting import job
 
 PAGE = (ROOT / "docs/troubleshooting.md").read_text()
@@ -52,7 +53,7 @@ def said(call: Callable[[], Any]) -> str:
 
 def config(change: dict[str, Any]) -> Provoke:
     """What the config says to a change of the default."""
-    return lambda folder: said(lambda: load_config(merge(config_values(), change)))
+    return lambda folder: said(lambda: load_config(merge(read_values(), change)))
 
 
 def phase(*parts: dict[str, Any]) -> dict[str, Any]:
@@ -118,10 +119,10 @@ def full_disk(folder: Path) -> str:
 
 
 def missing_deepspeed(folder: Path) -> str:
-    training = default_config().models["tiny"].training
+    training = read_config().models["tiny"].training
     assert training is not None
     settings = training.model_copy(update={"deepspeed": str(folder / "zero9.json")})
-    return said(lambda: read_config(settings, grad_accum_steps=1))
+    return said(lambda: read_engine_config(settings, grad_accum_steps=1))
 
 
 def too_little_memory(folder: Path) -> str:
@@ -129,7 +130,9 @@ def too_little_memory(folder: Path) -> str:
     asked = job(folder)
     machine = Machine(gpu=1.0, host=1e9, world_size=1, local_world_size=1)
     return said(
-        lambda: recomputes(asked, read_config(asked.settings, grad_accum_steps=1), [], frozen=(), machine=machine)
+        lambda: recomputes(
+            asked, read_engine_config(asked.settings, grad_accum_steps=1), [], frozen=(), machine=machine
+        )
     )
 
 

@@ -14,8 +14,9 @@ import polars as pl
 import psutil
 import yaml
 
+from s2h.overlays import merge, read_values
 from s2h.provenance.fingerprints import contents_digest, take_fingerprint
-from tests.shipped import config_values, copy_project, merge
+from tests.shipped import copy_project
 
 STAGES = (
     *("make_puzzles", "check_puzzles", "validate_puzzles", "make_mixture", "build_base_model"),
@@ -37,7 +38,7 @@ class Study:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         copy_project(folder)
-        values = merge(config_values("smoke"), {"runs": [GRID]})
+        values = merge(read_values("smoke"), {"runs": [GRID]})
         (folder / "config/small.yaml").write_text(yaml.safe_dump(values))
 
     @property

@@ -11,10 +11,10 @@ import polars as pl
 
 from s2h.analysis.statistics import wilson_interval
 from s2h.figures.kinds import Titles
-from tests.shipped import config_values
+from s2h.overlays import read_values
 
 TITLES = Titles(
-    recipes={name: recipe["title"] for name, recipe in config_values()["recipes"].items()},
+    recipes={name: recipe["title"] for name, recipe in read_values()["recipes"].items()},
     tasks={
         "consecutive_table_readout": "Consecutive Table Readout",
         "table_readout": "Table Readout",

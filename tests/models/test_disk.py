@@ -13,12 +13,12 @@ from s2h.models.disk import Stored, disk_report, stored
 from s2h.models.settings import LoraSettings, TrainingSettings
 from s2h.models.sources import ModelResources
 from s2h.models.weights import Keep
-from tests.shipped import default_config
+from s2h.overlays import read_config
 
 
 def paper(keep: Keep, results: Path) -> list[Stored]:
     """The models of the paper's study."""
-    config, found = default_config("paper"), []
+    config, found = read_config("paper"), []
     for run in config.all_runs():
         phases = len(config.recipes[run.recipe].phases)
         for number in range(phases):
@@ -53,7 +53,7 @@ def test_a_disk_that_will_not_do_is_warned_of(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_small_study_says_nothing(tmp_path: Path) -> None:
-    config = default_config()
+    config = read_config()
     run = config.all_runs()[0]
     tiny = stored(str(tmp_path / "m"), "tiny", config.models["tiny"].job_resources, config.training(run, 1))
     assert tiny.left == pytest.approx(1e6 * (4 + 6 * 8))  # fp32 weights, and six snapshots with their moments

@@ -24,6 +24,7 @@ from s2h.models.eagle.processing import SYSTEM, make_processor
 from s2h.models.loading import load_model, load_processor, parameter_count
 from s2h.models.parts import PARTS, freeze, linear_layers, part_of
 from s2h.models.settings import ScoringSettings
+from s2h.overlays import read_config
 from s2h.scoring.decoding import Prompt, load_decoder
 from s2h.supervision.formats import WORDS
 from s2h.supervision.mixture import write_mixture
@@ -31,7 +32,7 @@ from s2h.training.collate import IGNORED, Collator
 from s2h.training.data import Example, Mixture
 from s2h.training.inspection import inspect, measure
 from tests.models import eagle
-from tests.shipped import ROOT, default_config
+from tests.shipped import ROOT
 from tests.training.test_trainer import ENVIRONMENT, command
 
 SEEN = {"from", "a", "to", "b", "7", "=", "n"}
@@ -48,7 +49,7 @@ def model_folder(readout: Any, tmp_path_factory: pytest.TempPathFactory) -> Path
 def mixture_file(readout_shards: dict[str, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("mixture") / "phase-1.parquet"
     shards: Any = {"consecutive_table_readout": readout_shards}
-    write_mixture(path, default_config().recipes["mix"].phases[0], budget=48, shards=shards, key=(0, "test"))
+    write_mixture(path, read_config().recipes["mix"].phases[0], budget=48, shards=shards, key=(0, "test"))
     return path
 
 
@@ -201,7 +202,7 @@ def test_the_response_is_learned_and_there_is_one_bos(adds_bos: bool, tmp_path: 
 def test_lengths_are_those_of_the_batches(adds_bos: bool, mixture: Mixture, readout: Any, tmp_path: Path) -> None:
     eagle.build(tmp_path, readout.vocabulary() | WORDS, adds_bos=adds_bos)
     collator = Collator(load_processor(tmp_path), random_positions=0, seed=0, examples=len(mixture))
-    settings = default_config().models["tiny"].training
+    settings = read_config().models["tiny"].training
     assert settings is not None
     inspect(mixture, collator, settings.model_copy(update={"max_length": 512}))
     lengths = measure(mixture, collator)

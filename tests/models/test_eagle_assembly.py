@@ -11,10 +11,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModelForImageTextToText
+from typer.testing import CliRunner
 
+from s2h.cli.app import app
 from s2h.errors import DataError, ModelError
 from s2h.models.eagle import EagleX2ForConditionalGeneration, safetensors_files
-from s2h.models.eagle.__main__ import main
 from s2h.models.eagle.assembly import assemble
 from s2h.models.loading import load_processor
 from tests.models import eagle
@@ -162,15 +163,11 @@ def test_sizes_that_make_no_model_are_refused(broken: Parts, tmp_path: Path) -> 
         assemble(*broken, tmp_path / "out", seed=0)
 
 
-def test_the_command_line_accounts_for_every_key(
-    parts: Parts, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = ["assemble", *map(str, parts), str(tmp_path / "out"), "--seed", "3"]
-    main(words)
-    said = capsys.readouterr().out
+def test_the_command_line_accounts_for_every_key(parts: Parts, tmp_path: Path) -> None:
+    words = ["eagle", "assemble", *map(str, parts), str(tmp_path / "out"), "--seed", "3"]
+    said = CliRunner().invoke(app, words).stdout
     assert "projector      4 keys           3,904 parameters" in said
     assert "none is left over; 1 tables that are no weights were left out" in said
     assert "the projector is from random weights, seed 3" in said
     assert "rounded from F32 to BF16" in said
-    with pytest.raises(SystemExit, match="is there already"):
-        main(words)
+    assert "is there already" in str(CliRunner().invoke(app, words).exception)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import runpy
 import shutil
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,10 +15,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import AutoModelForImageTextToText
+from typer.testing import CliRunner
 
+from s2h.cli.app import app
 from s2h.errors import DataError, ModelError, S2HError
 from s2h.models.eagle import EagleX2Config, EagleX2ForConditionalGeneration
-from s2h.models.eagle.__main__ import main
 from s2h.models.eagle.conversion import convert, release
 from s2h.models.loading import load_model, load_processor, parameter_count
 from s2h.models.settings import ScoringSettings
@@ -165,12 +164,10 @@ def test_tables_that_are_no_weights_are_left_out_and_counted(broken: Path, tmp_p
 # The account
 
 
-def test_the_command_line_accounts_for_every_key(
-    released: Path, converted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_line_accounts_for_every_key(released: Path, converted: Path, tmp_path: Path) -> None:
     for words in (["convert", str(released)], ["release", str(converted)]):
-        main([*words, str(tmp_path / words[0]), "--largest", "0.0001"])
-        lines = capsys.readouterr().out.splitlines()
+        done = CliRunner().invoke(app, ["eagle", *words, str(tmp_path / words[0]), "--largest", "0.0001"])
+        lines = done.stdout.splitlines()
         rows = {line.split()[0]: [int(word.replace(",", "")) for word in line.split()[1:4:2]] for line in lines[:-1]}
         assert list(rows) == ["CLIP", "ConvNeXt", "projector", "Llama-3", "all"]
         everything = tensors(released).values()
@@ -266,23 +263,7 @@ def test_only_models_of_ours_are_released(released: Path, tmp_path: Path) -> Non
         release(released, tmp_path / "out")
 
 
-def test_the_command_line_says_in_one_line_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["eagle", "convert", str(tmp_path / "nowhere"), str(tmp_path / "out")])
-    with pytest.raises(SystemExit) as ended:
-        runpy.run_module("s2h.models.eagle", run_name="__main__")
-    said = f"{tmp_path / 'nowhere'} is not a folder: name the one that holds config.json and the weights."
-    assert ended.value.code == f"s2h: {said}"
-
-
 def test_who_loads_a_released_checkpoint_is_told_to_convert_it(released: Path) -> None:
     for load in (load_processor, parameter_count, partial(load_model, dtype=torch.float32, attention="eager")):
-        with pytest.raises(ModelError, match=f"python -m s2h.models.eagle convert {released} TARGET"):
+        with pytest.raises(ModelError, match=f"s2h eagle convert {released} TARGET"):
             load(released)
-
-
-@pytest.mark.parametrize("words", [[], ["convert"], ["turn", "a", "b"], ["convert", "a", "b", "--largest", "0"]])
-def test_a_wrong_command_line_is_answered_with_its_use(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        main(words)
-    assert ended.value.code == 2
-    assert "usage: python -m s2h.models.eagle" in capsys.readouterr().err

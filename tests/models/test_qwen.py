@@ -12,6 +12,7 @@ import torch
 from s2h.models.loading import load_model, load_processor, parameter_count
 from s2h.models.parts import PARTS, freeze, linear_layers, part_of
 from s2h.models.settings import ScoringSettings
+from s2h.overlays import read_config
 from s2h.scoring.decoding import Prompt, load_decoder
 from s2h.supervision.formats import WORDS
 from s2h.supervision.mixture import write_mixture
@@ -19,7 +20,6 @@ from s2h.training.collate import IGNORED, Collator
 from s2h.training.data import Example, Mixture
 from s2h.training.inspection import measure
 from tests.models import qwen
-from tests.shipped import default_config
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def model_folder(readout: Any, tmp_path_factory: pytest.TempPathFactory) -> Path
 def mixture(readout_shards: dict[str, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Mixture:
     path = tmp_path_factory.mktemp("mixture") / "phase-1.parquet"
     shards: Any = {"consecutive_table_readout": readout_shards}
-    write_mixture(path, default_config().recipes["mix"].phases[0], budget=24, shards=shards, key=(0, "test"))
+    write_mixture(path, read_config().recipes["mix"].phases[0], budget=24, shards=shards, key=(0, "test"))
     return Mixture.read(path)
 
 

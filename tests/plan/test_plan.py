@@ -13,19 +13,20 @@ import pytest
 
 from s2h.config import load_config
 from s2h.models.settings import TrainingSettings
+from s2h.overlays import merge, read_config, read_values
 from s2h.paths import Paths
 from s2h.phases import Phase
 from s2h.plan.plan import Plan
 from s2h.plan.stage import run_of
 from s2h.training.job import PhaseSpec
-from tests.shipped import ROOT, config_values, default_config, merge
+from tests.shipped import ROOT
 
 TASK = "consecutive_table_readout"
 
 
 def plan_of(*overlays: str, **changes: Any) -> Plan:
     """The plan of shipped configs laid over each other, with changes on top."""
-    return Plan(load_config(merge(config_values(*overlays), changes)), ROOT / "workflow/scripts")
+    return Plan(load_config(merge(read_values(*overlays), changes)), ROOT / "workflow/scripts")
 
 
 def run(**changes: Any) -> Any:
@@ -110,7 +111,7 @@ def test_a_kept_optimizer_is_left_by_one_phase_and_read_by_the_next() -> None:
 
 def test_a_folder_of_the_users_is_no_input_and_a_model_of_the_hub_is(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{}")
-    tiny = config_values()["models"]["tiny"]
+    tiny = read_values()["models"]["tiny"]
     sources = {
         "mine": {"kind": "huggingface", "name": str(tmp_path), "max_pixels": 1000},
         "theirs": {"kind": "huggingface", "name": "organisation/model"},
@@ -133,7 +134,7 @@ def test_a_folder_of_the_users_is_no_input_and_a_model_of_the_hub_is(tmp_path: P
 def pretrained(tmp_path: Path, base: str) -> Plan:
     """A plan with a model that is pretrained on a corpus, from ``base``."""
     (tmp_path / "chat.json").write_text("[]")
-    tiny = config_values()["models"]["tiny"]
+    tiny = read_values()["models"]["tiny"]
     phases = [{"corpus": "chat", "frozen": ["vision"]}, {"corpus": "chat", "epochs": 2}]
     source = {"kind": "pretrained", "base": base, "phases": phases, "seed": 3}
     runs = [{"tasks": [TASK], "recipes": ["mix"], "budgets": [600], "models": ["mine"]}]
@@ -210,7 +211,7 @@ def test_the_paper_is_told_what_it_takes_of_the_disk() -> None:
 
 def test_a_mistake_in_the_config_ends_the_program_with_its_place() -> None:
     with pytest.raises(SystemExit, match="Did you mean 'results'"):
-        Plan.open(config_values() | {"result": "x"}, ROOT)
+        Plan.open(read_values() | {"result": "x"}, ROOT)
 
 
 def test_planning_imports_no_torch() -> None:
@@ -229,4 +230,4 @@ def test_every_run_of_every_shipped_config_is_planned() -> None:
         for each in plan.config.all_runs():
             assert plan.training.final(each).startswith("results/")
             assert len(plan.training.run_phases(each)) == len(plan.config.recipes[each.recipe].phases)
-    assert default_config().results == "results"
+    assert read_config().results == "results"

@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner, Result
 
+from s2h.cli.app import app
 from s2h.errors import DataError
 from s2h.files import atomic_file, atomic_folder
 from s2h.jobs import run_job
@@ -79,21 +81,15 @@ def test_a_result_tells_where_it_comes_from(tmp_path: Path) -> None:
 
 def test_the_command_prints_the_lineage_and_verifies(tmp_path: Path) -> None:
     made(tmp_path)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
 
-    def command(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "s2h.provenance", "--results", str(tmp_path), *words]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    def command(*words: str) -> Result:
+        return CliRunner().invoke(app, [*words, "--results", str(tmp_path)])
 
-    assert "first, " in command(f"{tmp_path}/tables/b.txt").stdout
-    assert command("--verify").returncode == 0
+    assert "first, " in command("lineage", f"{tmp_path}/tables/b.txt").stdout
+    assert command("verify").exit_code == 0
     (tmp_path / "a.txt").write_text("torn")
-    wrong = command("--verify")
-    assert wrong.returncode == 1
-    assert f"damaged: {tmp_path}/a.txt" in wrong.stderr
-    unknown = command("nothing.csv")
-    assert unknown.returncode == 1
-    assert unknown.stderr.startswith("s2h: there is no record of nothing.csv")
+    assert f"damaged: {tmp_path}/a.txt" in str(command("verify").exception)
+    assert str(command("lineage", "nothing.csv").exception).startswith("there is no record of nothing.csv")
 
 
 @pytest.mark.parametrize("harm", ["cut", "emptied", "flipped", "replaced by a folder"])

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 from s2h.models.loading import load_processor, prompt_text
+from s2h.overlays import read_config
 from s2h.publishing.exports import export_mixture
 from s2h.puzzles.shards import read_shards
 from s2h.supervision.mixture import write_mixture
-from tests.shipped import default_config
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def exported(
 ) -> tuple[Path, list[dict[str, Any]]]:
     """An exported Mix+ and the rows of its mixture."""
     folder = tmp_path_factory.mktemp("export")
-    phase = default_config().recipes["mix_plus"].phases[0]
+    phase = read_config().recipes["mix_plus"].phases[0]
     shards: Any = {"consecutive_table_readout": readout_shards}
     write_mixture(folder / "mixture.parquet", phase, budget=24, shards=shards, key=(0, "test"))
     (folder / "out").mkdir()

@@ -9,10 +9,11 @@ import polars as pl
 import pytest
 
 from s2h.jobs import run_job
+from s2h.overlays import read_config
 from s2h.plan.plan import Plan
 from s2h.publishing.live import LiveStudy, RunFiles, scored_runs, watch
 from tests.publishing.generated import TASK, score_file
-from tests.shipped import ROOT, default_config, job
+from tests.shipped import ROOT, job
 
 RUNS = tuple(f"{TASK}/{recipe}/100/tiny/0" for recipe in ("image", "mix"))
 
@@ -122,6 +123,6 @@ def test_it_writes_nothing_outside_its_folder(study: LiveStudy) -> None:
 
 
 def test_the_study_of_a_plan_has_all_its_runs() -> None:
-    study = LiveStudy.of(Plan(default_config(), ROOT / "workflow/scripts").report)
-    assert set(study.runs) == {run.name for run in default_config().all_runs()}
+    study = LiveStudy.of(Plan(read_config(), ROOT / "workflow/scripts").report)
+    assert set(study.runs) == {run.name for run in read_config().all_runs()}
     assert scored_runs(study) == {}

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from s2h.errors import DataError
+from s2h.overlays import read_config
 from s2h.puzzles import paths
 from s2h.puzzles.drawing.table_images import Cell
 from s2h.puzzles.paths import AnyFamily, Family, is_clear
 from s2h.puzzles.table_readout import PathLevel, TableReadout, TableReadoutSettings
 from s2h.puzzles.table_task import Table, turns
-from tests.shipped import default_config
 
 RANDOM = {"family": "random", "pieces": [1, 2, 3, 4], "reach": 4, "share": 1}
 SINE = {"family": "sinusoidal", "pieces": [3, 4], "gaps": [0, 1], "share": 1}
@@ -295,6 +295,6 @@ def test_evaluation_draws_families_in_its_own_shares() -> None:
 
 
 def test_hard_puzzles_of_the_paper_are_evaluated_on_compositional_paths() -> None:
-    level = default_config("paper").tasks.table_readout.levels["HARD"]
+    level = read_config("paper").tasks.table_readout.levels["HARD"]
     assert {level.family(i / 100, "eval").family for i in range(100)} == {"compositional"}
     assert len({level.family(i / 100, "train").family for i in range(100)}) == 3

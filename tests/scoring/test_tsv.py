@@ -150,7 +150,7 @@ def test_files_that_are_no_set_are_refused(tmp_path):
 
 
 def _command_line(*arguments, folder):
-    command = [sys.executable, "-m", "s2h.scoring", *map(str, arguments)]
+    command = [sys.executable, "-m", "s2h", "vlmevalkit", *map(str, arguments)]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 

@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from s2h.errors import DataError
+from s2h.overlays import read_config
 from s2h.phases import Phase
 from s2h.puzzles.shards import read_shards
 from s2h.supervision.formats import CONVERT_TOKEN, TRANSCRIPTION_HEADER
 from s2h.supervision.mixture import SCHEMA, assemble, read_mixture, read_puzzles, write_mixture
 from s2h.supervision.recipes import count, examples_seen, kept_share
-from tests.shipped import default_config
 
-RECIPES = default_config().recipes
+RECIPES = read_config().recipes
 PHASES = [phase for recipe in RECIPES.values() for phase in recipe.phases]
 ORDERS = st.sampled_from(["shuffled", "interleaved", "sequential"])
 LEVELS = ("SIMPLE", "MEDIUM", "HARD")

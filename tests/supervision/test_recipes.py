@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from s2h.overlays import read_config
 from s2h.phases import Phase
 from s2h.supervision.recipes import Recipe, count, examples_seen, kept_share, puzzles_needed, shortened
-from tests.shipped import default_config
 
-SHIPPED = default_config("paper").recipes
+SHIPPED = read_config("paper").recipes
 RECIPES = {name: recipe for name, recipe in SHIPPED.items() if recipe.phases}
 
 # Unique puzzles of each part and examples seen, for N = 120,000, as the options of the paper's code have them.

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from s2h.models.loading import load_model, load_processor
 from s2h.models.settings import TrainingSettings
+from s2h.overlays import read_config
 from s2h.training.alignment import SCHEMA, SOURCES, AlignmentSpec, align, measure_alignment, probe, write_alignment
 from s2h.training.collate import IGNORED, Collator
 from s2h.training.data import Example
 from s2h.training.losses import ForwardPass, with_targets
-from tests.shipped import default_config
 
 numbers = st.floats(-3, 3, allow_nan=False, width=32)
 vectors = st.lists(numbers, min_size=4, max_size=4)
@@ -107,7 +107,7 @@ def test_in_bf16_loss_and_gradient_are_about_the_same(tiny_model, readout_shards
 
 
 def settings(**changes: Any) -> TrainingSettings:
-    tiny = default_config().models["tiny"].training
+    tiny = read_config().models["tiny"].training
     assert tiny is not None
     return tiny.model_copy(update=changes)
 

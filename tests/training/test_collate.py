@@ -6,16 +6,16 @@ import pytest
 import torch
 
 from s2h.models.loading import load_processor, prompt_text
+from s2h.overlays import read_config
 from s2h.supervision.mixture import write_mixture
 from s2h.training.collate import IGNORED, Collator
 from s2h.training.data import Example, Mixture
-from tests.shipped import default_config
 
 
 @pytest.fixture(scope="module")
 def examples(readout_shards: dict[str, list[str]], tmp_path_factory: pytest.TempPathFactory) -> list[Example]:
     path = tmp_path_factory.mktemp("mixture") / "phase-1.parquet"
-    phase = default_config().recipes["mix"].phases[0]
+    phase = read_config().recipes["mix"].phases[0]
     write_mixture(path, phase, budget=24, shards={"consecutive_table_readout": readout_shards}, key=(0, "test"))  # type: ignore[arg-type]
     mixture = Mixture.read(path)
     return [mixture[i] for i in range(len(mixture))]

@@ -21,11 +21,12 @@ from torch import Tensor
 
 from s2h.models.loading import load_model, load_processor
 from s2h.models.parts import part_of
+from s2h.overlays import read_config
 from s2h.phases import Phase
 from s2h.supervision.formats import WORDS
 from s2h.supervision.mixture import write_mixture
 from tests.models import qwen
-from tests.shipped import ROOT, default_config
+from tests.shipped import ROOT
 
 SETTINGS: dict[str, Any] = {
     "learning_rate": 1e-3,
@@ -43,7 +44,7 @@ STEADY = {"warmup_ratio": 0, "lr_scheduler_type": "linear", "decay_from": 0.999,
 
 
 def write(path: Path, shards: Any, *, phase: Phase | None = None, budget: int = 48) -> Path:
-    phase = phase or default_config().recipes["mix_plus"].phases[0]
+    phase = phase or read_config().recipes["mix_plus"].phases[0]
     write_mixture(path, phase, budget=budget, shards={"consecutive_table_readout": shards}, key=(0, "test"))
     return path
 
@@ -264,7 +265,7 @@ def test_frozen_parts_do_not_learn_and_the_others_do(tmp_path: Path, tiny_model:
 def test_without_images_vision_is_left_as_it_is(
     tmp_path: Path, tiny_model: Path, readout_shards: dict[str, list[str]]
 ) -> None:
-    phase = default_config().recipes["text"].phases[0]
+    phase = read_config().recipes["text"].phases[0]
     mixture = write(tmp_path / "text.parquet", readout_shards, phase=phase, budget=16)
     found = trained_in(tmp_path, tiny_model, mixture, weight_decay=0.1)
     before = load_file(tiny_model / "model.safetensors")

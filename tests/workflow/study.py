@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from tests.shipped import config_values, merge
+from s2h.overlays import merge, read_values
 
 TASKS = ("consecutive_table_readout", "grid_navigation")
 RUNS = [{"tasks": list(TASKS), "recipes": ["align_mix_plus"], "budgets": [48], "models": ["tiny"], "seeds": [0]}]
@@ -16,7 +16,7 @@ RUNS = [{"tasks": list(TASKS), "recipes": ["align_mix_plus"], "budgets": [48], "
 
 def configure(study: Path, change: dict[str, object]) -> None:
     """Write the study's config, ``config/small.yaml``, with a change."""
-    values = merge(merge(config_values("smoke"), {"runs": RUNS}), change)
+    values = merge(merge(read_values("smoke"), {"runs": RUNS}), change)
     (study / "config/small.yaml").write_text(yaml.safe_dump(values))
 
 

@@ -11,8 +11,9 @@ import yaml
 from s2h.config import Config, load_config
 from s2h.models.loading import parameter_count
 from s2h.models.sources import ComposedSource, PretrainedSource
+from s2h.overlays import read_values
 from tests.models import eagle
-from tests.shipped import config_values, copy_project
+from tests.shipped import copy_project
 from tests.workflow.study import run
 
 COMMAND = "snakemake -n --configfile config/paper.yaml config/base_model.yaml --config results=results/base"
@@ -51,7 +52,7 @@ def printed(project: Path) -> str:
 @pytest.fixture
 def config(project: Path, monkeypatch: pytest.MonkeyPatch) -> Config:
     monkeypatch.chdir(project)
-    return load_config(config_values("paper", "base_model"))
+    return load_config(read_values("paper", "base_model"))
 
 
 def resources(printed: str, rule: str) -> list[dict[str, str]]:

@@ -21,8 +21,9 @@ import pytest
 import yaml
 
 from s2h.analysis.table_registry import TABLES
+from s2h.overlays import read_values
 from s2h.puzzles.record import SCHEMA
-from tests.shipped import ROOT, config_values
+from tests.shipped import ROOT
 from tests.workflow.study import RUNS, TASKS, configure, snakemake
 
 PROVED: list[str] = []
@@ -140,7 +141,7 @@ def test_what_waits_for_a_report_is_made_in_the_same_run_as_the_report(study: Pa
 
 @proves("a new level")
 def test_a_new_level_makes_nothing_of_the_others_again(study: Path) -> None:
-    simple = config_values("smoke")["tasks"]["grid_navigation"]["levels"]["HARD"]
+    simple = read_values("smoke")["tasks"]["grid_navigation"]["levels"]["HARD"]
     configure(study, {"tasks": {"grid_navigation": {"levels": {"MEDIUM": simple | {"steps": [6, 9]}}}}})
     planned = plan(study)
     assert planned["make puzzles grid_navigation"] == 3

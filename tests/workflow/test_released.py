@@ -16,9 +16,10 @@ import polars as pl
 import pytest
 import yaml
 
+from s2h.overlays import merge, read_values
 from tests.models import eagle
 from tests.server import Server, serving
-from tests.shipped import config_values, copy_project, merge
+from tests.shipped import copy_project
 
 TASK = "consecutive_table_readout"
 TARGET = "results/tables/metrics.csv"
@@ -59,7 +60,7 @@ def study(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "runs": [{"tasks": [TASK], "recipes": ["untrained"], "budgets": [0], "models": ["small"]}],
         "external_evals": {"web": fetched | {"task": TASK, "level": "HARD", "modality": "text"}},
     }
-    (project / "config/mine.yaml").write_text(yaml.safe_dump(merge(config_values("smoke"), values)))
+    (project / "config/mine.yaml").write_text(yaml.safe_dump(merge(read_values("smoke"), values)))
     return project
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tests.shipped import config_values
+from s2h.overlays import read_values
 from tests.workflow.study import RUNS, configure, snakemake
 
 RUN = "grid_navigation/align_mix_plus/48/tiny/0"
@@ -93,7 +93,7 @@ def _a_changed_phase_is_refused_before_anything_is_lost(study: Path) -> None:
 
 def _phases(training: dict[str, float]) -> list[dict[str, Any]]:
     """The recipe's phases, of which the second is trained otherwise."""
-    first, second = config_values("smoke")["recipes"]["align_mix_plus"]["phases"]
+    first, second = read_values("smoke")["recipes"]["align_mix_plus"]["phases"]
     return [first, second | {"training": training}]
 
 

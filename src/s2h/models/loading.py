@@ -107,7 +107,7 @@ def _advice(folder: str | Path) -> str:
         return ""
     return (
         "this is a released Eagle-X2, which is converted first (in the config: source.kind: released_eagle; by hand: "
-        f"python -m s2h.models.eagle convert {folder} TARGET): "
+        f"s2h eagle convert {folder} TARGET): "
     )
 
 

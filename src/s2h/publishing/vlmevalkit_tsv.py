@@ -24,7 +24,7 @@ def write_tsv(
 ) -> None:
     """Write the first puzzles of an evaluation set with their questions, gold answers and, base64-coded, images.
 
-    ``python -m s2h.scoring`` runs VLMEvalKit's command line on it, with our judges. Stock VLMEvalKit takes an image
+    ``s2h vlmevalkit`` runs VLMEvalKit's command line on it, with our judges. Stock VLMEvalKit takes an image
     set too: put the file into ``$LMUData`` and give ``--data`` its name. It has no class of its own for questions
     without images.
 

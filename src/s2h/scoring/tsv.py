@@ -44,7 +44,7 @@ class ExternalEval(EvalSet):
 
 
 def read_own(path: str | Path) -> EvalSet:
-    """A set that ``s2h.publishing.vlmevalkit_tsv.write_tsv`` wrote, named like its file; raises DataError where it is none."""
+    """A set that ``vlmevalkit_tsv.write_tsv`` wrote, named like its file; raises DataError where it is none."""
     rows = _read(path, ("index", "question", "answer", *OURS))
     numeric = next((row["index"] for row in rows if row["index"].isnumeric()), None)
     if numeric is not None:

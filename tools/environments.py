@@ -1,4 +1,4 @@
-"""The workflow's conda environments: ``python -m s2h.environments`` writes ``envs/*.yaml`` from ``requirements.lock``.
+"""The workflow's conda environments: ``python -m tools.environments`` writes ``envs/*.yaml`` from the lock.
 
 An environment pins what its kind of work needs, and nothing else: the project's dependencies and those of some of its
 extras, with all that these need in turn. What needs what is read from the packages installed here (``make setup``), the
@@ -20,8 +20,8 @@ from packaging.utils import canonicalize_name
 from s2h.errors import DataError, S2HError
 from s2h.files import atomic_file
 
-ROOT = Path(__file__).parents[2]
-"""The project's folder; the command makes sense only in a checkout."""
+ROOT = Path(__file__).parents[1]
+"""The folder of the project."""
 
 
 @dataclass(frozen=True, slots=True)

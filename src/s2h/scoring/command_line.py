@@ -1,6 +1,6 @@
 """VLMEvalKit's own command line on our evaluation sets.
 
-    python -m s2h.scoring --data results/tsv/table_readout-HARD-image.tsv --model results/models/.../phase-1
+    s2h vlmevalkit --data results/tsv/table_readout-HARD-image.tsv --model results/models/.../phase-1
 
 ``--data`` takes TSV files: those below results/tsv (by their names alone too), and files from outside in the columns of
 the paper's code, with ``--task``; and names that VLMEvalKit knows. ``--model`` takes model folders, and names that
@@ -13,11 +13,9 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from s2h.errors import S2HError
 from s2h.models.settings import ScoringSettings
 from s2h.models.sources import HuggingFaceSource
 from s2h.puzzles.task_registry import TASKS
@@ -46,7 +44,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m s2h.scoring", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="s2h vlmevalkit",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,  # --mode is an option of VLMEvalKit, not short for our --model
     )
     parser.add_argument("--data", nargs="+", required=True, help="TSV files, or names that VLMEvalKit knows")
     parser.add_argument("--model", nargs="+", required=True, help="model folders, or names that VLMEvalKit knows")
@@ -84,10 +85,3 @@ def _key(sets: Sequence[EvalSet], folders: dict[str, Path], settings: ScoringSet
         model_digest(folder, HuggingFaceSource(name=str(folder.resolve())), settings) for folder in folders.values()
     ]
     return hashlib.sha256(json.dumps([parts, models]).encode()).hexdigest()[:16]
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except S2HError as problem:
-        sys.exit(f"s2h: {problem}")

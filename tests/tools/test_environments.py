@@ -16,12 +16,12 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from s2h.diagnosis.diagnoser_registry import DIAGNOSERS
-from s2h.environments import KINDS, Kind, closure, environment_file, locked, pins_of
 from s2h.errors import DataError
 from s2h.provenance.code import imported_modules
 from s2h.puzzles.task_registry import TASKS
 from s2h.validation.checker_registry import CHECKERS
 from tests.shipped import ROOT
+from tools.environments import KINDS, Kind, closure, environment_file, locked, pins_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the packages installed elsewhere differ")
 
@@ -74,7 +74,7 @@ def third_party(modules: set[str]) -> set[str]:
 @pytest.mark.parametrize("name", KINDS)
 def test_the_committed_files_are_those_that_make_lock_writes(name: str) -> None:
     wanted = environment_file(KINDS[name])
-    assert (ROOT / "envs" / f"{name}.yaml").read_text() == wanted, "run: python -m s2h.environments"
+    assert (ROOT / "envs" / f"{name}.yaml").read_text() == wanted, "run: python -m tools.environments"
 
 
 def test_there_is_no_other_environment() -> None:

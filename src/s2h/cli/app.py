@@ -1,0 +1,29 @@
+"""All verbs in one command."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from s2h.cli import eagle_command, provenance_commands, schema_command, unlock_command, vlmevalkit_command
+from s2h.errors import S2HError
+
+app = typer.Typer(
+    name="s2h",
+    help="Do vision-language models generalise from SIMPLE to HARD visual reasoning? The workflow itself is run by "
+    "snakemake; these commands stand beside it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for module in (schema_command, provenance_commands, vlmevalkit_command, eagle_command, unlock_command):
+    app.add_typer(module.app)
+
+
+def main() -> None:
+    """Do what the command line says; what a user can mend is said in one line, with exit code 1."""
+    try:
+        app()
+    except (S2HError, OSError) as error:
+        sys.exit(f"s2h: {error}")

@@ -1,0 +1,1 @@
+"""What developers run: nothing that the package or the workflow needs."""
