@@ -22,13 +22,12 @@ from s2h.models.tiny import make_processor
 from s2h.phases import Phase
 from s2h.puzzles.shards import PuzzleSet, write_shard
 from s2h.puzzles.task_registry import make_task
+from s2h.supervision.examples import Mixture
 from s2h.supervision.formats import WORDS
 from s2h.supervision.mixture import Source, assemble, read_puzzles
-from s2h.training.batches import Limits
-from s2h.training.collate import Collator
-from s2h.training.data import Mixture
-from s2h.training.inspection import measure
-from s2h.training.loader import BatchPlan
+from s2h.tokenisation.encoding import ExampleEncoder
+from s2h.tokenisation.lengths import count_tokens
+from s2h.training.batches import BatchPlan, Limits
 
 _BLOCK = 100  # images in a file of the released code
 _MICRO_BATCH = 16  # examples
@@ -106,7 +105,7 @@ def mixed_lengths(task: str, budget: int) -> BatchPlan:
             sets[task, level] = read_puzzles([str(shard)])  # type: ignore[index]
         mixture = Mixture(assemble(phase, budget=budget, puzzles=sets, key=(0, task)))
         processor = make_processor(TinySource(), kind.vocabulary() | WORDS, kind.image_size[0])
-        lengths = measure(mixture, Collator(processor, random_positions=0, seed=0, examples=budget))
+        lengths = count_tokens(mixture, ExampleEncoder(processor))
     return BatchPlan(lengths, batch_size=128, limits=Limits(_MICRO_BATCH), world_size=2)
 
 

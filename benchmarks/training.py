@@ -21,10 +21,9 @@ from transformers import Qwen2_5_VLConfig
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VisionTransformerPretrainedModel
 
 from s2h.models.attention import WINDOWS, attend_in_windows
-from s2h.training.batches import Limits
+from s2h.tokenisation.lengths import Lengths
+from s2h.training.batches import BatchPlan, Limits
 from s2h.training.flops import FlopModel
-from s2h.training.inspection import Lengths
-from s2h.training.loader import BatchPlan
 
 RANKS, BATCH, EXAMPLES, TOKENS = 8, 128, 4, 4096
 PATCHES, BLANK = 4992, 4  # of a table of 1500 x 800 pixels, of the blank picture

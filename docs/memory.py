@@ -18,10 +18,10 @@ from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 from docs.blocks import fill_block
 from s2h.models.eagle.configuration import EagleX2Config
 from s2h.models.loading import weightless_model
-from s2h.training.collate import IGNORED
-from s2h.training.losses import ForwardPass, with_targets
-from s2h.training.memory import MemoryEstimate, ParameterCounts, estimate_memory
-from s2h.training.peak import measure
+from s2h.training.collate import IGNORED, with_targets
+from s2h.training.losses import ForwardPass
+from s2h.training.memory.activations import measure_peak
+from s2h.training.memory.zero import MemoryEstimate, ParameterCounts, estimate_memory
 from tests.shipped import ROOT
 
 PAGE = Path(__file__).parent / "memory.md"
@@ -131,7 +131,7 @@ def measured(name: str, *, checkpointing: bool, examples: int) -> tuple[Paramete
         model.gradient_checkpointing_enable({"use_reentrant": False})
     sizes = ParameterCounts.of(model)
     forward_pass = ForwardPass(model)
-    peak = measure(model, longest(config, examples), lambda m, batch: forward_pass.loss(m, batch, _CPU))
+    peak = measure_peak(model, longest(config, examples), lambda m, batch: forward_pass.loss(m, batch, _CPU))
     return sizes, peak.activations
 
 
@@ -144,9 +144,8 @@ def measure_memory(name: str, file: str, *, gpus: int, checkpointing: bool, exam
     _, two = measured(name, checkpointing=checkpointing, examples=2)
     config = json.loads((ROOT / f"config/deepspeed/{file}.json").read_text())
     config |= {"bf16": {"enabled": True}, "gradient_accumulation_steps": math.ceil(_BATCH / (gpus * examples))}
-    return estimate_memory(
-        sizes, config, activations=one + (two - one) * (examples - 1), world_size=gpus, local_world_size=gpus
-    )
+    activations = one + (two - one) * (examples - 1)
+    return estimate_memory(sizes, config, activations=activations, world_size=gpus, local_world_size=gpus)
 
 
 def most_examples(name: str, file: str, *, gpus: int, checkpointing: bool, card: float) -> int:

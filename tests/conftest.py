@@ -7,8 +7,12 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from s2h.corpora.corpus_mixture import write_mixture
+from s2h.corpora.corpus_shards import write_shard as write_corpus_shard
+from s2h.corpora.index import make_index
 from s2h.puzzles.consecutive_table_readout import ConsecutiveTableReadout, ConsecutiveTableReadoutSettings
 from s2h.puzzles.shards import PuzzleSet, write_shard
+from tests.corpora.generated import Made, make_corpus
 from tests.shipped import copy_project
 from tests.workflow.study import configure, snakemake
 
@@ -52,6 +56,26 @@ def tiny_model(readout: ConsecutiveTableReadout, tmp_path_factory: pytest.TempPa
     settings = TinySource(vision_width=32, text_width=32, text_layers=1, intermediate_size=64)
     build(settings, vocabulary=readout.vocabulary() | WORDS, image_size=readout.image_size[0], seed=0, folder=folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def corpus(readout: ConsecutiveTableReadout, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """A list of conversations and their images, in the words of ``readout``."""
+    return make_corpus(tmp_path_factory.mktemp("corpus"), "zip", words=sorted(readout.vocabulary()))
+
+
+@pytest.fixture(scope="session")
+def conversations(corpus: Made, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The mixture of two epochs of ``corpus``, in three shards."""
+    folder = tmp_path_factory.mktemp("conversations")
+    make_index(str(corpus.annotations), corpus.images, folder / "index", folder / "pack")
+    shards = [folder / f"shard-{shard}.parquet" for shard in range(3)]
+    for number, shard in enumerate(shards):
+        write_corpus_shard(
+            shard, index=folder / "index", pack=folder / "pack", shard=number, shards=3, progress=lambda done: None
+        )
+    write_mixture(folder / "stage-1.parquet", "mine", [str(shard) for shard in shards], epochs=2, seed=0)
+    return folder / "stage-1.parquet"
 
 
 @pytest.fixture(scope="session")

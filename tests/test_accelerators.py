@@ -119,17 +119,16 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
         "_measure": (3, "tests/test_devices.py::test_alignment_is_measured_on_the_gpu"),
         "probe": (2, "tests/training/test_alignment.py::test_in_bf16_loss_and_gradient_are_about_the_same"),
     },
-    "src/s2h/training/engine.py": {
-        "_optimizer": (1, "benchmarks.gpu: training"),
-        "build": (1, "benchmarks.gpu: training"),
+    "src/s2h/training/data.py": {
+        "PhaseData.batches": (2, "benchmarks.gpu: training"),
+        "prefetch": (2, "benchmarks.gpu: training"),
+    },
+    "src/s2h/training/deepspeed_config.py": {
         "read_config": (1, "benchmarks.gpu: training"),
     },
-    "src/s2h/training/fitting.py": {
-        "Machine.here": (1, "tests/test_devices.py::test_a_training_looks_at_the_memory_of_its_gpu"),
-        "_weightless": (
-            2,
-            "tests/training/test_fitting.py::test_activations_are_recomputed_only_where_the_memory_asks_for_it",
-        ),
+    "src/s2h/training/deepspeed_engine.py": {
+        "TrainingEngine._recomputes": (1, "benchmarks.gpu: training"),
+        "_optimizer": (1, "benchmarks.gpu: training"),
     },
     "src/s2h/training/flops.py": {
         "FlopModel.of": (1, "tests/training/test_flops.py::test_it_counts_what_is_computed"),
@@ -137,30 +136,40 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
     "src/s2h/training/launch.py": {
         "launch": (1, "tests/test_devices.py::test_a_training_starts_a_process_for_each_gpu_and_deepspeed_takes_it"),
     },
-    "src/s2h/training/loader.py": {
-        "prefetch": (2, "benchmarks.gpu: training"),
-    },
     "src/s2h/training/manifest.py": {
-        "manifest": (1, "benchmarks.gpu: training"),
+        "manifest": (2, "benchmarks.gpu: training"),
     },
-    "src/s2h/training/memory.py": {
-        "_Rule.pinned": (1, "tests/training/test_memory.py::test_pinned_memory_is_handed_out_in_powers_of_two"),
-        "needs": (3, "tests/training/test_memory.py::test_the_rules_give_what_deepspeed_allocates"),
+    "src/s2h/training/memory/fitting.py": {
+        "Machine.here": (1, "tests/test_devices.py::test_a_training_looks_at_the_memory_of_its_gpu"),
+    },
+    "src/s2h/training/memory/zero.py": {
+        "_Rule.pinned": (1, "tests/training/memory/test_zero.py::test_pinned_memory_is_handed_out_in_powers_of_two"),
+        "estimate_memory": (3, "tests/training/memory/test_zero.py::test_the_rules_give_what_deepspeed_allocates"),
     },
     "src/s2h/training/metrics.py": {
         "peak_memory": (2, "tests/test_devices.py::test_a_training_looks_at_the_memory_of_its_gpu"),
     },
-    "src/s2h/training/peaks.py": {
+    "src/s2h/training/model.py": {
+        "dtype_of": (
+            1,
+            "tests/training/memory/test_fitting.py::test_activations_are_recomputed_only_where_the_memory_asks_for_it",
+        ),
+        "weightless_trainable": (
+            1,
+            "tests/training/memory/test_fitting.py::test_activations_are_recomputed_only_where_the_memory_asks_for_it",
+        ),
+    },
+    "src/s2h/training/peak_flops.py": {
         "device_peak": (2, "tests/test_devices.py::test_a_training_looks_at_the_memory_of_its_gpu"),
-        "peak_flops": (3, "tests/training/test_peaks.py::test_cards_have_the_peaks_of_their_data_sheets"),
+        "peak_flops": (3, "tests/training/test_peak_flops.py::test_cards_have_the_peaks_of_their_data_sheets"),
+    },
+    "src/s2h/training/processes.py": {
+        "join_processes": (1, "tests/test_devices.py::test_a_process_of_a_training_has_its_gpu_and_nccl"),
     },
     "src/s2h/training/trainer.py": {
-        "Trainer._recomputes": (1, "benchmarks.gpu: training"),
+        "Trainer._batches": (2, "benchmarks.gpu: training"),
         "Trainer._dry_run": (1, "benchmarks.gpu: training"),
-        "Trainer._save": (1, "benchmarks.gpu: training"),
-        "Trainer.run": (1, "benchmarks.gpu: training"),
         "_memory_advice": (1, "tests/test_devices.py::test_a_gpu_without_memory_is_answered_with_what_to_change"),
-        "_start_processes": (1, "tests/test_devices.py::test_a_process_of_a_training_has_its_gpu_and_nccl"),
     },
 }
 """For each file and function, or class, the number of such lines, and what runs them."""

@@ -17,9 +17,10 @@ from s2h.errors import ModelError, TrainingError
 from s2h.models.settings import ScoringSettings
 from s2h.overlays import read_config
 from s2h.scoring import backends, decoding
-from s2h.training import alignment, fitting, metrics, peaks, trainer
+from s2h.training import alignment, metrics, peak_flops, processes, trainer
 from s2h.training import launch as launching
 from s2h.training.job import Job
+from s2h.training.memory import fitting
 from s2h.training.snapshots import Snapshot
 
 SETTINGS = ScoringSettings(max_new_tokens=1)
@@ -151,12 +152,12 @@ def test_a_process_of_a_training_has_its_gpu_and_nccl(
     monkeypatch: pytest.MonkeyPatch, gpus: int, wanted: tuple[str, str]
 ) -> None:
     joined: dict[str, Any] = {}
-    monkeypatch.setattr(trainer.deepspeed, "init_distributed", lambda **told: joined.update(told))
+    monkeypatch.setattr(processes.deepspeed, "init_distributed", lambda **told: joined.update(told))
     monkeypatch.setattr(torch, "set_num_threads", lambda number: None)
     monkeypatch.setenv("RANK", "9")
     monkeypatch.setenv("LOCAL_RANK", "1")
     current = give_torch(monkeypatch, gpus)
-    assert (str(trainer._start_processes()), joined["dist_backend"]) == wanted
+    assert (str(processes.join_processes()), joined["dist_backend"]) == wanted
     assert current == [1][:gpus]  # before the processes meet, for NCCL takes the current GPU
     assert joined["timeout"].total_seconds() > 3600
 
@@ -245,7 +246,7 @@ def test_a_training_looks_at_the_memory_of_its_gpu(monkeypatch: pytest.MonkeyPat
     machine = fitting.Machine.here(device)
     assert (machine.gpu, machine.world_size, machine.local_world_size) == (95, 8, 4)
     assert metrics.peak_memory(device) == 70
-    assert peaks.device_peak(device, "bf16") == 989.5e12
+    assert peak_flops.device_peak(device, "bf16") == 989.5e12
     assert asked == [device] * 3
 
 

@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from s2h.provenance.code import imported_modules
 from tests.shipped import ROOT
 
 SOURCES = sorted((ROOT / "src/s2h").rglob("*.py"))
@@ -28,12 +31,23 @@ def test_one_module_touches_vlmeval() -> None:
 def test_puzzles_and_supervision_know_nothing_of_training_and_scoring() -> None:
     for path in SOURCES:
         if path.parent.name in ("puzzles", "supervision"):
-            above = {"s2h.training", "s2h.scoring", "s2h.analysis", "s2h.models", "s2h.config"}
+            above = {"s2h.training", "s2h.tokenisation", "s2h.scoring", "s2h.analysis", "s2h.models", "s2h.config"}
             assert not [name for name in imported(path) if ".".join(name.split(".")[:2]) in above], path
 
 
-def test_the_config_and_the_puzzles_load_without_torch() -> None:
-    code = "import sys, s2h.config, s2h.supervision.mixture, s2h.puzzles.shards; sys.exit('torch' in sys.modules)"
+@pytest.mark.parametrize("package", ["tokenisation", "analysis", "figures", "publishing", "scoring", "corpora"])
+def test_nothing_that_tokenises_scores_or_shows_reaches_the_training(package: str) -> None:
+    for path in (ROOT / "src/s2h" / package).rglob("*.py"):
+        module = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts).removesuffix(".__init__")
+        assert not [name for name in imported_modules(module) if name.startswith("s2h.training")], module
+
+
+@pytest.mark.parametrize(
+    "modules",
+    ["s2h.config, s2h.supervision.mixture, s2h.puzzles.shards", "s2h.tokenisation.lengths, s2h.analysis.recipes"],
+)
+def test_config_puzzles_and_tables_load_without_torch(modules: str) -> None:
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

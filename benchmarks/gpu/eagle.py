@@ -10,8 +10,8 @@ from torch import Tensor
 from benchmarks.gpu.measuring import clear_memory, median_seconds, peak_gib
 from benchmarks.gpu.models import device, eagle_config, make_model
 from benchmarks.gpu.sections import Report, Results
-from s2h.training.collate import IGNORED
-from s2h.training.losses import ForwardPass, with_targets
+from s2h.training.collate import IGNORED, with_targets
+from s2h.training.losses import ForwardPass
 
 _LAYERS = 4
 

@@ -16,8 +16,8 @@ from benchmarks.gpu.sections import Report, Results
 from s2h.models import attention
 from s2h.models.kernels import choose_kernels
 from s2h.models.settings import TrainingSettings
-from s2h.training.collate import IGNORED
-from s2h.training.losses import ForwardPass, with_targets
+from s2h.training.collate import IGNORED, with_targets
+from s2h.training.losses import ForwardPass
 
 MIDDLE = dataclasses.replace(
     MINIATURE, width=256, feed_forward=512, sections=(8, 12, 12), vision_width=160, vision_feed_forward=320

@@ -32,9 +32,9 @@ from benchmarks.gpu.sections import Report, Results
 from s2h.models.attention import WINDOWS
 from s2h.models.kernels import choose_kernels
 from s2h.models.settings import TrainingSettings
-from s2h.training.batches import Limits, StepSizes, count_grad_accum_steps, micro_batches
-from s2h.training.collate import IGNORED
-from s2h.training.losses import ForwardPass, with_targets
+from s2h.training.batches import ExampleSizes, Limits, micro_batches, min_grad_accum_steps
+from s2h.training.collate import IGNORED, with_targets
+from s2h.training.losses import ForwardPass
 
 _PEAK = 989e12  # floating-point operations a second of an H100 or H200 in dense bf16, by their data sheet
 
@@ -172,11 +172,11 @@ class Bench:
         """The examples of each micro-batch, text and image mixed by length as in training."""
         if way.alone:
             return [[item] for item in self.items]
-        work, limits = StepSizes.from_tokens([item.tokens for item in self.items]), Limits(4)
+        work, limits = ExampleSizes.alike([item.tokens for item in self.items]), Limits(4)
         if way.tokens:
             limits = Limits(tokens=way.tokens // 40 if self.dry else way.tokens)
-        grad_accum_steps = count_grad_accum_steps(work, world_size=1, limits=limits)
-        (dealt,) = micro_batches(work, world_size=1, grad_accum_steps=grad_accum_steps, limits=limits)
+        needed = min_grad_accum_steps(work, world_size=1, limits=limits)
+        (dealt,) = micro_batches(work, world_size=1, grad_accum_steps=needed, limits=limits)
         groups = [[self.items[place] for place in group] for group in dealt if group]
         return groups if way.dummy_image else [self._filled(group) for group in groups]
 

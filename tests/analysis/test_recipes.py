@@ -13,11 +13,11 @@ from s2h.analysis.recipes import SCHEMA, RecipeStudy, recipe_rows, write_recipe_
 from s2h.config import load_config
 from s2h.models.loading import load_processor
 from s2h.overlays import merge, read_config, read_values
+from s2h.supervision.examples import Mixture
 from s2h.supervision.mixture import write_mixture
 from s2h.supervision.recipes import count, examples_seen
-from s2h.training.collate import Collator
-from s2h.training.data import Mixture
-from s2h.training.inspection import measure
+from s2h.tokenisation.encoding import ExampleEncoder
+from s2h.tokenisation.lengths import count_tokens
 from tests.analysis.generated import ENDINGS
 from tests.shipped import ROOT
 
@@ -65,8 +65,7 @@ def test_tokens_are_those_of_the_mixture(
         shards: Any = {"consecutive_table_readout": readout_shards}
         write_mixture(tmp_path / name, FITTING[name].phases[0], budget=36, shards=shards, key=(0, "x"))
         mixture = Mixture.read(tmp_path / name)
-        collator = Collator(load_processor(tiny_model), random_positions=0, seed=0, examples=len(mixture))
-        lengths = measure(mixture, collator)
+        lengths = count_tokens(mixture, ExampleEncoder(load_processor(tiny_model)))
         found = rows.filter(recipe=name, budget=36)
         assert found["tokens"].sum() == pytest.approx(int(lengths.tokens.sum()), rel=0.1)
         assert found["target_tokens"].sum() == pytest.approx(int(lengths.targets.sum()), rel=0.15)

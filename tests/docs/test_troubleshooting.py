@@ -21,11 +21,11 @@ from s2h.models.loading import load_processor
 from s2h.overlays import merge, read_config, read_values
 from s2h.puzzles.shards import read_shards
 from s2h.supervision.mixture import read_mixture
-from s2h.training.engine import read_config as read_engine_config
-from s2h.training.fitting import Machine, recomputes
+from s2h.training.deepspeed_config import read_config as read_deepspeed_config
+from s2h.training.memory.fitting import Machine, recomputes
 from tests.models import qwen
 from tests.shipped import ROOT, copy_project
-from tests.training.test_fitting import job
+from tests.training.memory.test_fitting import job
 
 PAGE = (ROOT / "docs/troubleshooting.md").read_text()
 TINY_RUN = {"tasks": ["table_readout"], "recipes": ["mix"], "budgets": [60], "models": ["tiny"], "seeds": [0]}
@@ -122,18 +122,15 @@ def missing_deepspeed(folder: Path) -> str:
     training = read_config().models["tiny"].training
     assert training is not None
     settings = training.model_copy(update={"deepspeed": str(folder / "zero9.json")})
-    return said(lambda: read_engine_config(settings, grad_accum_steps=1))
+    return said(lambda: read_deepspeed_config(settings, grad_accum_steps=1))
 
 
 def too_little_memory(folder: Path) -> str:
     qwen.build(folder, {"a"})
     asked = job(folder)
+    config = read_deepspeed_config(asked.settings, grad_accum_steps=1)
     machine = Machine(gpu=1.0, host=1e9, world_size=1, local_world_size=1)
-    return said(
-        lambda: recomputes(
-            asked, read_engine_config(asked.settings, grad_accum_steps=1), [], frozen=(), machine=machine
-        )
-    )
+    return said(lambda: recomputes(asked, config, [], frozen=(), machine=machine))
 
 
 def claim() -> None:

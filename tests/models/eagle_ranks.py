@@ -15,9 +15,10 @@ from PIL import Image
 from transformers.integrations import HfDeepSpeedConfig
 
 from s2h.models.loading import load_model, load_processor
-from s2h.training.collate import Collator
-from s2h.training.data import Example
-from s2h.training.losses import ForwardPass, dummy_image, with_targets
+from s2h.supervision.examples import Example
+from s2h.tokenisation.encoding import ExampleEncoder
+from s2h.training.collate import Collator, with_targets
+from s2h.training.losses import ForwardPass, dummy_image
 from tests.shipped import ROOT
 
 
@@ -36,7 +37,7 @@ def main(folder: str) -> None:
     rank = dist.get_rank()
     image = Image.new("RGB", (80, 80)) if rank == 0 else None
     example = Example(0, "image" if image else "text", "from a to b", "7", image)
-    batch = with_targets(Collator(processor, random_positions=0, seed=0, examples=1)([example]))
+    batch = with_targets(Collator(ExampleEncoder(processor))([example]))
     for _ in range(2):
         engine.backward(forward_pass.loss(engine, batch, torch.device("cpu")))
         engine.step()

@@ -26,11 +26,13 @@ from s2h.models.parts import PARTS, freeze, linear_layers, part_of
 from s2h.models.settings import ScoringSettings
 from s2h.overlays import read_config
 from s2h.scoring.decoding import Prompt, load_decoder
+from s2h.supervision.examples import Example, Mixture
 from s2h.supervision.formats import WORDS
 from s2h.supervision.mixture import write_mixture
+from s2h.tokenisation.encoding import ExampleEncoder
+from s2h.tokenisation.lengths import count_tokens
 from s2h.training.collate import IGNORED, Collator
-from s2h.training.data import Example, Mixture
-from s2h.training.inspection import inspect, measure
+from s2h.training.inspection import inspect
 from tests.models import eagle
 from tests.shipped import ROOT
 from tests.training.test_trainer import ENVIRONMENT, command
@@ -69,7 +71,7 @@ def picture(width: int = 80, height: int = 60, *, seed: int = 0) -> Image.Image:
 
 
 def batch_of(folder: Path, *examples: Example) -> dict[str, Tensor]:
-    return Collator(load_processor(folder), random_positions=0, seed=0, examples=len(examples))(examples)
+    return Collator(ExampleEncoder(load_processor(folder)))(examples)
 
 
 def shown(position: int = 0) -> Example:
@@ -201,11 +203,11 @@ def test_the_response_is_learned_and_there_is_one_bos(adds_bos: bool, tmp_path: 
 @pytest.mark.parametrize("adds_bos", [False, True])
 def test_lengths_are_those_of_the_batches(adds_bos: bool, mixture: Mixture, readout: Any, tmp_path: Path) -> None:
     eagle.build(tmp_path, readout.vocabulary() | WORDS, adds_bos=adds_bos)
-    collator = Collator(load_processor(tmp_path), random_positions=0, seed=0, examples=len(mixture))
+    collator = Collator(ExampleEncoder(load_processor(tmp_path)))
     settings = read_config().models["tiny"].training
     assert settings is not None
-    inspect(mixture, collator, settings.model_copy(update={"max_length": 512}))
-    lengths = measure(mixture, collator)
+    inspect(mixture, collator.encoder, settings.model_copy(update={"max_length": 512}))
+    lengths = count_tokens(mixture, collator.encoder)
     for i in range(6):
         batch = collator([mixture[i]])
         assert lengths.tokens[i] == batch["input_ids"].shape[1]

@@ -24,8 +24,9 @@ from s2h.models.eagle.conversion import convert, release
 from s2h.models.loading import load_model, load_processor, parameter_count
 from s2h.models.settings import ScoringSettings
 from s2h.scoring.decoding import Prompt, load_decoder
+from s2h.supervision.examples import Example
+from s2h.tokenisation.encoding import ExampleEncoder
 from s2h.training.collate import Collator
-from s2h.training.data import Example
 from tests.models import eagle
 
 WORDS = {"from", "a", "to", "b", "7"}
@@ -137,7 +138,7 @@ def test_a_converted_model_reads_pictures_and_stops_at_both_ends(converted: Path
     image = eagle.picture_file()
     decoder = load_decoder(converted, ScoringSettings(max_new_tokens=2))
     assert decoder([Prompt("from a to b", image)])[0].tokens
-    batch = Collator(processor, random_positions=0, seed=0, examples=1)([Example(0, "text", "from a", "7", None)])
+    batch = Collator(ExampleEncoder(processor))([Example(0, "text", "from a", "7", None)])
     assert float(model(**batch).loss.detach()) > 0
 
 

@@ -14,11 +14,12 @@ from s2h.models.parts import PARTS, freeze, linear_layers, part_of
 from s2h.models.settings import ScoringSettings
 from s2h.overlays import read_config
 from s2h.scoring.decoding import Prompt, load_decoder
+from s2h.supervision.examples import Example, Mixture
 from s2h.supervision.formats import WORDS
 from s2h.supervision.mixture import write_mixture
+from s2h.tokenisation.encoding import ExampleEncoder
+from s2h.tokenisation.lengths import count_tokens
 from s2h.training.collate import IGNORED, Collator
-from s2h.training.data import Example, Mixture
-from s2h.training.inspection import measure
 from tests.models import qwen
 
 
@@ -40,7 +41,7 @@ def mixture(readout_shards: dict[str, list[str]], tmp_path_factory: pytest.TempP
 def test_the_response_and_its_end_are_learned_and_nothing_else(model_folder: Path, mixture: Mixture) -> None:
     processor = load_processor(model_folder)
     examples = [mixture[i] for i in range(len(mixture))]
-    batch = Collator(processor, random_positions=0, seed=0, examples=24)(examples)
+    batch = Collator(ExampleEncoder(processor))(examples)
     for row, example in enumerate(examples):
         labels = batch["labels"][row]
         learned = labels[labels != IGNORED]
@@ -54,8 +55,8 @@ def test_the_response_and_its_end_are_learned_and_nothing_else(model_folder: Pat
 
 
 def test_lengths_are_those_of_the_batches(model_folder: Path, mixture: Mixture) -> None:
-    collator = Collator(load_processor(model_folder), random_positions=0, seed=0, examples=24)
-    lengths = measure(mixture, collator)
+    collator = Collator(ExampleEncoder(load_processor(model_folder)))
+    lengths = count_tokens(mixture, collator.encoder)
     for i in range(len(mixture)):
         batch = collator([mixture[i]])
         assert lengths.tokens[i] == batch["input_ids"].shape[1]
@@ -64,7 +65,7 @@ def test_lengths_are_those_of_the_batches(model_folder: Path, mixture: Mixture) 
 
 def test_image_and_text_examples_mix_in_one_forward_pass(model_folder: Path, mixture: Mixture) -> None:
     model = load_model(model_folder, dtype=torch.float32, attention="sdpa")
-    collator = Collator(load_processor(model_folder), random_positions=0, seed=0, examples=24)
+    collator = Collator(ExampleEncoder(load_processor(model_folder)))
     examples = [mixture[i] for i in range(8)]
     assert len({example.image is None for example in examples}) == 2
     together = collator(examples)
@@ -82,7 +83,7 @@ def test_a_larger_picture_within_the_limits_has_more_tokens(model_folder: Path, 
     counts = []
     for pixels in (60 * 60, 112 * 112):
         processor = load_processor(model_folder, min_pixels=pixels, max_pixels=pixels)
-        batch = Collator(processor, random_positions=0, seed=0, examples=1)([shown])
+        batch = Collator(ExampleEncoder(processor))([shown])
         counts.append(int((batch["input_ids"] == processor.tokenizer.convert_tokens_to_ids("<|image_pad|>")).sum()))
     assert counts == [4, 16]
 
@@ -116,6 +117,6 @@ def test_parts_are_told_by_their_names(family: str, model_folder: Path, tiny_mod
 
 
 def test_a_text_example_is_worded_like_the_same_with_an_image(model_folder: Path) -> None:
-    collator = Collator(load_processor(model_folder), random_positions=0, seed=0, examples=1)
+    collator = Collator(ExampleEncoder(load_processor(model_folder)))
     batch = collator([Example(0, "text", "n a:7", "7 = 7", None)])
     assert "pixel_values" not in batch

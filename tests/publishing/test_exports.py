@@ -11,11 +11,12 @@ import polars as pl
 import pytest
 from PIL import Image
 
-from s2h.models.loading import load_processor, prompt_text
+from s2h.models.loading import load_processor
 from s2h.overlays import read_config
 from s2h.publishing.exports import export_mixture
 from s2h.puzzles.shards import read_shards
 from s2h.supervision.mixture import write_mixture
+from s2h.tokenisation.chat_template import prompt_text
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from s2h.models.loading import load_processor
 from s2h.models.settings import ScoringSettings
 from s2h.scoring.decoding import Decoder, Prompt, example_bytes, load_decoder
 from s2h.scoring.sets import read_set
-from s2h.training.collate import Collator
-from s2h.training.data import Example
+from s2h.supervision.examples import Example
+from s2h.tokenisation.encoding import ExampleEncoder
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +43,15 @@ def test_batched_predictions_equal_predictions_one_at_a_time(model_folder, image
 
 def test_prompts_are_encoded_as_in_training(model_folder, images, texts):
     decoder = _decoder(model_folder, batch_size=4)
-    collator = Collator(load_processor(model_folder), random_positions=0, seed=0, examples=1)
+    encoder = ExampleEncoder(load_processor(model_folder))
     for prompt in (images[0], texts[0]):
         image = Image.open(io.BytesIO(prompt.image)).convert("RGB") if prompt.image else None
-        trained = collator.encode_prompts([Example(0, "image" if image else "text", prompt.text, "", image)])
-        scored = decoder.encode([prompt])
-        assert trained.keys() == scored.keys()
-        assert all(torch.equal(trained[key], scored[key]) for key in trained)
+        trained = encoder([Example(0, "image" if image else "text", prompt.text, "7", image)])
+        scored, (example,) = decoder.encode([prompt]), trained.examples
+        assert example.ids[: example.prompt_length] == scored["input_ids"][0].tolist()
+        assert example.ids[example.prompt_length :] == encoder.encode_responses(["7"])[0]
+        assert ("pixel_values" in scored) == (image is not None)
+        assert all(torch.equal(value, scored[name]) for name, value in trained.images.items())
 
 
 def test_predictions_end_at_the_end_token_or_at_the_limit(model_folder, texts):

@@ -16,10 +16,11 @@ from torch import Tensor, nn
 from s2h.models.loading import load_model, load_processor
 from s2h.models.settings import TrainingSettings
 from s2h.overlays import read_config
+from s2h.supervision.examples import Example
+from s2h.tokenisation.encoding import ExampleEncoder
 from s2h.training.alignment import SCHEMA, SOURCES, AlignmentSpec, align, measure_alignment, probe, write_alignment
-from s2h.training.collate import IGNORED, Collator
-from s2h.training.data import Example
-from s2h.training.losses import ForwardPass, with_targets
+from s2h.training.collate import IGNORED, Collator, with_targets
+from s2h.training.losses import ForwardPass
 
 numbers = st.floats(-3, 3, allow_nan=False, width=32)
 vectors = st.lists(numbers, min_size=4, max_size=4)
@@ -80,7 +81,7 @@ def batch(labels: list[list[int]]) -> dict[str, Tensor]:
 
 def text_batch(model: Any, shard: str) -> dict[str, Tensor]:
     """Eight puzzles of a shard as text."""
-    collator = Collator(load_processor(model), random_positions=0, seed=0, examples=8)
+    collator = Collator(ExampleEncoder(load_processor(model)))
     rows = pl.read_parquet(shard).head(8).iter_rows(named=True)
     made = [Example(0, "text", r["text"] + "\n\n" + r["text_question"], r["reasoning"], None) for r in rows]
     return with_targets(collator(made))

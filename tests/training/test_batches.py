@@ -4,9 +4,16 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from s2h.training.batches import Limits, StepSizes, count_grad_accum_steps, micro_batches, step_count, step_positions
-from s2h.training.inspection import Lengths
-from s2h.training.loader import BatchPlan
+from s2h.tokenisation.lengths import Lengths
+from s2h.training.batches import (
+    BatchPlan,
+    ExampleSizes,
+    Limits,
+    micro_batches,
+    min_grad_accum_steps,
+    step_count,
+    step_positions,
+)
 
 
 @given(st.integers(1, 500), st.integers(1, 64))
@@ -27,13 +34,11 @@ def padded(lengths: list[int], group: list[int]) -> int:
 @given(LENGTHS, st.data(), st.integers(1, 4), LIMITS)
 def test_a_step_is_dealt_out_completely_within_the_limits(lengths, data, world_size, limits) -> None:
     cost = data.draw(st.lists(st.floats(0.01, 100), min_size=len(lengths), max_size=len(lengths)))
-    sizes = StepSizes(lengths, cost)
-    grad_accum_steps = count_grad_accum_steps(sizes, world_size=world_size, limits=limits) + data.draw(
-        st.integers(0, 2)
-    )
-    dealt = micro_batches(sizes, world_size=world_size, grad_accum_steps=grad_accum_steps, limits=limits)
+    sizes = ExampleSizes(lengths, cost)
+    number = min_grad_accum_steps(sizes, world_size=world_size, limits=limits) + data.draw(st.integers(0, 2))
+    dealt = micro_batches(sizes, world_size=world_size, grad_accum_steps=number, limits=limits)
     assert sorted(i for groups in dealt for group in groups for i in group) == list(range(len(lengths)))
-    assert [len(groups) for groups in dealt] == [grad_accum_steps] * world_size
+    assert [len(groups) for groups in dealt] == [number] * world_size
     for group in (group for groups in dealt for group in groups):
         assert limits.examples is None or len(group) <= limits.examples
         assert limits.tokens is None or len(group) <= 1 or padded(lengths, group) <= limits.tokens
@@ -41,14 +46,16 @@ def test_a_step_is_dealt_out_completely_within_the_limits(lengths, data, world_s
 
 @given(st.lists(st.integers(1, 200), min_size=32, max_size=32), st.permutations(range(32)))
 def test_no_other_way_of_dealing_has_a_smaller_largest_group(lengths: list[int], order: list[int]) -> None:
-    dealt = micro_batches(StepSizes.from_tokens(lengths), world_size=2, grad_accum_steps=2, limits=Limits(8))
+    dealt = micro_batches(ExampleSizes.from_tokens(lengths), world_size=2, grad_accum_steps=2, limits=Limits(8))
     other = [order[start : start + 8] for start in range(0, 32, 8)]
     largest = max(padded(lengths, group) for groups in dealt for group in groups)
     assert largest <= 1.01 * max(padded(lengths, group) for group in other)
 
 
 def test_many_short_examples_weigh_as_much_as_few_long_ones() -> None:
-    dealt = micro_batches(StepSizes.from_tokens([10, 30, 10, 10]), world_size=2, grad_accum_steps=1, limits=Limits(4))
+    dealt = micro_batches(
+        ExampleSizes.from_tokens([10, 30, 10, 10]), world_size=2, grad_accum_steps=1, limits=Limits(4)
+    )
     assert sorted(dealt) == [[[0, 2, 3]], [[1]]]
 
 
@@ -56,7 +63,7 @@ def test_groups_of_like_work_are_computed_at_the_same_time() -> None:
     """Half of the examples cost four times as much for their length, as those with pictures do."""
     lengths = [100] * 32
     cost = [4.0 if i % 2 else 1.0 for i in range(32)]
-    dealt = micro_batches(StepSizes(lengths, cost), world_size=2, grad_accum_steps=4, limits=Limits(8))
+    dealt = micro_batches(ExampleSizes(lengths, cost), world_size=2, grad_accum_steps=4, limits=Limits(8))
     for pair in zip(*dealt, strict=True):
         weights = [sum(cost[i] for i in group) for group in pair]
         assert max(weights) <= 1.5 * min(weights)

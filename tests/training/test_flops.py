@@ -23,9 +23,10 @@ from s2h.models.loading import load_model, load_processor
 from s2h.models.parts import freeze, linear_layers
 from s2h.models.settings import LoraSettings
 from s2h.phases import ModelPart
+from s2h.supervision.examples import Example
 from s2h.supervision.formats import WORDS
+from s2h.tokenisation.encoding import ExampleEncoder
 from s2h.training.collate import IGNORED, Collator
-from s2h.training.data import Example
 from s2h.training.flops import FlopModel
 from tests.models import eagle, internvl, qwen
 
@@ -90,7 +91,7 @@ def compare(
 ) -> None:
     processor = load_processor(folder)
     work = FlopModel.of(folder, processor, frozen=frozen, lora=lora)
-    batch = Collator(processor, random_positions=0, seed=0, examples=len(images))(examples(images=images))
+    batch = Collator(ExampleEncoder(processor))(examples(images=images))
     model = load_model(folder, dtype=torch.float32, attention="eager").eval()
     freeze(model, frozen)
     if lora:

@@ -14,11 +14,12 @@ from torch.nn import functional
 
 from s2h.models.loading import load_model, load_processor
 from s2h.models.parts import part_of
+from s2h.supervision.examples import Example
 from s2h.supervision.formats import WORDS
+from s2h.tokenisation.encoding import ExampleEncoder
 from s2h.training import losses
-from s2h.training.collate import IGNORED, Collator
-from s2h.training.data import Example
-from s2h.training.losses import ForwardPass, count_exact_responses, dummy_image, summed_loss, with_targets
+from s2h.training.collate import IGNORED, Collator, with_targets
+from s2h.training.losses import ForwardPass, count_exact_responses, dummy_image, summed_loss
 from tests.models import eagle, internvl, qwen
 
 CPU = torch.device("cpu")
@@ -74,10 +75,10 @@ def plain(model: Any, collator: Collator, chosen: Sequence[Example]) -> tuple[fl
 def test_loss_and_gradients_are_those_of_the_plain_way(folder: Path, kind: str, attention: str) -> None:
     model = load_model(folder, dtype=torch.float32, attention=attention).train()
     processor, chosen = load_processor(folder), examples(BATCHES[kind])
-    options = {"random_positions": 0, "seed": 0, "examples": len(chosen)}
-    loss, expected = plain(model, Collator(processor, **options), chosen)  # type: ignore[arg-type]
+    encoder = ExampleEncoder(processor)
+    loss, expected = plain(model, Collator(encoder), chosen)
     forward_pass = ForwardPass(model, dummy_image(processor))
-    batch = with_targets(Collator(processor, **options, masks=False)(chosen))  # type: ignore[arg-type]
+    batch = with_targets(Collator(encoder, masks=False)(chosen))
     assert "attention_mask" not in batch
     model.zero_grad()
     found = forward_pass.loss(model, batch, CPU)
@@ -101,7 +102,7 @@ def test_all_batches_give_gradients_to_the_same_parameters_in_the_same_order(fol
         parameter.register_post_accumulate_grad_hook(lambda _, name=name: orders[-1].append(name))
     for shows in BATCHES.values():
         orders.append([])
-        batch = with_targets(Collator(processor, random_positions=0, seed=0, examples=4, masks=False)(examples(shows)))
+        batch = with_targets(Collator(ExampleEncoder(processor), masks=False)(examples(shows)))
         forward_pass.loss(model, batch, CPU).backward()
     assert orders[0] == orders[1] == orders[2]
     assert {part_of(name) for name in orders[0]} == {"vision", "projector", "language"}
@@ -109,7 +110,7 @@ def test_all_batches_give_gradients_to_the_same_parameters_in_the_same_order(fol
 
 def test_the_output_layer_sees_learned_rows_alone_and_scoring_is_left_as_it_is(tiny_model: Path) -> None:
     model, processor = load_model(tiny_model, dtype=torch.float32, attention="eager"), load_processor(tiny_model)
-    collated = Collator(processor, random_positions=0, seed=0, examples=4)(examples([0, 1, 0, 1]))
+    collated = Collator(ExampleEncoder(processor))(examples([0, 1, 0, 1]))
     before = model(**{name: value for name, value in collated.items() if name != "labels"}).logits
     forward_pass, batch = ForwardPass(model, dummy_image(processor)), with_targets(collated)
     logits = forward_pass.logits(model, batch, CPU)
@@ -121,7 +122,7 @@ def test_the_output_layer_sees_learned_rows_alone_and_scoring_is_left_as_it_is(t
 
 def test_a_batch_without_targets_has_a_loss_of_zero_and_gradients_of_zero(tiny_model: Path) -> None:
     model, processor = load_model(tiny_model, dtype=torch.float32, attention="eager"), load_processor(tiny_model)
-    collated = Collator(processor, random_positions=0, seed=0, examples=4)(examples([1]))
+    collated = Collator(ExampleEncoder(processor))(examples([1]))
     collated["labels"][:] = IGNORED
     loss = ForwardPass(model).loss(model, with_targets(collated), CPU)
     loss.backward()

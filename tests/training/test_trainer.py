@@ -238,9 +238,8 @@ def test_gradients_are_those_of_one_process_under_zero_2_and_zero_3(
 
 def _modalities(mixture: Path) -> list[list[str]]:
     """What the micro-batches of both processes show."""
-    from s2h.training.batches import Limits
-    from s2h.training.inspection import Lengths
-    from s2h.training.loader import BatchPlan
+    from s2h.tokenisation.lengths import Lengths
+    from s2h.training.batches import BatchPlan, Limits
 
     frame = pl.read_parquet(mixture)
     tokens = (frame["prompt"].str.len_chars() + frame["response"].str.len_chars()).to_numpy()

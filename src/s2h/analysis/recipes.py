@@ -12,16 +12,15 @@ from s2h.analysis.pages import Grid, Page, Section, count, parts
 from s2h.analysis.writing import Files, write_files
 from s2h.errors import ModelError
 from s2h.logs import LOGGER
-from s2h.models.loading import load_processor
 from s2h.phases import Phase
 from s2h.puzzles.record import LEVELS
 from s2h.puzzles.task import Level
-from s2h.supervision.mixture import Source, assemble, read_puzzles
+from s2h.supervision.examples import Mixture
+from s2h.supervision.mixture import Source, assemble, read_puzzle_sets
 from s2h.supervision.recipes import Recipe
 from s2h.supervision.recipes import count as count_puzzles
-from s2h.training.collate import Collator
-from s2h.training.data import Mixture
-from s2h.training.inspection import measure
+from s2h.tokenisation.encoding import ExampleEncoder
+from s2h.tokenisation.lengths import count_tokens
 
 _SAMPLE = 600  # examples of a phase whose tokens are counted; the rest is in proportion
 
@@ -74,21 +73,23 @@ def recipe_rows(study: RecipeStudy, budgets: Iterable[int]) -> pl.DataFrame:
 
     Tokens are counted on a sample from the given shards, in proportion: they are estimates, all else is exact.
     """
-    puzzles = {
-        (task, level): read_puzzles(paths) for task, levels in study.shards.items() for level, paths in levels.items()
-    }
-    try:
-        processor = load_processor(study.processor, **study.processor_options)
-    except ModelError as error:
-        LOGGER.warning("no tokens are counted for %s: %s", study.model, error)
-        processor = None
+    puzzles, encoder = read_puzzle_sets(study.shards), _encoder(study)
     rows: list[tuple[Any, ...]] = []
     for recipe, phase, number in _phases(study.recipes):
-        means = _mean_tokens(study.recipes[recipe].phases[number - 1], puzzles, processor)
+        means = _mean_tokens(study.recipes[recipe].phases[number - 1], puzzles, encoder)
         for budget in budgets:
             head = (study.name, recipe, study.model, budget, number)
             rows += [(*head, *part) for part in _parts(phase, budget, len(study.shards), means)]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
+def _encoder(study: RecipeStudy) -> ExampleEncoder | None:
+    """What counts tokens; None where the model's processor is not at hand."""
+    try:
+        return ExampleEncoder.of_model(study.processor, **study.processor_options)
+    except ModelError as error:
+        LOGGER.warning("no tokens are counted for %s: %s", study.model, error)
+        return None
 
 
 def _phases(recipes: Mapping[str, Recipe]) -> Iterator[tuple[str, Phase, int]]:
@@ -112,13 +113,13 @@ def _parts(phase: Phase, budget: int, tasks: int, means: Means) -> Iterator[tupl
         )
 
 
-def _mean_tokens(phase: Phase, puzzles: Mapping[Source, pl.DataFrame], processor: Any) -> Means:
-    if processor is None:
+def _mean_tokens(phase: Phase, puzzles: Mapping[Source, pl.DataFrame], encoder: ExampleEncoder | None) -> Means:
+    if encoder is None:
         return {}
     smallest = min(frame.height for frame in puzzles.values())
     budget = min(_SAMPLE, smallest) // phase.budget
     mixture = Mixture(assemble(phase, budget=int(budget), puzzles=puzzles, key=(0, "sample")))
-    lengths = measure(mixture, Collator(processor, random_positions=0, seed=0, examples=len(mixture)))
+    lengths = count_tokens(mixture, encoder)
     found = mixture.frame.with_columns(tokens=pl.Series(lengths.tokens), targets=pl.Series(lengths.targets)).group_by(
         "level", "format", "chain"
     )

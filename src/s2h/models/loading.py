@@ -129,16 +129,3 @@ def fastest_attention(device: str) -> str:
     if device == "cpu":
         return "eager"
     return "flash_attention_2" if is_flash_attn_2_available() else "sdpa"
-
-
-def user_turn(prompt: str, *, with_image: bool) -> list[dict[str, Any]]:
-    """A conversation of one user turn, as chat templates read it; the image comes first."""
-    image = [{"type": "image"}] if with_image else []
-    return [{"role": "user", "content": [*image, {"type": "text", "text": prompt}]}]
-
-
-def prompt_text(processor: Any, prompt: str, *, with_image: bool) -> str:
-    """The text that stands before the response: the chat template applied, with the marker of the model's turn."""
-    turn = user_turn(prompt, with_image=with_image)
-    text: str = processor.apply_chat_template(turn, add_generation_prompt=True, tokenize=False)
-    return text

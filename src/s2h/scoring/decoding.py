@@ -21,8 +21,9 @@ from transformers import GenerationConfig
 from s2h.devices import local_device
 from s2h.errors import ModelError
 from s2h.logs import LOGGER
-from s2h.models.loading import load_model, load_processor, prompt_text
+from s2h.models.loading import load_model, load_processor
 from s2h.models.settings import ScoringSettings
+from s2h.tokenisation.chat_template import encode_prompts
 
 _MOST = 256  # examples of a batch whose size is found by memory: larger ones wait for their longest prediction
 _FREE_SHARE = 0.6  # of the free memory is planned with; the rest is for what is not counted
@@ -108,9 +109,8 @@ class Decoder:
 
     def encode(self, prompts: Sequence[Prompt]) -> dict[str, Tensor]:
         """Model inputs (input_ids ``int64[B, L]`` and others) for prompts that all have an image or all have none."""
-        texts = [prompt_text(self.processor, p.text, with_image=p.image is not None) for p in prompts]
-        images = [Image.open(io.BytesIO(p.image)).convert("RGB") for p in prompts if p.image is not None]
-        return dict(self.processor(text=texts, images=images or None, padding=True, return_tensors="pt"))
+        images = [None if p.image is None else Image.open(io.BytesIO(p.image)).convert("RGB") for p in prompts]
+        return encode_prompts(self.processor, [p.text for p in prompts], images)
 
     def _fitting(self, prompts: Sequence[Prompt]) -> int:
         """How many examples as long as the longest of ``prompts`` fit the memory, by what is free now."""

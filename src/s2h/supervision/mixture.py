@@ -74,6 +74,15 @@ def read_puzzles(shards: Sequence[str]) -> pl.DataFrame:
     return pl.concat(frames)
 
 
+def read_puzzle_sets(shards: Mapping[str, Mapping[Level, Sequence[str]]]) -> dict[Source, pl.DataFrame]:
+    """What ``read_puzzles`` gives of each set, by task and level.
+
+    Args:
+        shards: of each task and level the set's Parquet files in order.
+    """
+    return {(task, level): read_puzzles(paths) for task, levels in shards.items() for level, paths in levels.items()}
+
+
 def assemble(
     phase: Phase, *, budget: int, puzzles: Mapping[Source, pl.DataFrame], key: tuple[int, str]
 ) -> pl.DataFrame:
@@ -172,12 +181,11 @@ def write_mixture(
     phase: Phase,
     *,
     budget: int,
-    shards: Mapping[str, Mapping[Level, list[str]]],
+    shards: Mapping[str, Mapping[Level, Sequence[str]]],
     key: tuple[int, str],
 ) -> None:
     """Assemble a phase from puzzle shards, given by task and level, and write it as Parquet."""
-    puzzles = {(task, level): read_puzzles(files) for task, levels in shards.items() for level, files in levels.items()}
-    mixed = assemble(phase, budget=budget, puzzles=puzzles, key=key)
+    mixed = assemble(phase, budget=budget, puzzles=read_puzzle_sets(shards), key=key)
     place = Path(path).parent
     with atomic_file(path) as temporary:
         _with_shards(mixed, lambda shard: os.path.relpath(shard, place)).write_parquet(temporary, compression="zstd")

@@ -19,16 +19,17 @@ from torch import Tensor, nn
 from s2h.devices import local_device
 from s2h.files import atomic_file
 from s2h.logs import LOGGER, Progress
-from s2h.models.loading import fastest_attention, load_model, load_processor
+from s2h.models.loading import fastest_attention, load_model
 from s2h.models.parts import freeze
 from s2h.models.settings import TrainingSettings
 from s2h.phases import ModelPart, Phase
 from s2h.puzzles.task import Level
+from s2h.supervision.examples import Mixture
 from s2h.supervision.formats import Format
-from s2h.supervision.mixture import Source, assemble, read_puzzles
-from s2h.training.collate import Collator
-from s2h.training.data import Mixture
-from s2h.training.losses import ForwardPass, count_exact_responses, summed_loss, with_targets
+from s2h.supervision.mixture import assemble, read_puzzle_sets
+from s2h.tokenisation.encoding import ExampleEncoder
+from s2h.training.collate import Collator, with_targets
+from s2h.training.losses import ForwardPass, count_exact_responses, summed_loss
 from s2h.training.snapshots import Snapshot, read_snapshots
 
 Kind = tuple[Level, Format]
@@ -149,7 +150,7 @@ def probe(
     Args:
         model: in float32.
         forward_pass: of the model.
-        batches: what ``with_targets`` gives.
+        batches: what ``collate.with_targets`` gives.
         autocast: compute in bf16 where a GPU would in training.
     """
     device = next(model.parameters()).device
@@ -193,9 +194,9 @@ class AlignmentSpec:
 
 def measure_alignment(spec: AlignmentSpec, title: str) -> pl.DataFrame:
     """A row for each snapshot, in order, and each of ``SOURCES``: the columns of ``SCHEMA`` from step on."""
-    processor = load_processor(spec.model)
+    collator = Collator(ExampleEncoder.of_model(spec.model))
     examples = _examples(spec.shards, spec.puzzles)
-    batches = {kind: list(_batches(mixture, processor, spec.settings)) for kind, mixture in examples.items()}
+    batches = {kind: list(_batches(mixture, collator, spec.settings)) for kind, mixture in examples.items()}
     snapshots = read_snapshots(spec.model)
     progress = Progress(title, len(snapshots))
     rows: list[dict[str, Any]] = []
@@ -242,9 +243,7 @@ def _measure(
 def _examples(shards: Mapping[str, Mapping[Level, Sequence[str]]], puzzles: int) -> dict[Kind, Mixture]:
     """Examples of every kind, made of the same puzzles of a level."""
     levels: tuple[Level, ...] = ("SIMPLE", "HARD")
-    read: dict[Source, pl.DataFrame] = {
-        (task, level): read_puzzles(sets[level]) for task, sets in sorted(shards.items()) for level in levels
-    }
+    read = read_puzzle_sets({task: {level: sets[level] for level in levels} for task, sets in sorted(shards.items())})
     most = min(frame.height for frame in read.values()) * len(shards)
     found = {}
     for level, form in (TARGET, *SOURCES):
@@ -254,8 +253,7 @@ def _examples(shards: Mapping[str, Mapping[Level, Sequence[str]]], puzzles: int)
     return found
 
 
-def _batches(mixture: Mixture, processor: Any, settings: TrainingSettings) -> Iterator[dict[str, Tensor]]:
-    collator = Collator(processor, random_positions=0, seed=0, examples=len(mixture))
+def _batches(mixture: Mixture, collator: Collator, settings: TrainingSettings) -> Iterator[dict[str, Tensor]]:
     size = settings.micro_batch_size or max((settings.micro_batch_tokens or 0) // settings.max_length, 1)
     for start in range(0, len(mixture), size):
         yield with_targets(collator([mixture[place] for place in range(start, min(start + size, len(mixture)))]))

@@ -15,22 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from s2h.training.collate import IGNORED
-
 _LOGITS_AT_ONCE = 2**27  # fp32 logits of a piece of the loss: half a GiB
 _LEAST_SIDE = 28  # pixels of the blank picture, where the processor takes pictures of any size
-
-
-def with_targets(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What ``Collator`` gives, with labels replaced by what a GPU can use without waiting.
-
-    ``rows int64[N]`` are the places (b * L + t) of the tokens before those that are learned, ``targets int64[N]`` the
-    latter.
-    """
-    following_BL = functional.pad(batch["labels"][:, 1:], (0, 1), value=IGNORED)
-    rows_N = (following_BL != IGNORED).flatten().nonzero().squeeze(1)
-    rest = {name: value for name, value in batch.items() if name != "labels"}
-    return {**rest, "rows": rows_N, "targets": following_BL.flatten()[rows_N]}
 
 
 class ForwardPass:
@@ -63,7 +49,7 @@ class ForwardPass:
 
         Args:
             run: the model, or an engine around it.
-            batch: what ``with_targets`` gives.
+            batch: what ``collate.with_targets`` gives.
             device: where the model is.
         """
         arguments = {**batch, **self._rope(batch)}

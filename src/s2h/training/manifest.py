@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import platform
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ from s2h.provenance.code import code_digest
 from s2h.provenance.fingerprints import contents_digest, take_fingerprint
 from s2h.provenance.job_facts import commit, versions
 from s2h.training.checkpoints import Steps
-from s2h.training.inspection import Lengths
+from s2h.training.data import PhaseData
+from s2h.training.deepspeed_engine import TrainingEngine
 from s2h.training.job import Job
 from s2h.training.metrics import mean_over_time
 
@@ -26,45 +28,32 @@ _PACKAGES = ("torch", "transformers", "deepspeed", "peft", "numpy", "polars", "p
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a training came to.
+    """What a training came to since its last start.
 
     Attributes:
-        started: when its last start was, as ISO 8601.
+        started: when that was.
         ended: when it ended.
-        seconds: of computing since its last start.
-        resumed_at_step: from which it went on then; 0 for a start from the beginning.
-        steps: what was measured in each step.
-        lengths: of the examples.
-        dropped: examples that were too long.
-        padding: share of the tokens computed that was padding or filler.
-        parameters: of the model.
-        processes: that trained it.
-        gpus: that they trained it on.
-        zero_stage: of DeepSpeed.
-        kernels: what computed norms and feed-forward layers, ``liger`` or ``plain``.
-        recomputed: whether activations were computed again in the backward pass.
-        flops: of the forward and backward passes of all examples; None where they cannot be counted.
+        seconds: of computing in between.
+        resumed_at: the step from which it went on; 0 for a start from the beginning.
+        steps: what was measured in each step, those before that start included.
     """
 
-    started: str
-    ended: str
+    started: datetime
+    ended: datetime
     seconds: float
-    resumed_at_step: int
+    resumed_at: int
     steps: Steps
-    lengths: Lengths
-    dropped: int
-    padding: float
-    parameters: int
-    processes: int
-    gpus: int
-    zero_stage: int
-    kernels: str
-    recomputed: bool
-    flops: float | None = None
 
 
-def manifest(job: Job, outcome: Outcome) -> dict[str, Any]:
-    """All that is needed to know where a model comes from."""
+def manifest(job: Job, data: PhaseData, engine: TrainingEngine, outcome: Outcome) -> dict[str, Any]:
+    """All that is needed to know where a model comes from.
+
+    Args:
+        job: what was trained.
+        data: what it was trained on.
+        engine: the model that learned.
+        outcome: what that came to.
+    """
     losses = [step["loss"] for step in outcome.steps]
     tenth = max(len(losses) // 10, 1)
     return {
@@ -81,34 +70,35 @@ def manifest(job: Job, outcome: Outcome) -> dict[str, Any]:
         "code": code_digest("s2h.training.trainer"),
         "versions": versions(_PACKAGES) | {"python": platform.python_version()},
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "cpu",
-        "processes": outcome.processes,
-        "gpus": outcome.gpus,
-        "zero_stage": outcome.zero_stage,
-        "kernels": outcome.kernels,
-        "activations_recomputed": outcome.recomputed,
-        "parameters": outcome.parameters,
-        "examples": len(outcome.lengths.tokens),
-        "examples_dropped": outcome.dropped,
+        "processes": data.plan.world_size,
+        "gpus": data.plan.world_size if engine.device.type == "cuda" else 0,
+        "zero_stage": engine.zero_stage,
+        "kernels": engine.kernels,
+        "activations_recomputed": engine.recomputed,
+        "parameters": engine.parameters,
+        "examples": len(data.lengths.tokens),
+        "examples_dropped": data.dropped,
         "steps": len(outcome.steps),
-        "tokens": int(outcome.lengths.tokens.sum()),
-        "target_tokens": int(outcome.lengths.targets.sum()),
-        "padding": round(outcome.padding, 4),
-        "started": outcome.started,
-        "ended": outcome.ended,
+        "tokens": int(data.lengths.tokens.sum()),
+        "target_tokens": int(data.lengths.targets.sum()),
+        "padding": round(data.padding, 4),
+        "started": outcome.started.isoformat(timespec="seconds"),
+        "ended": outcome.ended.isoformat(timespec="seconds"),
         "seconds": round(outcome.seconds, 1),
-        "resumed_at_step": outcome.resumed_at_step,
-        **_speed(outcome),
+        "resumed_at_step": outcome.resumed_at,
+        "flops": None if data.flops is None else float(data.flops.sum()),
+        **_speed(outcome.steps),
         "first_loss": float(np.mean(losses[:tenth])),
         "final_loss": float(np.mean(losses[-tenth:])),
     }
 
 
-def _speed(outcome: Outcome) -> dict[str, float | None]:
-    """What was computed and how fast, over all steps; None for what was not measured."""
-    peaks = [step["peak_memory_gb"] for step in outcome.steps if "peak_memory_gb" in step]
-    means = {name: mean_over_time(outcome.steps, name) for name in ("tflops_per_second", "mfu", "data_wait")}
+def _speed(steps: Steps) -> dict[str, float | None]:
+    """How fast the steps were, over all of them; None for what was not measured."""
+    peaks = [step["peak_memory_gb"] for step in steps if "peak_memory_gb" in step]
+    means = {name: mean_over_time(steps, name) for name in ("tflops_per_second", "mfu", "data_wait")}
     rounded = {name: None if mean is None else float(f"{mean:.4g}") for name, mean in means.items()}
-    return {"flops": outcome.flops, **rounded, "peak_memory_gb": max(peaks, default=None)}
+    return {**rounded, "peak_memory_gb": max(peaks, default=None)}
 
 
 def training_key(job: Job, processes: int) -> str:

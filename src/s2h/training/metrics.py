@@ -33,7 +33,7 @@ class Meter:
     """
 
     def __init__(self, *, device: torch.device, world_size: int, peak: float | None) -> None:
-        self._device, self._ranks, self._peak = device, world_size, peak
+        self._device, self._world_size, self._peak = device, world_size, peak
         self.begin()
 
     def begin(self) -> None:
@@ -69,7 +69,7 @@ class Meter:
             "peak_memory_gb": round(peak_memory(self._device) / _GB, 3),
         }
         if flops is not None:
-            speed = flops / seconds / self._ranks
+            speed = flops / seconds / self._world_size
             measured["tflops_per_second"] = float(f"{speed / 1e12:.4g}")
             measured |= {"mfu": round(speed / self._peak, 4)} if self._peak else {}
         return measured

@@ -11,7 +11,7 @@ import math
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch.distributed as dist
 from safetensors.torch import load_file, save_file
@@ -20,6 +20,9 @@ from torch import Tensor
 from s2h.errors import DataError
 from s2h.files import atomic_folder
 from s2h.models.weights import check_weights
+
+if TYPE_CHECKING:
+    from s2h.training.deepspeed_engine import TrainingEngine
 
 FOLDER = "snapshots"
 """Where they lie in the folder of a trained model, in order of their names."""
@@ -30,13 +33,13 @@ class Snapshots:
 
     Args:
         folder: where they are written while the phase goes on.
-        engine: DeepSpeed's engine; all processes must make the same calls.
+        engine: holds the model; all processes must make the same calls.
         processor: of the model.
         steps: optimizer steps of the phase.
         number: how many snapshots, at even distances; the last is at the end.
     """
 
-    def __init__(self, folder: Path, engine: Any, processor: Any, *, steps: int, number: int) -> None:
+    def __init__(self, folder: Path, engine: TrainingEngine, processor: Any, *, steps: int, number: int) -> None:
         self.folder, self.engine, self.processor, self.steps = folder, engine, processor, steps
         self.due = {math.ceil(steps * place / number) for place in range(1, number + 1)} if number else set()
 
@@ -44,15 +47,13 @@ class Snapshots:
         """Write the model as it is after ``done`` steps, if a snapshot is due then."""
         if done not in self.due:
             return
-        from s2h.training.engine import whole_model
-
-        model, state = whole_model(self.engine)
-        moments, updates = _second_moments(self.engine)
+        model, state = self.engine.whole_model()
+        moments, updates = _second_moments(self.engine.deepspeed)
         if dist.get_rank() == 0:
             with atomic_folder(self.folder / f"step-{done:07d}") as folder:
                 model.save_pretrained(folder, state_dict=state)
                 self.processor.save_pretrained(folder)
-                beta2 = self.engine.optimizer.param_groups[0]["betas"][1]
+                beta2 = self.engine.deepspeed.optimizer.param_groups[0]["betas"][1]
                 metadata = {"step": done, "steps": self.steps, "updates": updates, "beta2": beta2}
                 save_file(moments, folder / "second_moments.safetensors")
                 (folder / "snapshot.json").write_text(json.dumps(metadata) + "\n")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from s2h.training.peaks import device_peak, peak_flops
+from s2h.training.peak_flops import device_peak, peak_flops
 
 
 @pytest.mark.parametrize(

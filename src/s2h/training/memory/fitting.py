@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Collection, Sequence
 from typing import Any
 
@@ -14,15 +13,14 @@ from torch import Tensor
 
 from s2h.errors import TrainingError
 from s2h.logs import LOGGER
-from s2h.models.adapters import with_adapters
-from s2h.models.loading import fastest_attention, weightless_model
-from s2h.models.parts import freeze, linear_layers
-from s2h.models.settings import TrainingSettings
 from s2h.phases import ModelPart
+from s2h.training.deepspeed_config import offloads_optimizer, zero_stage
 from s2h.training.job import Job
 from s2h.training.losses import ForwardPass
-from s2h.training.memory import MemoryEstimate, ParameterCounts, estimate_memory
-from s2h.training.peak import measure
+from s2h.training.memory.activations import measure_peak
+from s2h.training.memory.zero import MemoryEstimate, ParameterCounts, estimate_memory
+from s2h.training.model import weightless_trainable
+from s2h.training.processes import local_world_size
 
 _GIB = 2**30
 _USABLE = 0.95  # of a GPU's free memory: torch's allocator, NCCL and kernels take some beside what is counted
@@ -48,8 +46,7 @@ class Machine:
     def here(cls, device: torch.device) -> Machine:
         """This one, in a process that has joined the others."""
         gpu = torch.cuda.mem_get_info(device)[0] * _USABLE if device.type == "cuda" else None
-        beside = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-        return cls(gpu, psutil.virtual_memory().available, dist.get_world_size(), beside)
+        return cls(gpu, psutil.virtual_memory().available, dist.get_world_size(), local_world_size())
 
 
 def recomputes(
@@ -65,7 +62,8 @@ def recomputes(
     Args:
         job: what is trained.
         config: DeepSpeed's, as ``read_config`` gives it.
-        batches: the largest micro-batches, as ``with_targets`` gives them; what they take is measured for GPUs alone.
+        batches: the largest micro-batches, as ``collate.with_targets`` gives them; what they take is measured for GPUs
+            alone.
         frozen: parts that do not learn.
         machine: that trains.
 
@@ -74,10 +72,9 @@ def recomputes(
     """
     asked = job.settings.gradient_checkpointing
     for recompute in (False, True) if asked == "auto" else (bool(asked),):
-        found = measure_memory(
-            job, config, batches if machine.gpu else [], frozen=frozen, recompute=recompute, machine=machine
-        )
-        problem = _problem(found, machine, offloads=offloads(config))
+        measured = batches if machine.gpu else []
+        found = memory_needed(job, config, measured, frozen=frozen, recompute=recompute, machine=machine)
+        problem = _problem(found, machine, offloads=offloads_optimizer(config))
         way = "computed again in the backward pass" if recompute else "kept"
         LOGGER.info("with activations %s: %s", way, problem or f"{_summary(found, machine)}: it fits")
         if not problem:
@@ -85,7 +82,7 @@ def recomputes(
     raise TrainingError(f"training {job.base} {problem}: {memory_advice(config)}.")
 
 
-def measure_memory(
+def memory_needed(
     job: Job,
     config: dict[str, Any],
     batches: Sequence[dict[str, Tensor]],
@@ -97,15 +94,15 @@ def measure_memory(
     """What a training takes, with activations that are kept or computed again; see ``recomputes``."""
     activations = []
     for batch in batches:
-        model = _weightless(job, frozen, recompute=recompute)
+        model = weightless_trainable(job, frozen=frozen, recompute=recompute)
         forward_pass = ForwardPass(model)
         try:
-            peak = measure(model, batch, lambda m, b, run=forward_pass: run.loss(m, b, torch.device("cpu")))  # type: ignore[misc]
+            peak = measure_peak(model, batch, lambda m, b, run=forward_pass: run.loss(m, b, torch.device("cpu")))  # type: ignore[misc]
         except Exception as error:  # any family may do what no other does
             LOGGER.warning("what a micro-batch takes cannot be measured (%s); trying it will tell", error)
             break
         activations.append(peak.activations)
-    sizes = ParameterCounts.of(_weightless(job, frozen, recompute=recompute))
+    sizes = ParameterCounts.of(weightless_trainable(job, frozen=frozen, recompute=recompute))
     return estimate_memory(
         sizes,
         config,
@@ -113,34 +110,6 @@ def measure_memory(
         world_size=machine.world_size,
         local_world_size=machine.local_world_size,
     )
-
-
-def _weightless(job: Job, frozen: Collection[ModelPart], *, recompute: bool) -> Any:
-    """The model of a job as it is trained, without weights."""
-    settings = job.settings
-    attention = fastest_attention("cuda") if settings.attention == "auto" else settings.attention
-    dtype = torch.bfloat16 if settings.precision == "bf16" else torch.float32
-    model = weightless_model(job.base, dtype=dtype, attn_implementation="sdpa" if "flash" in attention else attention)
-    with torch.device("meta"):
-        return prepare_model(model, settings, frozen=frozen, recompute=recompute)[0]
-
-
-def prepare_model(
-    model: Any, settings: TrainingSettings, *, frozen: Collection[ModelPart], recompute: bool
-) -> tuple[Any, dict[ModelPart, tuple[int, int]]]:
-    """A model as it is trained: parts frozen, with adapters, activations kept or not; and what ``freeze`` says."""
-    counts = freeze(model, frozen)
-    if settings.lora:
-        model = with_adapters(model, settings.lora, linear_layers(model, frozen))
-    if recompute:
-        model.gradient_checkpointing_enable({"use_reentrant": False})
-    return model.train(), counts
-
-
-def offloads(config: dict[str, Any]) -> bool:
-    """Whether DeepSpeed keeps the optimizer in the machine's memory."""
-    place = config.get("zero_optimization", {}).get("offload_optimizer", {}).get("device", "none")
-    return str(place) != "none"
 
 
 def _problem(found: MemoryEstimate, machine: Machine, *, offloads: bool) -> str:
@@ -160,8 +129,8 @@ def _summary(found: MemoryEstimate, machine: Machine) -> str:
 
 def memory_advice(config: dict[str, Any]) -> str:
     """What to change when memory does not suffice, the least painful first."""
-    stage = int(config.get("zero_optimization", {}).get("stage", 0))
-    spread = "" if stage == 3 else ", spread the weights too (training.deepspeed: config/deepspeed/zero3.json)"
+    zero3 = ", spread the weights too (training.deepspeed: config/deepspeed/zero3.json)"
+    spread = "" if zero_stage(config) == 3 else zero3
     return (
         "lower training.micro_batch_tokens or micro_batch_size, set training.gradient_checkpointing"
         f"{spread}, use more GPUs, let the machine's memory help (config/deepspeed/zero2_offload.json, "

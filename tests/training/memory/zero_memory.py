@@ -15,7 +15,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
-from s2h.training.peak import Live
+from s2h.training.memory.activations import Live
 
 LAYERS, WIDTH, ROUNDS = 16, 256, 2
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from s2h.training.memory import MemoryEstimate, ParameterCounts, estimate_memory
+from s2h.training.memory.zero import MemoryEstimate, ParameterCounts, estimate_memory
 from tests.shipped import ROOT
+from tests.training.memory.zero_memory import LAYERS, ROUNDS, WIDTH, stack
 from tests.training.test_trainer import ENVIRONMENT
-from tests.training.zero_memory import LAYERS, ROUNDS, WIDTH, stack
 
 BILLION = ParameterCounts(10**9, 10**9, 10**8)
 WIDENED = {"data_types": {"grad_accum_dtype": "fp32"}}
@@ -44,7 +44,7 @@ def config(file: str, *, bucket: int | None = None, grad_accum_steps: int = 1, *
     }
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("world_size", [1, 2])
 def test_the_rules_give_what_deepspeed_allocates(world_size: int, tmp_path: Path) -> None:
     """Never less, and hardly more. A CPU copies no offloaded weights to itself, as one GPU does: nothing to compare."""
     kinds = {name: kind for name, kind in KINDS.items() if (world_size, name) != (1, "zero3_offload")}
@@ -55,7 +55,7 @@ def test_the_rules_give_what_deepspeed_allocates(world_size: int, tmp_path: Path
     for path, each in zip(paths, configs.values(), strict=True):
         path.write_text(json.dumps(each))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={world_size}"]
-    command = [*launcher, "-m", "tests.training.zero_memory", str(tmp_path / "found.json"), *map(str, paths)]
+    command = [*launcher, "-m", "tests.training.memory.zero_memory", str(tmp_path / "found.json"), *map(str, paths)]
     environment = ENVIRONMENT | {"DS_ACCELERATOR": "cpu"}
     run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=900)
     assert run.returncode == 0, run.stderr[-3000:]

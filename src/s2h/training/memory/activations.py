@@ -88,7 +88,7 @@ class Live(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.now -= size
 
 
-def measure(model: Any, batch: dict[str, Tensor], loss: Callable[[Any, dict[str, Tensor]], Tensor]) -> Peak:
+def measure_peak(model: Any, batch: dict[str, Tensor], loss: Callable[[Any, dict[str, Tensor]], Tensor]) -> Peak:
     """The memory of one micro-batch, forward and backward. Seconds of one core, whatever the size of the model.
 
     Integers of the batch (token ids, masks, grids of images) keep their values, as models read lengths from them; all
@@ -97,7 +97,7 @@ def measure(model: Any, batch: dict[str, Tensor], loss: Callable[[Any, dict[str,
     Args:
         model: on the device ``meta``, as ``weightless_model`` gives it, ready to be trained: frozen, with adapters,
             with gradient checkpointing, each where it shall be. It is of no use afterwards.
-        batch: what ``with_targets`` gives, on the CPU.
+        batch: what ``collate.with_targets`` gives, on the CPU.
         loss: the loss of a model for a batch, a scalar.
     """
     _use_fused_attention(model)
@@ -124,7 +124,7 @@ def _forget_gradient(parameter: Tensor) -> None:
 
 
 def _use_fused_attention(model: nn.Module) -> None:
-    """Put the stand-in in the place of any attention but the plain one, which does keep its matrices."""
+    """Put the placeholder in the place of any attention but the plain one, which does keep its matrices."""
     for part in model.modules():
         if isinstance(part, PreTrainedModel) and part.config._attn_implementation != "eager":
             part.config._attn_implementation = _FUSED

@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from s2h.models.loading import load_model, load_processor, weightless_model
 from s2h.models.parts import freeze
 from s2h.puzzles.consecutive_table_readout import ConsecutiveTableReadout
+from s2h.supervision.examples import Mixture
 from s2h.supervision.formats import WORDS
-from s2h.training.collate import Collator
-from s2h.training.data import Mixture
-from s2h.training.losses import ForwardPass, with_targets
-from s2h.training.peak import Live, Peak, measure
+from s2h.tokenisation.encoding import ExampleEncoder
+from s2h.training.collate import Collator, with_targets
+from s2h.training.losses import ForwardPass
+from s2h.training.memory.activations import Live, Peak, measure_peak
 from tests.models import qwen
 from tests.training.test_trainer import write
 
@@ -62,13 +63,13 @@ def mixture(readout_shards: dict[str, list[str]], tmp_path_factory: pytest.TempP
 
 
 def batch_of(folder: Path, mixture: Mixture, positions: Iterable[int]) -> dict[str, Tensor]:
-    collator = Collator(load_processor(folder), random_positions=0, seed=0, examples=len(mixture))
+    collator = Collator(ExampleEncoder(load_processor(folder)))
     return with_targets(collator([mixture[position] for position in positions]))
 
 
 def peak(folder: Path, batch: dict[str, Tensor], *, checkpointing: bool = False, attention: str = "sdpa") -> Peak:
     model = weightless_model(folder, dtype=torch.float32, attn_implementation=attention)
-    return measure(ready(model, checkpointing=checkpointing), batch, loss)
+    return measure_peak(ready(model, checkpointing=checkpointing), batch, loss)
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
@@ -87,7 +88,7 @@ def test_what_is_frozen_has_no_gradient(models: list[Path], mixture: Mixture) ->
     model = weightless_model(models[0], dtype=torch.float32, attn_implementation="sdpa")
     counts = freeze(model, ("vision", "projector"))
     batch = batch_of(models[0], mixture, range(8))
-    found = measure(ready(model, checkpointing=False), batch, loss)
+    found = measure_peak(ready(model, checkpointing=False), batch, loss)
     assert found.gradients == 4 * counts["language"][1]
     assert found.activations < peak(models[0], batch).activations
 
@@ -114,7 +115,7 @@ def test_linear_layers_keep_their_inputs(layers: int, width: int, rows: int) -> 
     with torch.device("meta"):
         model = Stack(layers, width).to(torch.bfloat16)
     batch = {"x": torch.zeros(rows, width, dtype=torch.bfloat16)}
-    found = measure(model, batch, lambda model, batch: model.layers(batch["x"]).sum())
+    found = measure_peak(model, batch, lambda model, batch: model.layers(batch["x"]).sum())
     weights = 2 * layers * width**2
     assert (found.weights, found.gradients) == (weights, weights)
     assert found.activations == pytest.approx(2 * ((layers + 1) * rows * width + width**2), abs=4096)

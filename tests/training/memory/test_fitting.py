@@ -13,11 +13,11 @@ from s2h.errors import TrainingError
 from s2h.models.loading import load_processor
 from s2h.models.settings import TrainingSettings
 from s2h.supervision.formats import WORDS
-from s2h.training.collate import Collator
-from s2h.training.engine import read_config
-from s2h.training.fitting import Machine, measure_memory, recomputes
+from s2h.tokenisation.encoding import ExampleEncoder
+from s2h.training.collate import Collator, with_targets
+from s2h.training.deepspeed_config import read_config
 from s2h.training.job import Job
-from s2h.training.losses import with_targets
+from s2h.training.memory.fitting import Machine, memory_needed, recomputes
 from tests.models import qwen
 from tests.shipped import ROOT
 from tests.training.test_losses import examples
@@ -34,7 +34,7 @@ def folder(readout: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def batch(folder: Path) -> dict[str, Tensor]:
-    collator = Collator(load_processor(folder), random_positions=0, seed=0, examples=8, masks=False)
+    collator = Collator(ExampleEncoder(load_processor(folder)), masks=False)
     return with_targets(collator(examples([1] * 8)))
 
 
@@ -51,7 +51,7 @@ def machine(**changes: Any) -> Machine:
 
 def needs_of(chosen: Job, batches: list[dict[str, Tensor]], *, recompute: bool) -> int:
     config = read_config(chosen.settings, grad_accum_steps=1)
-    return measure_memory(chosen, config, batches, frozen=(), recompute=recompute, machine=machine()).gpu
+    return memory_needed(chosen, config, batches, frozen=(), recompute=recompute, machine=machine()).gpu
 
 
 def chosen(job: Job, batch: dict[str, Tensor], **changes: Any) -> bool:

@@ -1,4 +1,4 @@
-"""How much memory a training takes of a GPU and of its host, by rule.
+"""How much memory a training takes of a GPU and of its host under DeepSpeed's ZeRO, by rule.
 
 The rules are those by which DeepSpeed 0.19 allocates (``runtime/zero/stage_1_and_2.py``, ``stage3.py``); tests count
 what it really allocates beside them.
@@ -57,8 +57,8 @@ def estimate_memory(
 
     Args:
         sizes: of the model that is trained.
-        config: DeepSpeed's, with precision and rounds filled in, as ``read_config`` gives it.
-        activations: bytes; see ``peak.measure``.
+        config: DeepSpeed's, as ``read_config`` gives it.
+        activations: bytes; see ``activations.measure_peak``.
         world_size: processes, each with a GPU.
         local_world_size: processes of a node.
     """
@@ -140,7 +140,7 @@ class _Zero2(_Rule):
         return weights + (self.wide * self.sizes.largest if self.offloads else self.optimizer)
 
     def backward(self) -> float:
-        """Beside the activations; with several rounds those of the round are added to those of all before it."""
+        """Beside the activations; with gradient accumulation a micro-batch's are added to those of all before it."""
         if self._widened:  # one at a time, or a bucket where it is exchanged
             at_once = max(self.sizes.largest, self.zero.reduce_bucket_size if self.world_size > 1 else 0)
             gradients = self._gradients + _FP32 * at_once
@@ -159,12 +159,12 @@ class _Zero2(_Rule):
         return max(norm, 2 * self._gradients + (_FP32 * self.share if self.gradient < _FP32 else 0))
 
     def host(self) -> float:
-        """Optimizer, fp32 gradients, weights on their way back, and with several rounds the gradients added up."""
+        """Optimizer, fp32 gradients, weights on their way back, and accumulated gradients."""
         if not self.offloads:
             return 0
         flat = self.pinned(_MASTER * self.share) + self.pinned(_FP32 * self.share) + self.pinned(self.wide * self.share)
-        added = self.wide * self.share if self.grad_accum_steps > 1 and not self._widened else 0
-        return flat + _MOMENTS * self.share + added + self.wide * self.sizes.largest
+        accumulated = self.wide * self.share if self.grad_accum_steps > 1 and not self._widened else 0
+        return flat + _MOMENTS * self.share + accumulated + self.wide * self.sizes.largest
 
 
 class _Zero3(_Rule):
