@@ -8,6 +8,7 @@ them for wrong ones, in per cent.
 from __future__ import annotations
 
 import argparse
+import itertools
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ import polars as pl
 from s2h.diagnosis.diagnoser_registry import METRICS, find_diagnoser
 from s2h.overlays import read_config
 from s2h.puzzles.grid_navigation import NO_PATH
-from s2h.puzzles.shards import PuzzleSet, read_shards, write_shard
+from s2h.puzzles.shards import PuzzleSet, draw_puzzle, read_shards, write_shard
 from s2h.puzzles.task import Task
 from s2h.puzzles.task_registry import TASKS, make_task
 from s2h.scoring.decoding import Prediction
@@ -33,20 +34,23 @@ FORMS: tuple[Format, ...] = ("text", "image", "image_via_text")
 IDENTITY = {"trained_on": "", "recipe": "", "model": "", "budget": 0, "seed": 0}
 
 
-def wrong_answer(task: Task[Any], gold: str) -> str:
-    """An answer of the right form that solves nothing."""
-    if task.name == "grid_navigation":
+def wrong_answer(task: Task[Any], level: Any, gold: str) -> str:
+    """An answer of the right form that solves nothing: that of another puzzle."""
+    if task.name == "grid_navigation":  # whose other puzzles' answers may go part of the way
         return NO_PATH
-    return str(int(gold) % 4 + 1) if task.name == "visual_analogy" else str(int(gold) + 1)
+    others = (draw_puzzle(task, PuzzleSet(1, level, "eval"), index)[0] for index in itertools.count())
+    return next(answer for answer in map(task.answer, others) if answer != gold)
 
 
-def predictions(task: Task[Any], records: list[dict[str, Any]], form: Format) -> Iterator[tuple[bool, bool, list[str]]]:
+def predictions(
+    task: Task[Any], level: Any, records: list[dict[str, Any]], form: Format
+) -> Iterator[tuple[bool, bool, list[str]]]:
     """(whether they are right, whether they have a chain, the predictions) in one format."""
     frame = pl.DataFrame(records)
     for chain in ("full", "none"):
         yield True, chain == "full", frame.select(response(form, chain)).to_series().to_list()
     opening = f"{TRANSCRIPTION_HEADER}\n\nnothing\n\n" if form == "image_via_text" else ""
-    answers = [wrong_answer(task, record["answer"]) for record in records]
+    answers = [wrong_answer(task, level, record["answer"]) for record in records]
     yield False, True, [f"{opening}I do not know.\n\nAnswer: {answer}" for answer in answers]
     yield False, False, [f"{opening}Answer: {answer}" for answer in answers]
 
@@ -58,7 +62,7 @@ def scored(task: Task[Any], level: Any, puzzles: int, work: Path) -> Iterator[tu
     records = [{k: v for k, v in record.items() if k != "image"} for record in read_shards([shard])]
     for form in FORMS:
         eval_set = read_set(task, level, "image" if has_image(form) else "text", [shard])
-        for number, (right, chain, texts) in enumerate(predictions(task, records, form)):
+        for number, (right, chain, texts) in enumerate(predictions(task, level, records, form)):
             folder = work / f"{form}-{number}"
             found = [Prediction(text, None, 0.0) for text in texts]
             yield right, chain, score_set(eval_set, found, work=folder, identity=IDENTITY)

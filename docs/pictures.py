@@ -1,11 +1,13 @@
-"""The puzzles that docs/tasks.md shows: python -m docs.pictures.
+"""The puzzles that docs/tasks.md shows: python -m docs writes the page.
 
-It draws the first SIMPLE and HARD evaluation puzzle of every task, in the sizes of the default and of the paper's
-config, into docs/images/, and writes their texts and the settings of the levels into the page.
+Shown are the first SIMPLE and HARD evaluation puzzle of every task, in the sizes of the default and of the paper's
+config: their pictures in docs/images/, their texts, and the settings of the levels. A task that is not yet on the page
+gets a section at its end.
 """
 
 from __future__ import annotations
 
+import inspect
 import io
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from s2h.overlays import read_config
 from s2h.puzzles.record import LEVELS
 from s2h.puzzles.shards import PuzzleSet, make_record
 from s2h.puzzles.task import Level, Task
+from s2h.puzzles.task_registry import TASKS
 from s2h.supervision.formats import prompt, response
 
 PAGE = Path(__file__).parent / "tasks.md"
@@ -99,38 +102,37 @@ def settings_table(name: str, configs: dict[str, Config]) -> str:
 
 def section(name: str, configs: dict[str, Config]) -> tuple[str, dict[str, bytes]]:
     """What the page shows of a task, and the pictures by their file names."""
+    settings = {title: config.task(name) for title, config in configs.items()}
+    configs = {
+        title: configs[title] for title in configs if title == "default" or settings[title] != settings["default"]
+    }
     parts, pictures = [settings_table(name, configs)], {}
     for title, config in configs.items():
         task = config.task_object(name)
-        puzzles = {level: record(config, name, level) for level in _SHOWN}
-        files = {level: f"{name}-{title}-{level.lower()}.png" for level in _SHOWN}
-        pictures |= {files[level]: picture(task, puzzles[level]["image"]["bytes"]) for level in _SHOWN}
-        shown = " | ".join(f"![{task.title}, {level}, {title} config](images/{files[level]})" for level in _SHOWN)
+        puzzles = {level: record(config, name, level) for level in _SHOWN if level in task.settings.levels}
+        files = {level: f"{name}-{title}-{level.lower()}.png" for level in puzzles}
+        pictures |= {files[level]: picture(task, puzzle["image"]["bytes"]) for level, puzzle in puzzles.items()}
+        shown = " | ".join(f"![{task.title}, {level}, {title} config](images/{files[level]})" for level in puzzles)
         width, height = task.image_size
-        heads = " | ".join(f"{title} {level}, {width} x {height} pixels" for level in _SHOWN)
-        parts.append(f"| {heads} |\n| --- | --- |\n| {shown} |")
-        parts += [texts(puzzles[level], level) for level in _SHOWN]
+        heads = " | ".join(f"{title} {level}, {width} x {height} pixels" for level in puzzles)
+        parts.append(f"| {heads} |\n|{' --- |' * len(puzzles)}\n| {shown} |")
+        parts += [texts(puzzle, level) for level, puzzle in puzzles.items()]
     return "\n\n".join(parts), pictures
+
+
+def new_section(name: str) -> str:
+    """The heading of a task, what its class says of it, and the place of its puzzles."""
+    about = inspect.cleandoc(TASKS[name].__doc__ or "").partition("\n\n")[0]
+    return f"\n## {TASKS[name].title}\n\n{about}\n\n<!-- {name}: begin -->\n\n<!-- {name}: end -->\n"
 
 
 def drawn(page: str) -> tuple[str, dict[str, bytes]]:
     """The page with the sections as they are now, and all its pictures by their file names."""
     configs = {title: read_config(*overlays) for title, overlays in CONFIGS.items()}
     pictures: dict[str, bytes] = {}
+    page += "".join(new_section(name) for name in TASKS if name not in block_names(page))
     for name in block_names(page):
         written, found = section(name, configs)
         pictures |= found
         page = fill_block(page, name, written)
     return page, pictures
-
-
-def main() -> None:
-    """Draw the pictures and write the page."""
-    page, pictures = drawn(PAGE.read_text())
-    for name, png in pictures.items():
-        (IMAGES / name).write_bytes(png)
-    PAGE.write_text(page)
-
-
-if __name__ == "__main__":
-    main()

@@ -1,4 +1,4 @@
-"""The tables and examples of docs/recipes.md: python -m docs.recipes."""
+"""The tables and examples of docs/recipes.md: python -m docs writes the page."""
 
 from __future__ import annotations
 
@@ -87,7 +87,3 @@ def written(page: str) -> str:
     for name, make in SECTIONS.items():
         page = fill_block(page, name, make())
     return page
-
-
-if __name__ == "__main__":
-    PAGE.write_text(written(PAGE.read_text()))

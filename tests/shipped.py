@@ -6,6 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
+PAPER_TASKS = ("consecutive_table_readout", "table_readout", "grid_navigation", "visual_analogy")
+"""What is pinned is pinned of these; more tasks may be registered."""
+
 
 _NEEDED = ("Snakefile", "rules", "workflow", "config", "profiles", "slurm", "envs", "src", "pyproject.toml")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import Field, ValidationError, create_model, field_validator, model_validator
 
@@ -18,9 +19,11 @@ from s2h.models.sources import Catalog, HuggingFaceSource, PretrainedSource
 from s2h.models.weights import Keep
 from s2h.paths import RUN, Paths
 from s2h.phases import Phase
+from s2h.plugins import load_plugins
 from s2h.puzzles.task import Level, Modality, Task, TaskSettings
 from s2h.puzzles.task_registry import TASKS
 from s2h.registry import unknown
+from s2h.scoring.readers import refuse_unreadable
 from s2h.scoring.vllm import find_vllm
 from s2h.settings import Settings
 from s2h.supervision.formats import FULL, INTERNALISED, NONE
@@ -28,12 +31,9 @@ from s2h.supervision.recipes import Recipe, puzzles_needed
 from s2h.training.trackers import TrackerName, missing_package
 from s2h.validation.task_report import ValidationSettings
 
-if TYPE_CHECKING:
-    TasksSettings = Any
-else:
-    TasksSettings = create_model(
-        "TasksSettings", __base__=Settings, **{name: (TASKS[name].settings_type | None, None) for name in TASKS}
-    )
+
+class TasksSettings(Settings):
+    """Settings of the tasks by name, a field for each that is registered (``config_type``)."""
 
 
 class RunGrid(Settings):
@@ -132,6 +132,10 @@ class ExternalEval(Settings):
     def _task_exists(cls, task: str) -> str:
         if task not in TASKS:
             raise ValueError(str(unknown("task", task, TASKS)))
+        try:
+            refuse_unreadable(task)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
         return task
 
 
@@ -140,6 +144,7 @@ class Config(Settings):
 
     Attributes:
         results: folder of everything that the workflow makes.
+        plugins: modules from outside the package that bring tasks (docs/add-a-task.md).
         trackers: experiment trackers used beside TensorBoard (docs/training.md); changing them makes nothing again.
         cache: folder from which results that were made before, here or by others, are taken; null for none.
         keep_weights: what stays of a run's models once it is scored (docs/training.md): ``all`` weights; those of its
@@ -160,6 +165,7 @@ class Config(Settings):
     """
 
     results: str = "results"
+    plugins: tuple[str, ...] = ()
     trackers: tuple[TrackerName, ...] = ()
     cache: str | None = None
     keep_weights: Keep = "all"
@@ -363,9 +369,25 @@ def load_config(values: dict[str, Any]) -> Config:
         ConfigError: one line for each mistake: where it is, what is wrong, what was found.
     """
     try:
-        return Config.model_validate(values)
+        load_plugins(values.get("plugins", ()))
+    except ConfigError as error:
+        raise ConfigError(f"config: {error}") from error
+    try:
+        return config_type().model_validate(values)
     except ValidationError as error:
         raise ConfigError("\n".join(_explain(e) for e in error.errors())) from None
+
+
+def config_type() -> type[Config]:
+    """The config with the settings of every task that is registered by now."""
+    return _config_of(tuple((name, TASKS[name].settings_type) for name in TASKS))
+
+
+@lru_cache
+def _config_of(tasks: tuple[tuple[str, type[TaskSettings]], ...]) -> type[Config]:
+    fields: dict[str, Any] = {name: (settings | None, None) for name, settings in tasks}
+    settings = create_model("TasksSettings", __base__=TasksSettings, **fields)
+    return create_model("Config", __base__=Config, __doc__=Config.__doc__, tasks=(settings, ...))
 
 
 def _explain(error: Any) -> str:

@@ -18,6 +18,7 @@ from s2h.errors import DataError
 from s2h.file_lock import file_lock
 from s2h.files import remove_parts
 from s2h.logs import LOGGER, job_log
+from s2h.plugins import load_plugins
 from s2h.provenance.cache import Cache
 from s2h.provenance.code import code_digest
 from s2h.provenance.fingerprints import looks_unchanged, take_fingerprint
@@ -36,8 +37,9 @@ def run_job(
 ) -> None:
     """Do the work of a job, and leave a record of it; a user's error ends the job in one line.
 
-    Inputs are checked against their records first. Two jobs never make the same result at once: the second one, for
-    instance of a workflow that was started again while a job of the first still ran, waits, and takes what it finds.
+    The config's plugins are loaded first, and inputs are checked against their records. Two jobs never make the same
+    result at once: the second one, for instance of a workflow that was started again while a job of the first still
+    ran, waits, and takes what it finds.
     It sees the GPUs that its rule asks for (``resources: gpus``) and no others, and has them to itself.
 
     Args:
@@ -49,6 +51,7 @@ def run_job(
         extra_inputs: folders that the job reads although they may be no inputs of the rule, as a model of the user's.
     """
     with job_log(snakemake.log[0]):
+        load_plugins(snakemake.config.get("plugins", ()))
         job = _Job.of(snakemake, code=code, ignored_params=ignored_params, extra_inputs=extra_inputs)
         with job.locked():
             if job.is_done():

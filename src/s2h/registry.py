@@ -34,7 +34,9 @@ class Registry(Generic[T]):
     def add(self, name: str, place: str) -> None:
         """Register ``name`` at ``place`` ("module:attribute"); a duplicate is refused."""
         if name in self._places:
-            raise ConfigError(f"the {self.kind} {name!r} is registered twice: {self._places[name]} and {place}.")
+            raise ConfigError(
+                f"the {self.kind} {name!r} is registered twice: {self._places[name]} and {place}. Rename one of them."
+            )
         self._places[name] = place
 
     def place(self, name: str) -> str:
@@ -49,7 +51,10 @@ class Registry(Generic[T]):
 
     def __getitem__(self, name: str) -> T:
         module, _, attribute = self.place(name).partition(":")
-        found: Any = getattr(importlib.import_module(module), attribute)
+        try:
+            found: Any = getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(f"the {self.kind} {name!r} is registered as {self.place(name)}, but: {error}.") from error
         return found  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[str]:

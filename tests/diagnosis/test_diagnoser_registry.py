@@ -10,24 +10,32 @@ from typing import Any
 
 import pytest
 
-from s2h.diagnosis.diagnoser_registry import DIAGNOSERS, METRICS, find_diagnoser
+from s2h.diagnosis.diagnoser_registry import DIAGNOSERS, METRICS, find_diagnoser, other_metrics
 from s2h.diagnosis.diagnosis import Diagnoser
 from s2h.errors import ConfigError
 from s2h.puzzles.task_registry import TASKS
-from tests.shipped import ROOT
+from tests.shipped import PAPER_TASKS, ROOT
 
 
 def test_the_tasks_of_the_paper_have_their_own_diagnosers() -> None:
-    own = {"consecutive_table_readout", "table_readout", "grid_navigation", "visual_analogy"}
-    assert set(DIAGNOSERS) == own <= set(TASKS)
-    assert all(issubclass(DIAGNOSERS[name], Diagnoser) for name in own)
+    assert set(PAPER_TASKS) <= set(DIAGNOSERS) <= set(TASKS)
+    assert all(issubclass(DIAGNOSERS[name], Diagnoser) for name in DIAGNOSERS)
 
 
-def test_the_list_of_metrics_is_complete() -> None:
-    metrics = [DIAGNOSERS[name].metrics for name in DIAGNOSERS]
+def test_the_metrics_of_the_papers_tasks_are_all_listed_and_in_order() -> None:
+    metrics = [DIAGNOSERS[name].metrics for name in PAPER_TASKS]
     assert {metric for each in [*metrics, Diagnoser.metrics] for metric in each} == set(METRICS)
     for each in metrics:
         assert sorted(each, key=METRICS.index) == list(each)
+
+
+def test_metrics_of_another_diagnoser_come_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Own(Diagnoser[Any]):
+        metrics = ("exact_match", "collisions", "transcription")
+
+    monkeypatch.setattr(sys.modules[__name__], "Own", Own, raising=False)
+    monkeypatch.setattr(DIAGNOSERS, "_places", {**DIAGNOSERS._places, "own": f"{__name__}:Own"})
+    assert other_metrics()[-1:] == ["collisions"]
 
 
 def test_a_task_without_a_diagnoser_gets_the_default() -> None:

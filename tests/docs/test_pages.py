@@ -10,7 +10,6 @@ import yaml
 
 from s2h.config import load_config
 from s2h.overlays import merge, read_values
-from s2h.supervision.recipes import Recipe
 from tests.shipped import ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -49,8 +48,3 @@ def test_the_citation_names_this_version_and_licence() -> None:
     assert f'license = "{citation["license"]}"' in project
     assert (ROOT / "LICENSE").read_text().startswith(f"{citation['license']} License")
     assert "2501.02669" in citation["references"][0]["url"]
-
-
-def test_the_changelog_counts_the_recipes() -> None:
-    recipes = [Recipe.model_validate(recipe) for recipe in read_values()["recipes"].values()]
-    assert f"{len(recipes)} recipes" in (ROOT / "CHANGELOG.md").read_text()

@@ -1,4 +1,4 @@
-"""The page of the recipes: what its command writes, and a recipe of one's own that the config takes."""
+"""The page of the recipes: a recipe of one's own that the config takes."""
 
 from __future__ import annotations
 
@@ -7,22 +7,12 @@ from fractions import Fraction
 
 import yaml
 
-from docs.recipes import PAGE, written
+from docs.recipes import PAGE
 from s2h.config import load_config
 from s2h.overlays import merge, read_values
 from s2h.supervision.recipes import examples_seen
 
 PAGE_TEXT = PAGE.read_text()
-
-
-def test_tables_and_examples_are_those_of_the_command() -> None:
-    """Mend with: python -m docs.recipes."""
-    assert written(PAGE_TEXT) == PAGE_TEXT
-
-
-def test_every_recipe_is_in_the_table_once() -> None:
-    named = re.findall(r"^\| `(\w+)` \| [^|0-9][^|]* \| [^|]+ \|$", PAGE_TEXT, re.MULTILINE)
-    assert named == list(read_values()["recipes"])
 
 
 def test_the_recipe_of_the_page_is_one() -> None:

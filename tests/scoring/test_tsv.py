@@ -145,7 +145,7 @@ def test_files_that_are_no_set_are_refused(tmp_path):
     with pytest.raises(DataError, match=r"row 2 of .* is it cut off"):
         read(tmp_path / "d.tsv")
     for change in ({"start_row": "0"}, {"text": "0:1\n0"}, {"collect_objects_coordinates": "9-9"}, {"end_col": "x"}):
-        with pytest.raises(DataError, match=r"index 0: the columns .* hold no grid"):
+        with pytest.raises(DataError, match=r"index 0: the columns .* hold no puzzle"):
             read(_write(tmp_path / "e.tsv", [GRID | change]), task="grid_navigation")
 
 

@@ -39,8 +39,8 @@ ABLATIONS = {
 
 
 def test_every_option_and_ablation_exists() -> None:
-    assert set(RECIPES) == set(OPTIONS) | ABLATIONS
-    assert set(SHIPPED) - set(RECIPES) == {"untrained"}
+    assert set(RECIPES) >= set(OPTIONS) | ABLATIONS
+    assert not SHIPPED["untrained"].phases
 
 
 @pytest.mark.parametrize("name", sorted(OPTIONS))
@@ -58,7 +58,7 @@ def test_a_phase_never_sees_more_than_its_budget(name: str, budget: int, tasks: 
         assert seen > phase.budget * budget - tasks * sum(phase.epochs * part.repeats for part in phase.parts) - 1
 
 
-@pytest.mark.parametrize("name", sorted(RECIPES))
+@pytest.mark.parametrize("name", sorted({*OPTIONS, *ABLATIONS}))
 def test_recipes_are_compared_at_equal_compute(name: str) -> None:
     """The last phase of every recipe sees the whole budget; phases before it come on top, as in the paper."""
     assert examples_seen(RECIPES[name].phases[-1], 120_000) == 120_000
@@ -66,7 +66,8 @@ def test_recipes_are_compared_at_equal_compute(name: str) -> None:
 
 
 def test_no_recipe_trains_on_hard_images_and_only_the_plus_recipes_on_hard_text() -> None:
-    for name, recipe in RECIPES.items():
+    for name in (*OPTIONS, *ABLATIONS):
+        recipe = RECIPES[name]
         assert ("HARD" in puzzles_needed(recipe.phases, 600)) == ("plus" in name and name != "mix_plus_medium")
         beyond = [part.format for phase in recipe.phases for part in phase.parts if part.level != "SIMPLE"]
         assert set(beyond) <= {"text"}

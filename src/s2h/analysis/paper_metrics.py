@@ -8,9 +8,10 @@ from functools import partial
 
 import polars as pl
 
-from s2h.analysis.pages import ABSENT, Grid, Page, by_recipe, run_sections
+from s2h.analysis.pages import ABSENT, Grid, Page, by_recipe, order_of, run_sections
 from s2h.analysis.scores import SET, read_scores
 from s2h.analysis.study import Study, Table
+from s2h.diagnosis.diagnoser_registry import other_metrics
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -65,15 +66,18 @@ def paper_metrics(scores: pl.DataFrame) -> pl.DataFrame:
     """One row for each run, evaluation set and metric of its task.
 
     Args:
-        scores: what ``read_scores`` gave, with ``COLUMNS`` and external evaluation sets.
+        scores: what ``read_scores`` gave, with ``COLUMNS`` and external evaluation sets; all other columns are metrics that a
+            task has of its own, and are averaged.
 
     Returns:
         The columns of ``SET``, external_eval (name of an external evaluation set; null for the study's own), metric,
         value and n (number of predictions in the mean; where it is 0 the value is null).
     """
-    order = pl.col("metric").cast(pl.Enum(list(METRICS)))
+    own = [name for name in scores.columns if name not in {*_KEYS, "puzzle_id", *COLUMNS}]
+    metrics = {**METRICS, **{name: Metric.mean(name) for name in own}}
+    order = pl.col("metric").cast(pl.Enum(list(metrics)))
     return (
-        pl.concat([_values(scores, name, metric) for name, metric in METRICS.items()])
+        pl.concat([_values(scores, name, metric) for name, metric in metrics.items()])
         .sort(*_KEYS, order)
         .with_columns(pl.col("level", "modality").cast(pl.String))
     )
@@ -105,7 +109,7 @@ _NOTE = (
 
 
 def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
-    names = [name for name in METRICS if name in set(part["metric"])]
+    names = sorted(set(part["metric"]), key=order_of(METRICS))
     lines = []
     for title, run in by_recipe(part, recipe_titles):
         for key, rows in run.partition_by(*_SHOWN, as_dict=True, maintain_order=True).items():
@@ -122,7 +126,7 @@ def _number(value: float | None) -> str:
 
 def make(study: Study) -> tuple[pl.DataFrame, Page]:
     """The table and its page."""
-    frame = paper_metrics(read_scores(study.score_files, COLUMNS, external=True))
+    frame = paper_metrics(read_scores(study.score_files, COLUMNS, external=True, metrics=other_metrics()))
     return frame, to_page(frame, study.recipe_titles)
 
 

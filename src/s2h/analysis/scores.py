@@ -17,7 +17,9 @@ SET = (*RUN, "level", "modality")
 """The columns that name a run's results on one evaluation set."""
 
 
-def read_scores(score_files: Sequence[str | Path], columns: Sequence[str], *, external: bool = False) -> pl.DataFrame:
+def read_scores(
+    score_files: Sequence[str | Path], columns: Sequence[str], *, external: bool = False, metrics: Sequence[str] = ()
+) -> pl.DataFrame:
     """The scores of all files, in any order.
 
     Args:
@@ -25,15 +27,16 @@ def read_scores(score_files: Sequence[str | Path], columns: Sequence[str], *, ex
         columns: what is read beside the columns of ``SET`` and the puzzle's id; nothing else is.
         external: read the rows of external evaluation sets as well. They are other puzzles than the study's, cannot
             be pooled or paired with them, and are judged by the paper's metrics alone.
+        metrics: columns that the files of some tasks have, and are null for the others.
 
     Returns:
-        The columns of ``SET``, puzzle_id and ``columns``; level and modality are Enums, and so sort in their order.
-        With ``external`` also external_eval: the name of an external evaluation set, null for the study's own.
+        The columns of ``SET``, puzzle_id, ``columns`` and ``metrics``; level and modality are Enums, and so sort in
+        their order. With ``external`` also external_eval: the name of an external evaluation set, null for the study's own.
 
     Raises:
         DataError: a file cannot be read, or a puzzle is scored twice for a run and modality.
     """
-    frames = [_read(path, [*SET, "puzzle_id", *columns], external) for path in score_files]
+    frames = [_read(path, [*SET, "puzzle_id", *columns], external, metrics) for path in score_files]
     if not frames:
         raise DataError("there are no scores to summarise: give at least one score file.")
     scores = pl.concat(frames, how="vertical_relaxed")
@@ -43,14 +46,16 @@ def read_scores(score_files: Sequence[str | Path], columns: Sequence[str], *, ex
     return scores
 
 
-def _read(path: str | Path, columns: Sequence[str], external: bool) -> pl.DataFrame:
+def _read(path: str | Path, columns: Sequence[str], external: bool, metrics: Sequence[str]) -> pl.DataFrame:
     try:
         scores = pl.scan_parquet(path, glob=False)
+        lacking = set(metrics).difference(scores.collect_schema())
+        scores = scores.with_columns(pl.lit(None, pl.Float64).alias(name) for name in lacking)
         scores = scores.with_columns(external_eval=pl.when("external").then("set_name"))
         if not external:
             scores = scores.filter(pl.col("external_eval").is_null())
         ordered = pl.col("level").cast(pl.Enum(LEVELS)), pl.col("modality").cast(pl.Enum(MODALITIES))
-        return scores.select(*columns, *["external_eval"] * external).with_columns(*ordered).collect()
+        return scores.select(*columns, *metrics, *["external_eval"] * external).with_columns(*ordered).collect()
     except (OSError, pl.exceptions.PolarsError) as error:
         raise DataError(f"the scores {path} cannot be read ({error}); delete them and run again.") from None
 

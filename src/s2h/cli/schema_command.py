@@ -12,6 +12,6 @@ app = typer.Typer()
 @app.command()
 def schema() -> None:
     """Print the JSON schema of the config, as config/schema.json holds it."""
-    from s2h.config import Config
+    from s2h.config import config_type
 
-    print(json.dumps(Config.model_json_schema(), indent=2))
+    print(json.dumps(config_type().model_json_schema(), indent=2))

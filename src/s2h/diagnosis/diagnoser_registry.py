@@ -16,7 +16,13 @@ METRICS = (
     "exact_match", "cot_exact_match", "partial_score", "source_dest_score", "num_obstacles", "objects_collected",
     "objects", "labels_correct", "transcription",
 )  # fmt: skip
-"""The names of all metrics of all diagnosers, in the order of tables; each diagnoser has some of them."""
+"""The metrics of the paper's tasks, in the order of tables; each diagnoser has some of them, and may have others."""
+
+
+def other_metrics() -> list[str]:
+    """The metrics of registered diagnosers that are not among ``METRICS``, each once."""
+    names = (metric for name in DIAGNOSERS for metric in DIAGNOSERS[name].metrics)
+    return [*dict.fromkeys(name for name in names if name not in METRICS)]
 
 
 def find_diagnoser(task: Task[Any]) -> Diagnoser[Any]:

@@ -13,6 +13,7 @@ from s2h.plan.stage import Stage, Wildcards, listed, run_of
 from s2h.plan.training_stage import TrainingStage
 from s2h.puzzles.record import MODALITIES
 from s2h.puzzles.task_registry import TASKS
+from s2h.scoring.readers import READERS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,7 +84,8 @@ class ScoringStage(Stage):
         """Digest of the code that judges the predictions of a run's tasks."""
         tasks = self.members(wildcards)
         diagnosers = [DIAGNOSERS.module(task) for task in tasks if task in DIAGNOSERS]
-        outside = ["s2h.scoring.tsv"] if self.external_evals(wildcards) else []
+        readers = [READERS.module(found["task"]) for found in self.external_evals(wildcards).values()]
+        outside = ["s2h.scoring.tsv", *readers] if readers else []
         modules = [*outside, *(TASKS.module(task) for task in tasks), *diagnosers]
         return self.code("score_model", "s2h.scoring.vlmevalkit", *modules)
 

@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import importlib.util
+import sysconfig
 from functools import lru_cache
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import find_spec, resolve_name
 from pathlib import Path
 
 from s2h.errors import DataError
 
 _PACKAGE = "s2h"
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 @lru_cache(maxsize=1024)  # a plan asks for each many times
 def code_digest(*modules: str, script: Path | None = None) -> str:
-    """A digest of ``modules`` and of all modules of this package that they import, directly or not.
+    """A digest of ``modules`` and of all that they import, directly or not (``imported_modules``).
 
     Comments, docstrings and layout do not count: what they change is not what the code makes.
 
@@ -33,60 +36,101 @@ def code_digest(*modules: str, script: Path | None = None) -> str:
     """
     digest = hashlib.sha256()
     for name in sorted(imported_modules(*modules)):
-        digest.update(f"{name}\n{_read(_path(name))[0]}\n".encode())
+        digest.update(f"{name}\n{_text(_path(name))}\n".encode())
     if script:
-        digest.update(f"{script.name}\n{_read(script)[0]}\n".encode())
+        digest.update(f"{script.name}\n{_text(script)}\n".encode())
     return digest.hexdigest()[:16]
 
 
 def imported_modules(*modules: str) -> set[str]:
-    """The given modules and all modules of this package that they import at any depth, wherever the import stands."""
+    """The given modules and all that they import, of this package and of plugins, at any depth and wherever it stands.
+
+    The modules of a plugin are those of its own package, and, unless it is installed, those that lie beside it.
+    """
     found: set[str] = set()
     waiting = list(modules)
     while waiting:
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            waiting.extend(_read(_path(name))[1])
+            waiting.extend(_imports(name))
     return found
+
+
+@lru_cache(maxsize=4096)
+def _find_spec(name: str) -> ModuleSpec | None:
+    """As ``importlib.util.find_spec``, which would import the packages that hold the module, and torch with them."""
+    package, *inner = name.split(".")
+    spec = find_spec(package)
+    for part in inner:
+        if spec is None or spec.submodule_search_locations is None:
+            return None
+        package = f"{package}.{part}"
+        spec = PathFinder.find_spec(package, spec.submodule_search_locations)
+    return spec
 
 
 @lru_cache(maxsize=256)
 def _path(name: str) -> Path:
-    path = _find(name)
-    if path is None:
+    spec = _find_spec(name)
+    if spec is None or spec.origin is None:
         raise DataError(f"there is no module {name} whose code could be digested.")
-    return path
-
-
-@lru_cache(maxsize=1024)
-def _find(name: str) -> Path | None:
-    """The file of a module; it is looked for by its path, for ``find_spec`` imports the packages that hold it."""
-    package, *inner = name.split(".")
-    spec = importlib.util.find_spec(package)
-    if spec is None or spec.origin is None or not inner:
-        return None if spec is None or spec.origin is None else Path(spec.origin)
-    bases = [Path(folder, *inner) for folder in spec.submodule_search_locations or ()]
-    found = (path for base in bases for path in (base / "__init__.py", base.parent / f"{base.name}.py"))
-    return next((path for path in found if path.is_file()), None)
+    return Path(spec.origin)
 
 
 @lru_cache(maxsize=256)
-def _read(path: Path) -> tuple[str, frozenset[str]]:
-    """What a file does, as text without comments, docstrings and layout; and what it imports of this package."""
+def _text(path: Path) -> str:
+    """What a file does: its code without comments, docstrings and layout."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    imports = set()
     for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            if ast.get_docstring(node, clean=False):
-                node.body = node.body[1:] or [ast.Pass()]
-        elif isinstance(node, ast.Import):
-            imports |= {alias.name for alias in node.names if alias.name.split(".")[0] == _PACKAGE}
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == _PACKAGE:
-            imports |= {_module_of(str(node.module), alias.name) for alias in node.names}
-    return ast.unparse(tree), frozenset(imports - {_PACKAGE})
+        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False):
+            node.body = node.body[1:] or [ast.Pass()]
+    return ast.unparse(tree)
 
 
+@lru_cache(maxsize=256)
+def _imports(name: str) -> frozenset[str]:
+    """The modules that a module imports and whose code counts with it."""
+    path, found = _path(name), set()
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if _counts(alias.name, name)}
+        elif isinstance(node, ast.ImportFrom):
+            module = resolve_name("." * node.level + (node.module or ""), package)
+            if _counts(module, name):
+                found |= {_module_of(module, alias.name) for alias in node.names}
+    return frozenset(each for each in found - {_PACKAGE} if not _is_namespace(each))
+
+
+def _counts(module: str, importer: str) -> bool:
+    """Whether the code of an imported module counts with that of the importer."""
+    top, own = module.partition(".")[0], importer.partition(".")[0]
+    if top in (_PACKAGE, own):
+        return True
+    beside = own != _PACKAGE and _folder(top) == _folder(own)
+    return beside and _folder(own) not in {Path(sysconfig.get_path(kind)) for kind in ("purelib", "platlib")}
+
+
+@lru_cache(maxsize=1024)
+def _folder(package: str) -> Path | None:
+    """Where a package or a module of the top level lies; None for one that is not there or part of Python itself."""
+    spec = _find_spec(package)
+    if spec is None or not (spec.has_location or spec.submodule_search_locations):
+        return None
+    return Path((spec.submodule_search_locations or [str(spec.origin)])[0]).parent
+
+
+def _is_namespace(name: str) -> bool:
+    """Whether a package has no code of its own."""
+    spec = _find_spec(name)
+    return spec is not None and spec.origin is None
+
+
+@lru_cache(maxsize=1024)
 def _module_of(module: str, attribute: str) -> str:
     """``from module import attribute`` imports a module of that name where there is one, else ``module``."""
-    return f"{module}.{attribute}" if _find(f"{module}.{attribute}") else module
+    inner = f"{module}.{attribute}"
+    package = _find_spec(module)
+    is_package = package is not None and package.submodule_search_locations is not None
+    return inner if is_package and _find_spec(inner) is not None else module

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from s2h.models.settings import ScoringSettings
 from s2h.models.sources import HuggingFaceSource
+from s2h.plugins import load_plugins
 from s2h.puzzles.task_registry import TASKS
 from s2h.scoring.backends import LocalBackend
 from s2h.scoring.decoding import load_decoder
@@ -30,6 +31,7 @@ from s2h.scoring.vlmevalkit import run_command_line
 def main(arguments: Sequence[str]) -> int:
     """Read our own arguments and leave the rest to VLMEvalKit; returns the exit code."""
     ours, rest = _parser().parse_known_args(arguments)
+    load_plugins(ours.plugins)
     files = {name: path for name in ours.data if (path := _file(name, ours.tsv)) is not None}
     sets = [_read(path, ours.task) for path in files.values()]
     settings = ScoringSettings(max_new_tokens=ours.max_new_tokens, batch_size=1)
@@ -51,7 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--data", nargs="+", required=True, help="TSV files, or names that VLMEvalKit knows")
     parser.add_argument("--model", nargs="+", required=True, help="model folders, or names that VLMEvalKit knows")
-    parser.add_argument("--task", choices=list(TASKS), help="whose puzzles are in TSV files from outside")
+    parser.add_argument("--task", help="whose puzzles are in TSV files from outside")
+    parser.add_argument("--plugins", nargs="+", default=[], help="modules that bring tasks, as the config's plugins")
     parser.add_argument("--tsv", type=Path, default=Path("results/tsv"), help="where our sets are looked for by name")
     parser.add_argument(
         "--max-new-tokens", type=int, default=2048, help="where a prediction of a model folder is cut off"

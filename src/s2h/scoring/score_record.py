@@ -41,7 +41,7 @@ class Score:
         error_detail: what is wrong there.
         expected: what should stand there.
         observed: what does.
-        metrics: of the task, by name (``s2h.diagnosis.diagnoser_registry.METRICS``); a column each in the file.
+        metrics: of the task, by name; a column each in the file.
         tokens: new tokens of the prediction, its end included; None where the model does not tell.
         seconds: decoding time, shared evenly among the examples of a batch.
     """
@@ -89,15 +89,20 @@ def _schema() -> dict[str, Any]:
 
 
 SCHEMA = _schema()
-"""Columns of a score file and their types."""
+"""Columns of every score file and their types."""
 
 
 def write_scores(path: str | Path, scores: Iterable[Score]) -> None:
-    """Write scores as a Parquet file with the columns of ``SCHEMA``; metrics that a task has not are null."""
-    rows = []
+    """Write scores as a Parquet file with the columns of ``SCHEMA``; metrics that a task has not are null.
+
+    Behind them stand the metrics of its diagnoser that are not among ``METRICS``.
+    """
+    rows: list[dict[str, Any]] = []
+    others: dict[str, Any] = {}
     for score in scores:
+        others |= dict.fromkeys((name for name in score.metrics if name not in METRICS), pl.Float64)
         row = dataclasses.asdict(score)
         rows.append(row | dict.fromkeys(METRICS) | row.pop("metrics"))
-    frame = pl.DataFrame(rows, schema=SCHEMA)
+    frame = pl.DataFrame(rows, schema=SCHEMA | others)
     with atomic_file(path) as temporary:
         frame.write_parquet(temporary, compression="zstd")

@@ -1,9 +1,8 @@
 """Evaluation sets from TSV files: those that this project writes, and those from outside.
 
 External evaluation sets have the columns of the paper's code: index, question, answer, and image (base64) or
-image_path; a set of Grid Navigation has text, start_row, start_col, end_row, end_col and collect_objects_coordinates as
-well. Only the gold answer of their puzzles is known (for grids also the grid), so predictions get the paper's metrics
-and no diagnosis.
+image_path, and those that the task's reader asks for. Only the gold answer of their puzzles is known (for grids also
+the grid), so predictions get the paper's metrics and no diagnosis.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ from PIL import Image
 from s2h.diagnosis.diagnosis import Diagnosis
 from s2h.errors import DataError
 from s2h.fetching import is_pointer
-from s2h.puzzles.task import Level, Modality
+from s2h.puzzles.task import Level, Modality, final_answer
 from s2h.puzzles.task_registry import make_task
-from s2h.scoring.gold_answer_metrics import GRID_COLUMNS, grid_json, released_diagnosis
+from s2h.scoring.readers import Reader, find_reader
 from s2h.scoring.sets import EvalRow, EvalSet, position_index, refuse_repeats
 
 OURS = ("puzzle_id", "task", "level", "settings", "puzzle")
@@ -32,15 +31,20 @@ OURS = ("puzzle_id", "task", "level", "settings", "puzzle")
 
 
 class ExternalEval(EvalSet):
-    """Puzzles from outside; ``EvalRow.puzzle`` is empty, or the symbolic grid as JSON."""
+    """Puzzles from outside; ``EvalRow.puzzle`` is what the task's reader made of a row."""
 
     external = True
 
     def __init__(self, name: str, task: str, level: Level, modality: Modality, rows: Sequence[EvalRow]) -> None:
         self.name, self.task, self.level, self.modality, self.rows = name, task, level, modality, tuple(rows)
+        self._reader = find_reader(task)
 
     def diagnose(self, row: EvalRow, prediction: str) -> Diagnosis:
-        return released_diagnosis(self.task, row, prediction)
+        """What a prediction is worth by the metrics of the task's reader; ``correct`` is its exact match."""
+        metrics = self._reader.measure(row, prediction)
+        answer = final_answer(prediction) or ""
+        correct = metrics["exact_match"] == 1
+        return Diagnosis(bool(answer), answer, correct, False, None, None, None, None, None, metrics)
 
 
 def read_own(path: str | Path) -> EvalSet:
@@ -77,17 +81,18 @@ def read_external(name: str, path: str | Path, *, task: str, level: Level, modal
         modality: how the puzzles are given.
 
     Raises:
+        ConfigError: the task has no reader.
         DataError: the file cannot be read, lacks a column, an image is missing or torn, or a puzzle comes twice.
     """
-    path = Path(path).expanduser()
-    rows = _read(path, ("index", "question", "answer", *(GRID_COLUMNS if task == "grid_navigation" else ())))
+    path, reader = Path(path).expanduser(), find_reader(task)
+    rows = _read(path, ("index", "question", "answer", *reader.columns))
     found = [
         EvalRow(
             index=position_index(position),
             puzzle_id=f"{name}-{row['index']}",
             question=row["question"],
             answer=row["answer"],
-            puzzle=grid_json(path, row) if task == "grid_navigation" else "",
+            puzzle=_puzzle(path, row, reader),
             image=_image(path, row) if modality == "image" else None,
         )
         for position, row in enumerate(rows)
@@ -123,6 +128,15 @@ def _read(path: str | Path, needed: Sequence[str]) -> list[dict[str, str]]:
             raise DataError(f"row {number} of {path} has another number of cells than its head: is it cut off?")
     refuse_repeats(str(path), [row["index"] for row in rows])
     return rows
+
+
+def _puzzle(path: Path, row: dict[str, str], reader: Reader) -> str:
+    try:
+        return reader.puzzle(row)
+    except (ValueError, IndexError) as error:
+        raise DataError(
+            f"{path}, index {row['index']}: the columns {', '.join(reader.columns)} hold no puzzle ({error})."
+        ) from None
 
 
 def _image(path: Path, row: dict[str, str]) -> bytes:

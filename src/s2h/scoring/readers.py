@@ -1,0 +1,65 @@
+"""Readers of external evaluation sets, by task: a task without one is scored on its own sets alone."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar
+
+from s2h.errors import ConfigError
+from s2h.registry import Registry
+
+if TYPE_CHECKING:  # the config asks which tasks have one
+    from s2h.scoring.sets import EvalRow
+
+
+class Reader(ABC):
+    """Reads the puzzles of one task in the columns of the paper's code, and measures predictions for them.
+
+    Attributes:
+        columns: that a set needs beside index, question and answer.
+    """
+
+    columns: ClassVar[tuple[str, ...]] = ()
+
+    def puzzle(self, row: Mapping[str, str]) -> str:
+        """What ``measure`` needs to know beside the gold answer, for ``EvalRow.puzzle``.
+
+        Args:
+            row: the cells of a row by column.
+
+        Raises:
+            ValueError, IndexError: ``columns`` hold no puzzle.
+        """
+        return ""
+
+    @abstractmethod
+    def measure(self, row: EvalRow, prediction: str) -> dict[str, float | None]:
+        """Some metrics of the task's diagnoser, ``exact_match`` among them, which is 1 where the answer is right.
+
+        Args:
+            row: the puzzle.
+            prediction: any text.
+        """
+
+
+READERS: Registry[type[Reader]] = Registry("reader")
+READERS.add("consecutive_table_readout", "s2h.scoring.gold_answer_metrics:TableReader")
+READERS.add("table_readout", "s2h.scoring.gold_answer_metrics:TableReader")
+READERS.add("grid_navigation", "s2h.scoring.gold_answer_metrics:GridReader")
+READERS.add("visual_analogy", "s2h.scoring.gold_answer_metrics:AnalogyReader")
+
+
+def refuse_unreadable(task: str) -> None:
+    """Raise ConfigError where a task has no reader."""
+    if task not in READERS:
+        raise ConfigError(
+            f"external evaluation sets are not read for the task {task!r}: it has no reader (those of {', '.join(READERS)} "
+            "have). Give it one (docs/add-a-task.md)."
+        )
+
+
+def find_reader(task: str) -> Reader:
+    """The reader of a task; raises ConfigError where it has none."""
+    refuse_unreadable(task)
+    return READERS[task]()
