@@ -10,10 +10,11 @@ import pytest
 from s2h.corpora.corpus_mixture import write_mixture
 from s2h.corpora.corpus_shards import write_shard as write_corpus_shard
 from s2h.corpora.index import make_index
-from s2h.puzzles.consecutive_table_readout import ConsecutiveTableReadout, ConsecutiveTableReadoutSettings
+from s2h.puzzles.consecutive_table_readout import ConsecutiveTableReadout
 from s2h.puzzles.shards import PuzzleSet, write_shard
 from tests.corpora.generated import Made, make_corpus
 from tests.shipped import copy_project
+from tests.small import build_tiny_model, small_readout
 from tests.workflow.study import configure, snakemake
 
 hypothesis.settings.register_profile("shared machine", deadline=None)  # others compute beside the tests
@@ -23,12 +24,7 @@ hypothesis.settings.load_profile("shared machine")
 @pytest.fixture(scope="session")
 def readout() -> ConsecutiveTableReadout:
     """Consecutive Table Readout in the compact style."""
-    levels = {
-        "SIMPLE": {"path_length": (1, 5), "train": 0, "eval": 0},
-        "HARD": {"path_length": (6, 9), "train": 0, "eval": 0},
-    }
-    values = {"style": "compact", "rows": (3, 3), "columns": (5, 5), "levels": levels}
-    return ConsecutiveTableReadout(ConsecutiveTableReadoutSettings.model_validate(values))
+    return small_readout()
 
 
 @pytest.fixture(scope="session")
@@ -48,14 +44,7 @@ def readout_shards(readout: ConsecutiveTableReadout, tmp_path_factory: pytest.Te
 @pytest.fixture(scope="session")
 def tiny_model(readout: ConsecutiveTableReadout, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A very small model with the vocabulary of ``readout``, from random weights."""
-    from s2h.models.sources import TinySource
-    from s2h.models.tiny import build
-    from s2h.supervision.formats import WORDS
-
-    folder = tmp_path_factory.mktemp("tiny")
-    settings = TinySource(vision_width=32, text_width=32, text_layers=1, intermediate_size=64)
-    build(settings, vocabulary=readout.vocabulary() | WORDS, image_size=readout.image_size[0], seed=0, folder=folder)
-    return folder
+    return build_tiny_model(tmp_path_factory.mktemp("tiny"), readout)
 
 
 @pytest.fixture(scope="session")

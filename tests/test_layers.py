@@ -28,6 +28,11 @@ def test_one_module_touches_vlmeval() -> None:
     assert users == ["vlmevalkit.py"]
 
 
+def test_nothing_but_the_command_imports_its_verbs() -> None:
+    users = {path for path in SOURCES if any(name.startswith("s2h.cli") for name in imported(path))}
+    assert users == {ROOT / "src/s2h/__main__.py", ROOT / "src/s2h/cli/app.py"}
+
+
 def test_puzzles_and_supervision_know_nothing_of_training_and_scoring() -> None:
     for path in SOURCES:
         if path.parent.name in ("puzzles", "supervision"):

@@ -9,14 +9,10 @@ from transformers import Qwen2_5_VLProcessor, Qwen2VLImageProcessor, Qwen2VLVide
 
 from benchmarks.gpu.models import Sizes, make_model, qwen_config
 from benchmarks.puzzles import settings
-from s2h.models.sources import TinySource
-from s2h.models.tiny import build
 from s2h.overlays import read_config
-from s2h.puzzles.consecutive_table_readout import ConsecutiveTableReadout, ConsecutiveTableReadoutSettings
 from s2h.puzzles.shards import PuzzleSet, write_shard
 from s2h.puzzles.task import Level, Task
 from s2h.puzzles.task_registry import make_task
-from s2h.supervision.formats import WORDS
 from s2h.supervision.mixture import read_mixture, write_mixture
 from tests.models.qwen import CHAT_TEMPLATE, SPECIAL
 from tests.models.words import word_tokenizer
@@ -24,16 +20,6 @@ from tests.models.words import word_tokenizer
 _LEVELS: tuple[Level, ...] = ("SIMPLE", "HARD")
 _NAMED = {"image_token": "<|image_pad|>", "video_token": "<|video_pad|>"}
 _TURNS = ("system", "user", "assistant", "You", "are", "a", "helpful", "assistant.")
-
-
-def small_task() -> ConsecutiveTableReadout:
-    """Consecutive Table Readout in the compact style, as the tests have it."""
-    levels = {
-        "SIMPLE": {"path_length": (1, 5), "train": 0, "eval": 0},
-        "HARD": {"path_length": (6, 9), "train": 0, "eval": 0},
-    }
-    values = {"style": "compact", "rows": (3, 3), "columns": (5, 5), "levels": levels}
-    return ConsecutiveTableReadout(ConsecutiveTableReadoutSettings.model_validate(values))
 
 
 def paper_task() -> Task[Any]:
@@ -51,13 +37,6 @@ def make_mixture(folder: Path, task: Task[Any], *, budget: int) -> Path:
     phase = read_config().recipes["mix_plus"].phases[0]
     write_mixture(folder / "mixture.parquet", phase, budget=budget, shards=shards, key=(0, "gpu"))
     return folder / "mixture.parquet"
-
-
-def tiny_folder(folder: Path, task: ConsecutiveTableReadout) -> Path:
-    """A very small model for ``small_task``."""
-    size = TinySource(vision_width=32, text_width=32, text_layers=1, intermediate_size=64)
-    build(size, vocabulary=task.vocabulary() | WORDS, image_size=task.image_size[0], seed=0, folder=folder)
-    return folder
 
 
 def words_of(mixture: Path) -> set[str]:

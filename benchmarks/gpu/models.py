@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
-from transformers import AutoModelForImageTextToText, Qwen2_5_VLConfig
+from transformers import AutoModelForImageTextToText, Qwen2_5_VLConfig, Qwen2VLImageProcessor
 
 from s2h.models.attention import attend_in_windows
 from s2h.models.eagle import EagleX2Config
 from s2h.models.eagle.configuration import LLAMA_SIZES
 from s2h.training.collate import IGNORED
+from s2h.training.flops import FlopModel
 
 MARKS = 8
 """The last words of a vocabulary stand for what is no word; the first of them is the end of a turn."""
@@ -182,6 +187,21 @@ def recorded_items(number: int, *, dry: bool) -> list[Item]:
     if not dry:
         return [Item(tokens, targets, bool(image)) for tokens, targets, image in rows]
     return [Item(tokens // 40 + 20 * image, targets // 40 + 1, bool(image)) for tokens, targets, image in rows]
+
+
+def useful_flops(items: Sequence[Item], size: Sizes) -> float:
+    """Floating-point operations of training on examples, as ``s2h.training.flops`` counts them."""
+    patches = size.grid[0] * size.grid[1]
+    tokens, targets = (np.array([getattr(item, name) for item in items]) for name in ("tokens", "targets"))
+    pixels = np.array([patches * _PATCH_VALUES * item.image for item in items])
+    return float(_work(size).flops(tokens, targets, pixels).sum())
+
+
+@cache
+def _work(size: Sizes) -> FlopModel:
+    with tempfile.TemporaryDirectory() as folder:
+        qwen_config(size).save_pretrained(folder)
+        return FlopModel.of(folder, SimpleNamespace(image_processor=Qwen2VLImageProcessor()))
 
 
 def qwen_batch(items: Sequence[Item], size: Sizes, *, masks: bool = False, seed: int = 0) -> dict[str, Tensor]:

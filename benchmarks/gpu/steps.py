@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from benchmarks.gpu.flops import useful_flops
 from benchmarks.gpu.measuring import clear_memory, kernel_seconds, on_gpu, peak_gib, seconds_of, waits_of
 from benchmarks.gpu.models import (
     Item,
@@ -27,6 +26,7 @@ from benchmarks.gpu.models import (
     qwen_config,
     recorded_items,
     sizes,
+    useful_flops,
 )
 from benchmarks.gpu.sections import Report, Results
 from s2h.models.attention import WINDOWS

@@ -15,12 +15,13 @@ from typing import Any
 
 from safetensors.torch import load_file
 
-from benchmarks.gpu.data import make_mixture, small_task, tiny_folder, words_of
+from benchmarks.gpu.data import make_mixture, words_of
 from benchmarks.gpu.measuring import on_gpu
 from benchmarks.gpu.sections import Report, Results, write_json
 from benchmarks.gpu.training_runs import Training, read_manifest, train, train_killed
 from s2h.supervision.mixture import read_mixture
 from tests.models import qwen
+from tests.small import build_tiny_model, small_readout
 
 REFERENCES = Path(__file__).with_name("references.json")
 _TOLERANCES = {"fp32": 0.005, "bf16": 0.03}
@@ -62,9 +63,9 @@ def write_references() -> None:
 
 def _training_runs(folder: Path) -> dict[str, Training]:
     """Those that have a reference, by name."""
-    task = small_task()
+    task = small_readout()
     mixture = make_mixture(folder, task, budget=_BUDGET)
-    tiny = tiny_folder(folder / "tiny", task)
+    tiny = build_tiny_model(folder / "tiny", task)
     qwen.build(folder / "qwen", words_of(mixture))
     return {"tiny": Training(tiny, mixture, _SETTINGS), "lora": Training(folder / "qwen", mixture, _SETTINGS | _LORA)}
 

@@ -22,6 +22,18 @@ class DataError(S2HError):
     """A file is missing, torn, or not what its place in the chain requires."""
 
 
+def unreadable(what: str, path: object, error: object, *, remove: object = "it") -> DataError:
+    """The error for a result that is torn or was written by another program.
+
+    Args:
+        what: kind of file, e.g. ``mixture``.
+        path: of the file.
+        error: why it cannot be read.
+        remove: what to delete so that the workflow makes it again, where that is not the file itself.
+    """
+    return DataError(f"the {what} {path} cannot be read ({error}); delete {remove} and run again.")
+
+
 class ModelError(S2HError):
     """A model or its processor cannot be built, loaded or used as asked."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,11 @@ def visible(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c in "\n\t" else f"⟨U+{ord(c):04X}⟩" for c in text)
+
+
+def data_address(data: bytes, kind: str) -> str:
+    """A file as an address, so that a page needs no file beside it; ``kind`` is its media type, as image/png."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def _finalized(value: Any) -> Any:

@@ -102,11 +102,11 @@ def test_tasks_that_were_trained_together_have_the_same_training(tmp_path):
 def test_what_cannot_be_read_is_refused(tmp_path):
     folder = trained(tmp_path / "phase-1")
     (tmp_path / "phase-1/manifest.json").write_text("{")
-    with pytest.raises(DataError, match=r"manifest\.json cannot be read .* train the model again"):
+    with pytest.raises(DataError, match=r"manifest\.json cannot be read .* delete .*phase-1 and run again"):
         training_costs({RUN: [folder]})
     other = trained(tmp_path / "phase-2")
     (tmp_path / "phase-2/metrics.jsonl").unlink()
-    with pytest.raises(DataError, match=r"metrics\.jsonl cannot be read .* delete the folder .*phase-2"):
+    with pytest.raises(DataError, match=r"metrics\.jsonl cannot be read .* delete .*phase-2"):
         training_costs({RUN: [other]})
 
 

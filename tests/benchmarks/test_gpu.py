@@ -11,8 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.gpu import page, sections
-from benchmarks.gpu.flops import useful_flops
-from benchmarks.gpu.models import QWEN_3B, Item, recorded_items
+from benchmarks.gpu.models import QWEN_3B, Item, recorded_items, useful_flops
 from benchmarks.gpu.packing import unpack
 from benchmarks.gpu.sections import SECTIONS, Report, Results, run_sections
 from benchmarks.gpu.training import REFERENCES

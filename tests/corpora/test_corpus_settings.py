@@ -12,6 +12,7 @@ from s2h.corpora.corpus_settings import CorpusSettings
 from s2h.errors import ConfigError
 from s2h.models.resources import training_request
 from s2h.overlays import merge, read_values
+from tests.shipped import ROOT
 
 
 @pytest.fixture
@@ -92,13 +93,13 @@ def test_a_mistake_is_named_in_one_line(
 def test_files_of_a_corpus_that_no_run_needs_may_be_elsewhere(values: dict[str, Any]) -> None:
     runs = [{"tasks": ["table_readout"], "recipes": ["mix_plus"], "budgets": [600], "models": ["tiny"]}]
     values = merge(values, {"runs": runs, "corpora": {"eagle_1_8m": {"annotations": "no.json"}}})
-    values["tasks"]["table_readout"] = read_values()["tasks"]["table_readout"]
+    values["tasks"]["table_readout"] = read_values(root=ROOT)["tasks"]["table_readout"]
     assert load_config(values).corpora["eagle_1_8m"].problems() == ["there is no file no.json"]
 
 
 def test_a_model_made_from_the_tiny_one_reads_what_that_reads() -> None:
     made = {
-        **read_values()["models"]["tiny"],
+        **read_values(root=ROOT)["models"]["tiny"],
         "source": {"kind": "pretrained", "base": "tiny", "phases": [{"corpus": "mine"}]},
     }
     change = {
@@ -108,7 +109,7 @@ def test_a_model_made_from_the_tiny_one_reads_what_that_reads() -> None:
         "tasks": {"table_readout": {"style": "paper"}},
     }
     with pytest.raises(ConfigError, match="the model made reads the compact style only"):
-        load_config(merge(read_values(), change))
+        load_config(merge(read_values(root=ROOT), change))
 
 
 def test_patterns_are_filled_in_and_names_stay_in_order(tmp_path: Path) -> None:
@@ -131,4 +132,4 @@ def test_a_phase_on_a_corpus_asks_for_the_conversations_of_every_process(values:
 
 
 def test_the_config_without_corpora_is_as_before() -> None:
-    assert Config.model_validate(read_values()).corpora == {}
+    assert Config.model_validate(read_values(root=ROOT)).corpora == {}

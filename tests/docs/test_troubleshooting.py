@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ from s2h.models.loading import load_processor
 from s2h.overlays import merge, read_config, read_values
 from s2h.puzzles.shards import read_shards
 from s2h.supervision.mixture import read_mixture
+from s2h.training.checkpoints import Checkpoints
 from s2h.training.deepspeed_config import read_config as read_deepspeed_config
 from s2h.training.memory.fitting import Machine, recomputes
 from tests.models import qwen
@@ -113,6 +115,12 @@ def torn(read: Callable[[str], Any]) -> Provoke:
     return provoke
 
 
+def torn_checkpoint(folder: Path) -> str:
+    (folder / "last").write_text("step-0000001")
+    engine = SimpleNamespace(load_checkpoint=lambda *_, **__: (None, {}))
+    return said(Checkpoints(folder, engine).resume)
+
+
 def full_disk(folder: Path) -> str:
     job = "from s2h.logs import job_log\nwith job_log('log'):\n    open('/dev/full', 'w').write('x' * 100_000)"
     return told(folder, sys.executable, "-c", job)
@@ -171,6 +179,7 @@ PROVOKED: dict[str, Provoke] = {
     "A folder that holds no processor": lambda folder: said(lambda: load_processor(folder)),
     "A DeepSpeed file that is not there": missing_deepspeed,
     "Too little memory": too_little_memory,
+    "A checkpoint that cannot be read": torn_checkpoint,
     "The GPUs of a job": lambda folder: said(claim),
     "More GPUs than there are": snakemake(
         "results/models/table_readout/mix/60/tiny/0/phase-1",
@@ -199,7 +208,7 @@ def test_an_error_says_what_the_page_says(title: str, tmp_path: Path) -> None:
 
 
 def test_all_other_messages_are_the_code_s() -> None:
-    modules = [ast.parse(path.read_text()) for path in (ROOT / "src").rglob("*.py")]
+    modules = [ast.parse(path.read_text()) for folder in ("src", "tools") for path in (ROOT / folder).rglob("*.py")]
     known = {literal for module in modules for literal in literals(module)}
     assert not [message for title, message in MESSAGES.items() if title not in PROVOKED and message not in known]
 

@@ -401,9 +401,9 @@ def test_files_that_cannot_be_used_are_refused(shards: Shards, tmp_path: Path) -
         write([wrong(record, "boredom")], tmp_path, shards)
     torn = tmp_path / "torn.parquet"
     torn.write_bytes(b"PAR1")
-    with pytest.raises(DataError, match="puzzle shards cannot be read"):
+    with pytest.raises(DataError, match=r"the puzzle shard .*torn\.parquet, or one after it, cannot be read"):
         write([score(record)], tmp_path, {TASK: {"HARD": [str(torn)]}})
-    with pytest.raises(DataError, match=r"scores .* cannot be read"):
+    with pytest.raises(DataError, match=r"score file .* cannot be read"):
         write_failures(torn, tmp_path / "page.html", shards=shards, titles=TITLES, recipe_title="Mix")
 
 

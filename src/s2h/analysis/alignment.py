@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import polars as pl
 
-from s2h.analysis.pages import ABSENT, Grid, Page, Section, by_recipe, count, parts, rounded
+from s2h.analysis.pages import ABSENT, Grid, Page, budget_sections, by_recipe, count, rounded
 from s2h.analysis.scores import RUN
 from s2h.analysis.study import Study, Table
-from s2h.errors import DataError
+from s2h.errors import unreadable
 
 _SOURCE = ["source_level", "source_format", "target_level", "target_format"]
 _NUMBERS = [
@@ -41,7 +42,7 @@ def _read(path: str) -> pl.DataFrame:
     try:
         return pl.read_parquet(path, glob=False).select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"the alignment {path} cannot be read ({error}); delete it and run again.") from None
+        raise unreadable("alignment", path, error) from None
 
 
 def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
@@ -49,10 +50,7 @@ def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
 
     It has a table for each task, model and budget, with a row for each recipe, phase, source and target.
     """
-    sections = (
-        Section(str(task), f"{model}, budget {budget:,}", _grid(part, recipe_titles))
-        for (task, model, budget), part in parts(frame, ("task", "model", "budget"))
-    )
+    sections = budget_sections(frame, partial(_grid, recipe_titles=recipe_titles))
     return Page.of("Gradient alignment", sections, note=_NOTE, empty=_EMPTY)
 
 

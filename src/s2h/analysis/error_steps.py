@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import polars as pl
 
 from s2h.analysis.failures import COLUMNS, with_outcome
-from s2h.analysis.pages import Grid, Page, Section, by_recipe, count, parts, percent
+from s2h.analysis.pages import Grid, Page, budget_sections, by_recipe, count, percent
 from s2h.analysis.scores import read_scores
 from s2h.analysis.seeds import ANY_SEED
 from s2h.analysis.study import Study, Table
@@ -52,10 +53,7 @@ def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
 
     One table per task, model and budget, with a row for each recipe and evaluation set that has a wrong prediction.
     """
-    sections = (
-        Section(str(task), f"{model}, budget {budget:,}", _grid(part, recipe_titles))
-        for (task, model, budget), part in parts(frame, ("task", "model", "budget"))
-    )
+    sections = budget_sections(frame, partial(_grid, recipe_titles=recipe_titles))
     return Page.of("Where predictions go wrong", sections, note=_NOTE, empty="No prediction is wrong.")
 
 

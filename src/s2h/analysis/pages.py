@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 
 import polars as pl
 
@@ -193,6 +194,12 @@ def run_sections(frame: pl.DataFrame, grid: Callable[[pl.DataFrame], Grid]) -> I
         yield Section(str(task), f"{model}, budget {budget:,}, seed {seed}", grid(part))
 
 
+def budget_sections(frame: pl.DataFrame, grid: Callable[[pl.DataFrame], Grid]) -> Iterator[Section]:
+    """A section for each task, model and budget of a table."""
+    for (task, model, budget), part in parts(frame, ("task", "model", "budget")):
+        yield Section(str(task), f"{model}, budget {budget:,}", grid(part))
+
+
 def model_sections(frame: pl.DataFrame, grid: Callable[[pl.DataFrame], Grid]) -> Iterator[Section]:
     """A section for each task and model of a table."""
     for key, part in parts(frame, ("task", "model")):
@@ -238,6 +245,11 @@ def percent(share: float | None) -> str:
 def percent_interval(share: float, low: float, high: float) -> str:
     """The same with its interval."""
     return f"{percent(share)} [{percent(low)}, {percent(high)}]"
+
+
+def accuracy_cell(row: Mapping[str, Any] | None) -> str:
+    """The accuracy of a row with its interval; None is a set that was not scored."""
+    return ABSENT if row is None else percent_interval(row["accuracy"], row["ci_low"], row["ci_high"])
 
 
 def count(number: int | None) -> str:

@@ -66,7 +66,7 @@ def paper_metrics(scores: pl.DataFrame) -> pl.DataFrame:
     """One row for each run, evaluation set and metric of its task.
 
     Args:
-        scores: what ``read_scores`` gave, with ``COLUMNS`` and external evaluation sets; all other columns are metrics that a
+        scores: what ``read_scores`` gave, with ``COLUMNS`` and external sets; all other columns are metrics that a
             task has of its own, and are averaged.
 
     Returns:

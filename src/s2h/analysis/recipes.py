@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import polars as pl
 
-from s2h.analysis.pages import Grid, Page, Section, count, parts
+from s2h.analysis.pages import Grid, Page, budget_sections, count
 from s2h.analysis.writing import Files, write_files
 from s2h.errors import ModelError
 from s2h.logs import LOGGER
@@ -153,10 +154,7 @@ def write_recipe_tables(
 
 def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     """The page of what ``recipe_rows`` gave."""
-    sections = (
-        Section(str(task), f"{model}, budget {budget:,}", _grid(part, recipe_titles))
-        for (task, model, budget), part in parts(frame, ("task", "model", "budget"))
-    )
+    sections = budget_sections(frame, partial(_grid, recipe_titles=recipe_titles))
     return Page.of("What the recipes hold", sections, note=_NOTE, empty="No recipe of this study trains anything.")
 
 

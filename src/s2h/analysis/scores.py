@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from s2h.errors import DataError
+from s2h.errors import DataError, unreadable
 from s2h.puzzles.record import LEVELS, MODALITIES
 
 RUN = ("task", "trained_on", "recipe", "budget", "model", "seed")
@@ -31,7 +31,7 @@ def read_scores(
 
     Returns:
         The columns of ``SET``, puzzle_id, ``columns`` and ``metrics``; level and modality are Enums, and so sort in
-        their order. With ``external`` also external_eval: the name of an external evaluation set, null for the study's own.
+        their order. With ``external`` also external_eval: the name of an external set, null for the study's own.
 
     Raises:
         DataError: a file cannot be read, or a puzzle is scored twice for a run and modality.
@@ -57,7 +57,7 @@ def _read(path: str | Path, columns: Sequence[str], external: bool, metrics: Seq
         ordered = pl.col("level").cast(pl.Enum(LEVELS)), pl.col("modality").cast(pl.Enum(MODALITIES))
         return scores.select(*columns, *metrics, *["external_eval"] * external).with_columns(*ordered).collect()
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"the scores {path} cannot be read ({error}); delete them and run again.") from None
+        raise unreadable("score file", path, error) from None
 
 
 def pair_scores(first: pl.DataFrame, second: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:

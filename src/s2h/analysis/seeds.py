@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import polars as pl
 
-from s2h.analysis.pages import ABSENT, Grid, Page, Section, by_recipe, parts, percent, sets_of
+from s2h.analysis.pages import ABSENT, Grid, Page, budget_sections, by_recipe, percent, sets_of
 from s2h.analysis.scores import SET, read_scores
 from s2h.analysis.statistics import across_seeds
 from s2h.analysis.study import Study, Table
@@ -39,18 +40,13 @@ def measure_spread(scores: pl.DataFrame) -> pl.DataFrame:
 
 def to_page(spread: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     """The page of what ``measure_spread`` gave: a table of means for each task, model and budget."""
-    return Page.of("Across seeds", _sections(spread, recipe_titles), note=_NOTE)
+    return Page.of("Across seeds", budget_sections(spread, partial(_grid, recipe_titles=recipe_titles)), note=_NOTE)
 
 
 _NOTE = (
     "Accuracy (%): mean ± sample standard deviation across seeds, (least to most; number of seeds). One "
     f"seed has no spread. {ABSENT}: not scored."
 )
-
-
-def _sections(spread: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Iterator[Section]:
-    for (task, model, budget), part in parts(spread, ("task", "model", "budget")):
-        yield Section(str(task), f"{model}, budget {budget:,}", _grid(part, recipe_titles))
 
 
 def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from s2h.analysis.pages import ABSENT, Cell, Grid, Page, by_recipe, percent, percent_interval, run_sections, sets_of
+from s2h.analysis.pages import ABSENT, Cell, Grid, Page, accuracy_cell, by_recipe, percent, run_sections, sets_of
 from s2h.analysis.scores import SET, read_scores, with_interval
 from s2h.analysis.statistics import wilson_interval
 from s2h.analysis.study import Study, Table
@@ -66,15 +66,11 @@ def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
     lines = []
     for title, run in by_recipe(part, recipe_titles):
         rows = {(row["level"], row["modality"]): row for row in run.iter_rows(named=True)}
-        shares = (_share(rows.get(cell)) for cell in cells)
+        shares = (accuracy_cell(rows.get(cell)) for cell in cells)
         points = (_points(rows.get(first), rows.get(second)) for _, first, second in gaps)
         lines.append((title, *shares, *points))
     numbers = (*(" ".join(cell) for cell in cells), *(name for name, _, _ in gaps))
     return Grid(("Recipe",), numbers, tuple(lines), caption=_caption(part))
-
-
-def _share(row: dict[str, Any] | None) -> str:
-    return ABSENT if row is None else percent_interval(row["accuracy"], row["ci_low"], row["ci_high"])
 
 
 def _points(first: dict[str, Any] | None, second: dict[str, Any] | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from s2h.errors import DataError
+from s2h.errors import unreadable
 
 TRAINING = ("trained_on", "recipe", "budget", "model", "seed")
 """The columns that name a training; each of the tasks that were trained together has a run of it."""
@@ -37,7 +37,7 @@ def read_manifest(folder: str | Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from None
+        raise unreadable("file", path, error, remove=path.parent) from None
     return found
 
 
@@ -51,8 +51,4 @@ def read_steps(folder: str | Path) -> pl.DataFrame:
     try:
         return pl.read_ndjson(path, infer_schema_length=None)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise _unreadable(path, error) from None
-
-
-def _unreadable(path: Path, error: Exception) -> DataError:
-    return DataError(f"{path} cannot be read ({error}): delete the folder {path.parent} and train the model again.")
+        raise unreadable("file", path, error, remove=path.parent) from None

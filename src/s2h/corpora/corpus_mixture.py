@@ -15,6 +15,7 @@ import polars as pl
 from s2h.corpora.corpus_shards import image_places
 from s2h.errors import DataError
 from s2h.files import atomic_file
+from s2h.parquet import read_parquet
 from s2h.seeding import generator
 
 SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
@@ -60,10 +61,7 @@ def write_mixture(path: str | Path, corpus: str, shards: Sequence[str], *, epoch
 
 def _read_shard(corpus: str, shard: str, name: str) -> pl.DataFrame:
     """The conversations of a shard, with the places of their images."""
-    try:
-        frame = pl.read_parquet(shard, columns=["entry_id", "turns", "width", "height"])
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"the shard {shard} cannot be read ({error}); delete it and run again.") from None
+    frame = read_parquet("corpus shard", shard, ["entry_id", "turns", "width", "height"])
     places = image_places(shard)
     texts = pl.col("turns").list.eval(pl.element().struct.field("text"))
     return frame.select(

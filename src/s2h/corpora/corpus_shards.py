@@ -22,7 +22,7 @@ from s2h.corpora.conversations import Unusable, entry_id, parse_entry
 from s2h.corpora.corpus_images import STARTS, check_picture
 from s2h.corpora.corpus_report import Findings
 from s2h.corpora.index import Index, read_index
-from s2h.errors import DataError
+from s2h.errors import DataError, unreadable
 from s2h.files import atomic_file
 
 _ROWS_PER_GROUP = 200  # images of one group are in memory together: 30 MB for photographs
@@ -128,7 +128,7 @@ def read_findings(shard: str | Path) -> Findings:
     try:
         return Findings.from_json(pq.read_metadata(shard).metadata[b"findings"])
     except (OSError, KeyError, TypeError, ValueError, pa.ArrowInvalid) as error:
-        raise DataError(f"the shard {shard} cannot be read ({error}); delete it and run again.") from None
+        raise unreadable("corpus shard", shard, error) from None
 
 
 def image_places(shard: str | Path) -> list[tuple[int, int]]:
@@ -148,7 +148,7 @@ def image_places(shard: str | Path) -> list[tuple[int, int]]:
                 kinds = parquet.read_row_group(group, columns=["image_bytes", "image_format"]).to_pylist()
                 places += _places_of(data, parquet.metadata.row_group(group), kinds)
     except (OSError, ValueError, pa.ArrowInvalid) as error:
-        raise DataError(f"the shard {shard} cannot be read ({error}); delete it and run again.") from None
+        raise unreadable("corpus shard", shard, error) from None
     return places
 
 

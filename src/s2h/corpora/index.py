@@ -18,7 +18,7 @@ import polars as pl
 from s2h.corpora.annotations import read_entries
 from s2h.corpora.archives import Archive, Kind, Member, group_parts, kind_of, list_members, pack_members, plain_name
 from s2h.corpora.conversations import image_names
-from s2h.errors import DataError
+from s2h.errors import DataError, unreadable
 from s2h.files import atomic_file
 from s2h.logs import LOGGER
 
@@ -93,7 +93,7 @@ def read_index(path: str | Path) -> Index:
         facts = json.loads(pl.read_parquet_metadata(path)["corpus"])
         rows = pl.read_parquet(path)
     except (OSError, KeyError, ValueError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"the index {path} cannot be read ({error}); delete it and run again.") from None
+        raise unreadable("index", path, error) from None
     archives = tuple(Archive(tuple(paths)) for paths in facts["archives"])
     return Index(rows, facts["annotations"], archives, tuple((p, s, a) for p, s, a in facts["marks"]))
 

@@ -12,6 +12,7 @@ from s2h.errors import DataError
 from s2h.figures.kinds import FigureKind, Titles
 from s2h.figures.style import look
 from s2h.files import atomic_file
+from s2h.parquet import read_parquet
 
 FORMATS = ("svg", "pdf", "png")
 """Kinds of files that a figure can be written as."""
@@ -37,7 +38,7 @@ def write_figure(
     Raises:
         DataError: a table cannot be read, or lacks a column.
     """
-    frames = {table: _read(tables[table]) for table in kind.tables}
+    frames = {table: read_parquet("table", tables[table]) for table in kind.tables}
     with look():
         try:
             figure = kind.draw(frames, titles)
@@ -46,13 +47,6 @@ def write_figure(
             raise DataError(f"{read} lacks what the figure shows ({error}); delete it and run again.") from None
         for file_format, path in outputs.items():
             _write(figure, path, file_format, title=kind.title)
-
-
-def _read(path: str | Path) -> pl.DataFrame:
-    try:
-        return pl.read_parquet(path, glob=False)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"the table {path} cannot be read ({error}); delete it and run again.") from None
 
 
 def _write(figure: Figure, path: str | Path, file_format: str, *, title: str) -> None:

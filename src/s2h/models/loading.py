@@ -55,7 +55,7 @@ def load_model(folder: str | Path, *, dtype: torch.dtype, attention: str) -> Any
     try:
         model = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, attn_implementation=attention)
     except (OSError, ValueError, KeyError, ImportError) as error:
-        raise ModelError(f"no image-text-to-text model can be loaded from {folder}: {_advice(folder)}{error}") from None
+        raise _not_loadable(folder, error) from None
     if attention == "sdpa":
         attend_in_windows(model)
     return model
@@ -94,7 +94,11 @@ def weightless_model(folder: str | Path, **options: Any) -> Any:
         with torch.device("meta"):
             return AutoModelForImageTextToText.from_config(config, **options)
     except (OSError, ValueError, KeyError) as error:
-        raise ModelError(f"no image-text-to-text model can be loaded from {folder}: {_advice(folder)}{error}") from None
+        raise _not_loadable(folder, error) from None
+
+
+def _not_loadable(folder: str | Path, error: Exception) -> ModelError:
+    return ModelError(f"no image-text-to-text model can be loaded from {folder}: {_advice(folder)}{error}")
 
 
 def _advice(folder: str | Path) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from s2h.errors import DataError
+from s2h.errors import unreadable
 
 REMOVED = "removed.json"
 """In a folder: what files were that have been removed on purpose (``s2h.models.weights``)."""
@@ -63,7 +63,7 @@ def removed_files(folder: str | Path) -> dict[str, FileMark]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{place} cannot be read ({error}): delete the folder {folder} and run again.") from None
+        raise unreadable("file", place, error, remove=folder) from None
 
 
 def contents_digest(fingerprint: Fingerprint) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from s2h.errors import DataError
+from s2h.errors import unreadable
 from s2h.supervision.mixture import read_mixture
 
 _ROWS_PER_GROUP = 500
@@ -71,7 +71,7 @@ def _write_images(rows: list[dict[str, Any]], folder: Path) -> None:
             with open(row["image_shard"], "rb") as file:
                 data = os.pread(file.fileno(), row["image_bytes"], row["image_offset"])
         except OSError as error:
-            raise DataError(f"the puzzle shard {row['image_shard']} cannot be read ({error}); run again.") from None
+            raise unreadable("puzzle shard", row["image_shard"], error) from None
         (folder.parent / _file_name(row)).write_bytes(data)
 
 

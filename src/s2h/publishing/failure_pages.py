@@ -6,7 +6,6 @@ of what stands around it, and characters that nobody sees are shown by their num
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import io
 import itertools
@@ -20,11 +19,11 @@ from PIL import Image
 
 from s2h.analysis.failures import with_outcome
 from s2h.diagnosis.diagnosis import lines, split_like
-from s2h.errors import DataError
+from s2h.errors import DataError, unreadable
 from s2h.files import atomic_file
 from s2h.puzzles.record import LEVELS, MODALITIES
 from s2h.supervision.formats import CONVERT_TOKEN, FULL, Format, response
-from s2h.templates import open_template
+from s2h.templates import data_address, open_template
 
 TEMPLATE = Path(__file__).with_name("failure_pages.html")
 
@@ -199,7 +198,7 @@ def _read_scores(path: str | Path) -> pl.DataFrame:
             modality_order=pl.col("modality").cast(pl.Enum(MODALITIES)),
         )
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"the scores {path} cannot be read ({error}); delete them and run again.") from None
+        raise unreadable("score file", path, error) from None
 
 
 def _run(scores: pl.DataFrame, path: str | Path) -> dict[str, Any]:
@@ -227,9 +226,7 @@ def _read_shards(paths: Sequence[str], columns: Sequence[str], ids: Sequence[str
     try:
         return pl.scan_parquet(list(paths), glob=False).filter(wanted).select(columns).collect()
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(
-            f"puzzle shards cannot be read ({error}), from {paths[0]} on; delete them and run again."
-        ) from None
+        raise unreadable("puzzle shard", f"{paths[0]}, or one after it,", error, remove="them") from None
 
 
 def _sets(scores: pl.DataFrame, shards: Shards) -> Iterator[tuple[dict[str, str], pl.DataFrame]]:
@@ -361,7 +358,7 @@ def _picture(png: bytes, modality: str) -> dict[str, Any]:
         width, height = image.size
         image.convert("RGB").save(webp, "webp", lossless=True)
     enlarged = max(1, _ENLARGED[modality] // width)
-    source = f"data:image/webp;base64,{base64.b64encode(webp.getvalue()).decode()}"
+    source = data_address(webp.getvalue(), "image/webp")
     return {"source": source, "width": width * enlarged, "enlarged": enlarged, "wide": width > 1.5 * height}
 
 

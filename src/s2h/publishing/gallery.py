@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import itertools
 from collections.abc import Mapping
@@ -14,7 +13,7 @@ from PIL import Image
 from s2h.files import atomic_file
 from s2h.puzzles.shards import read_shards
 from s2h.supervision.formats import TRANSCRIPTION_HEADER
-from s2h.templates import open_template
+from s2h.templates import data_address, open_template
 
 TEMPLATE = Path(__file__).with_name("gallery.html")
 _SHOWN = 3  # puzzles of each level
@@ -55,5 +54,5 @@ def _picture(png: bytes) -> dict[str, Any]:
     with Image.open(io.BytesIO(png)) as image:
         width = image.width
     shown = width * max(1, _ENLARGED // width)
-    source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    source = data_address(png, "image/png")
     return {"source": source, "width": shown, "bytes": len(png), "enlarged": shown // width}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,14 @@ import polars as pl
 import yaml
 
 from s2h.analysis.failures import ERRORS
-from s2h.analysis.pages import ABSENT, order_of, percent, percent_interval, sets_of
+from s2h.analysis.pages import accuracy_cell, order_of, percent, sets_of
 from s2h.diagnosis.diagnosis import lines, split_like
-from s2h.errors import DataError
+from s2h.errors import DataError, unreadable
 from s2h.files import atomic_file
+from s2h.parquet import read_parquet
 from s2h.provenance.job_facts import commit, versions
 from s2h.publishing.failure_pages import Shards
-from s2h.templates import open_template
+from s2h.templates import data_address, open_template
 
 TEMPLATE = Path(__file__).with_name("overview.html")
 
@@ -70,7 +70,7 @@ def render_overview(
     Raises:
         DataError: a table or a puzzle is missing.
     """
-    read = {name: _read(path) for name, path in tables.items()}
+    read = {name: read_parquet("table", path) for name, path in tables.items()}
     groups = [
         {
             "title": task_titles.get(str(task), str(task)),
@@ -82,7 +82,7 @@ def render_overview(
     ]
     values = {
         "groups": groups,
-        "figures": {title: _data_address(path, "svg+xml") for title, path in figures.items()},
+        "figures": {title: _figure_address(path) for title, path in figures.items()},
         "examples": list(_examples(score_files, shards, groups, recipe_titles, task_titles)),
         "costs": _costs(read["costs"]),
         "config": yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=100),
@@ -90,13 +90,6 @@ def render_overview(
         "versions": versions(_PACKAGES),
     }
     return open_template(TEMPLATE).render(values)
-
-
-def _read(path: str | Path) -> pl.DataFrame:
-    try:
-        return pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"the table {path} cannot be read ({error}): delete it and run again.") from None
 
 
 def _largest_budgets(accuracy: pl.DataFrame) -> Iterator[tuple[tuple[Any, ...], pl.DataFrame]]:
@@ -119,7 +112,7 @@ def _findings(part: pl.DataFrame, failures: pl.DataFrame, recipe_titles: Mapping
         "heads": [" ".join(cell) for cell in sets],
         "rows": [
             [recipe_titles.get(recipe, recipe), f"{max(r['budget'] for r in cells.values()):,}"]
-            + [_share(cells.get(cell)) for cell in sets]
+            + [accuracy_cell(cells.get(cell)) for cell in sets]
             for recipe, cells in rows.items()
         ],
         "n": f"{first['n']:,}",
@@ -128,10 +121,6 @@ def _findings(part: pl.DataFrame, failures: pl.DataFrame, recipe_titles: Mapping
         "sentences": list(_sentences(rows, best, failures, part, recipe_titles)),
         "key": {name: first[name] for name in _GROUP},
     }
-
-
-def _share(row: Mapping[str, Any] | None) -> str:
-    return ABSENT if row is None else percent_interval(row["accuracy"], row["ci_low"], row["ci_high"])
 
 
 def _sentences(
@@ -223,7 +212,7 @@ def _example(row: Mapping[str, Any], shards: Shards) -> dict[str, Any]:
     width = int.from_bytes(png[16:20], "big")  # a PNG file's header
     return {
         "correct": row["correct"],
-        "image": f"data:image/png;base64,{base64.b64encode(png).decode()}",
+        "image": data_address(png, "image/png"),
         "width": width * max(1, _WIDE // width),
         "question": puzzle["image_question"],
         "prediction": _in_lines(row["prediction"], right)[:_LONGEST],
@@ -239,8 +228,8 @@ def _in_lines(prediction: str, right: str) -> str:
     return "\n".join(split_like(words, lines(right))) if prediction == " ".join(words) else prediction
 
 
-def _data_address(path: str | Path, kind: str) -> str:
+def _figure_address(path: str | Path) -> str:
     try:
-        return f"data:image/{kind};base64,{base64.b64encode(Path(path).read_bytes()).decode()}"
+        return data_address(Path(path).read_bytes(), "image/svg+xml")
     except OSError as error:
-        raise DataError(f"the figure {path} cannot be read ({error}): delete it and run again.") from None
+        raise unreadable("figure", path, error) from None

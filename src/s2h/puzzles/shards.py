@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from s2h.errors import DataError
+from s2h.errors import DataError, unreadable
 from s2h.files import atomic_file
 from s2h.puzzles.record import SCHEMA, Record
 from s2h.puzzles.task import Level, Split, Task
@@ -144,7 +144,7 @@ def read_shards(shards: list[str], columns: list[str] | None = None) -> Iterator
                 for batch in file.iter_batches(batch_size=256, columns=columns):
                     yield from batch.to_pylist()
         except (OSError, pa.ArrowInvalid) as error:
-            raise DataError(f"the puzzle shard {shard} cannot be read ({error}); delete it and run again.") from None
+            raise unreadable("puzzle shard", shard, error) from None
 
 
 def image_places(shard: str | Path) -> list[tuple[int, int]]:
@@ -162,7 +162,7 @@ def image_places(shard: str | Path) -> list[tuple[int, int]]:
             for group in range(metadata.num_row_groups):
                 places += _image_places_of(data, metadata.row_group(group))
     except (OSError, ValueError, pa.ArrowInvalid) as error:
-        raise DataError(f"the puzzle shard {shard} cannot be read ({error}); delete it and run again.") from None
+        raise unreadable("puzzle shard", shard, error) from None
     return places
 
 

@@ -15,6 +15,7 @@ from s2h.files import atomic_file
 from s2h.logs import LOGGER, Progress
 from s2h.models.settings import ScoringSettings
 from s2h.models.sources import Source
+from s2h.parquet import read_parquet
 from s2h.provenance.fingerprints import contents_digest, take_fingerprint
 from s2h.scoring.backends import Backend, make_chunks
 from s2h.scoring.decoding import Prediction, Prompt
@@ -149,10 +150,7 @@ def read_predictions(path: str | Path, sets: Sequence[EvalSet]) -> dict[str, lis
     Raises:
         DataError: the file cannot be read or does not hold one prediction for each puzzle, in order.
     """
-    try:
-        frame = pl.read_parquet(path, columns=list(SCHEMA))
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"the predictions {path} cannot be read ({error}): delete them and run again.") from None
+    frame = read_parquet("file of predictions", path, list(SCHEMA))
     found: dict[str, list[Prediction]] = {}
     for each in sets:
         part = frame.filter(set_name=each.name)

@@ -54,7 +54,7 @@ def refuse_unreadable(task: str) -> None:
     """Raise ConfigError where a task has no reader."""
     if task not in READERS:
         raise ConfigError(
-            f"external evaluation sets are not read for the task {task!r}: it has no reader (those of {', '.join(READERS)} "
+            f"external sets are not read for the task {task!r}: it has no reader (those of {', '.join(READERS)} "
             "have). Give it one (docs/add-a-task.md)."
         )
 

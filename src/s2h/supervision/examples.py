@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 from PIL import Image
 
-from s2h.errors import DataError
+from s2h.errors import DataError, unreadable
 from s2h.supervision.mixture import read_mixture
 
 
@@ -75,7 +75,7 @@ class ImageReader:
             try:
                 self._files[shard] = os.open(shard, os.O_RDONLY)
             except OSError as error:
-                raise DataError(f"the shard {shard} cannot be read ({error}); run the workflow again.") from None
+                raise unreadable("shard", shard, error) from None
         return self._files[shard]
 
 

@@ -15,6 +15,7 @@ import polars as pl
 
 from s2h.errors import DataError
 from s2h.files import atomic_file
+from s2h.parquet import read_parquet
 from s2h.phases import Part, Phase
 from s2h.puzzles.shards import image_places
 from s2h.puzzles.task import Level
@@ -61,10 +62,7 @@ def read_puzzles(shards: Sequence[str]) -> pl.DataFrame:
     """
     frames = []
     for shard in shards:
-        try:
-            frame = pl.read_parquet(shard, columns=list(TEXT_COLUMNS))
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise DataError(f"the puzzle shard {shard} cannot be read ({error}); delete it and run again.") from None
+        frame = read_parquet("puzzle shard", shard, TEXT_COLUMNS)
         offsets, sizes = zip(*image_places(shard), strict=True)
         frames.append(
             frame.with_columns(
@@ -197,10 +195,7 @@ def read_mixture(path: str | Path) -> pl.DataFrame:
     Raises:
         DataError: the file cannot be read.
     """
-    try:
-        frame = pl.read_parquet(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise DataError(f"the mixture {path} cannot be read ({error}); delete it and run again.") from None
+    frame = read_parquet("mixture", path)
     place = Path(path).parent
     return _with_shards(frame, lambda shard: os.path.normpath(place / shard))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch.distributed as dist
 
-from s2h.errors import TrainingError
+from s2h.errors import TrainingError, unreadable
 from s2h.files import atomic_file
 from s2h.logs import LOGGER
 
@@ -80,9 +80,9 @@ class Checkpoints:
         try:
             path, state = self.engine.load_checkpoint(str(folder), tag=tag, **options)
         except Exception as error:  # a torn file may break anywhere in the readers below
-            raise _broken(folder / tag, error) from error
+            raise unreadable("checkpoint", folder / tag, error, remove=folder) from error
         if path is None:
-            raise _broken(folder / tag, "it is not whole")
+            raise unreadable("checkpoint", folder / tag, "it is not whole", remove=folder)
         return dict(state)
 
     def remove(self) -> None:
@@ -109,7 +109,3 @@ class Checkpoints:
 def _size(count: float) -> str:
     """Bytes for a person to read."""
     return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"
-
-
-def _broken(path: Path, error: object) -> TrainingError:
-    return TrainingError(f"the checkpoint {path} cannot be read ({error}): delete {path.parent} and run again.")

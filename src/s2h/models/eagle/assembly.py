@@ -27,7 +27,9 @@ from s2h.models.eagle.conversion import (
     first_line,
     generation_config,
     match_keys,
+    read_config,
     read_tokenizer,
+    refuse_existing,
     save_around,
     token_ids,
 )
@@ -63,8 +65,7 @@ def assemble(
         DataError: files are missing or torn, or the target is there.
         ModelError: a part is another kind of model, or its tensors are not those of its config.
     """
-    if target.exists():
-        raise DataError(f"{target} is there already: name a folder that is not, or remove it.")
+    refuse_existing(target)
     tokenizer = read_tokenizer(_checked(language, "model_type", "llama"))
     ids = token_ids(tokenizer)
     config = _config(clip, convnext, language, ids)
@@ -98,9 +99,7 @@ def _notes(unseen: int, written: Mapping[str, Stored], seed: int) -> Iterator[st
 
 def _checked(folder: Path, key: str, begins: str) -> Path:
     """A part's folder, where its config says that it is of the right kind."""
-    if not folder.is_dir():
-        raise DataError(f"{folder} is not a folder: name the one that holds config.json and the weights.")
-    kind = str(read_json(folder / "config.json").get(key))
+    kind = str(read_config(folder).get(key))
     if not kind.startswith(begins):
         raise ModelError(f"{folder / 'config.json'} has {key}: {kind}, but a part of the kind {begins} is needed here.")
     return folder

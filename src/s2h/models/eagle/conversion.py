@@ -108,13 +108,23 @@ def release(source: Path, target: Path, *, largest: int = LARGEST_FILE) -> KeyRe
 
 def _read(source: Path, target: Path) -> tuple[dict[str, Stored], PreTrainedTokenizerFast]:
     """What both directions read of the source, after a look at the target."""
-    if target.exists():
-        raise DataError(f"{target} is there already: name a folder that is not, or remove it.")
-    if not source.is_dir():
-        raise DataError(f"{source} is not a folder: name the one that holds config.json and the weights.")
-    read_json(source / "config.json")
+    refuse_existing(target)
+    read_config(source)
     tensors = read_folder(source)
     return tensors, read_tokenizer(source)
+
+
+def refuse_existing(target: Path) -> None:
+    """Raise DataError where the folder to write is there already."""
+    if target.exists():
+        raise DataError(f"{target} is there already: name a folder that is not, or remove it.")
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The config.json of a model folder; raises DataError where there is none that can be read."""
+    if not folder.is_dir():
+        raise DataError(f"{folder} is not a folder: name the one that holds config.json and the weights.")
+    return read_json(folder / "config.json")
 
 
 def read_tokenizer(source: Path) -> PreTrainedTokenizerFast:
