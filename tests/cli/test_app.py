@@ -18,7 +18,7 @@ from s2h.cli.app import app, main
 from s2h.scoring import command_line
 from tests.shipped import ROOT
 
-VERBS = ("schema", "lineage", "verify", "vlmevalkit", "eagle", "unlock")
+VERBS = ("watch", "schema", "lineage", "verify", "vlmevalkit", "eagle", "unlock")
 
 
 def s2h(*words: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -82,3 +82,29 @@ def test_the_lock_of_a_killed_workflow_is_removed(tmp_path: Path) -> None:
     assert "an earlier run was killed" in first.stderr
     assert not lock.exists()
     assert second.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "results"),
+    [
+        ([], "results"),
+        (["--configfile", "config/smoke.yaml", "--config", "results=results/x"], "results/x"),
+        (["--configfile", "config/paper.yaml", "config/released.yaml", "--config", "results=r", "seed=3"], "r"),
+    ],
+)
+def test_a_study_is_named_as_for_snakemake(
+    words: list[str], results: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("config", "workflow"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["watch", "--once", *words])
+    assert done.exit_code == 0, done.output
+    assert re.search(rf"s2h: 0 of \d+ runs are scored: {results}/live/index.html", done.output)
+    assert (tmp_path / results / "live/index.html").is_file()
+
+
+def test_a_study_that_is_not_there_is_said(tmp_path: Path) -> None:
+    done = s2h("watch", "--once", folder=tmp_path)
+    assert done.returncode == 1
+    assert "go to the project's folder" in done.stderr

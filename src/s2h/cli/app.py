@@ -6,7 +6,14 @@ import sys
 
 import typer
 
-from s2h.cli import eagle_command, provenance_commands, schema_command, unlock_command, vlmevalkit_command
+from s2h.cli import (
+    eagle_command,
+    provenance_commands,
+    schema_command,
+    unlock_command,
+    vlmevalkit_command,
+    watch_command,
+)
 from s2h.errors import S2HError
 
 app = typer.Typer(
@@ -17,7 +24,14 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for module in (schema_command, provenance_commands, vlmevalkit_command, eagle_command, unlock_command):
+for module in (
+    watch_command,
+    provenance_commands,
+    vlmevalkit_command,
+    eagle_command,
+    unlock_command,
+    schema_command,
+):
     app.add_typer(module.app)
 
 
