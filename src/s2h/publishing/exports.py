@@ -9,14 +9,13 @@ images/             the PNG files that llava.json and chat.jsonl name
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from s2h.errors import unreadable
+from s2h.supervision.examples import ImageReader
 from s2h.supervision.mixture import read_mixture
 
 _ROWS_PER_GROUP = 500
@@ -66,12 +65,9 @@ def _file_name(row: dict[str, Any]) -> str:
 def _write_images(rows: list[dict[str, Any]], folder: Path) -> None:
     """Each picture once, however many examples show it."""
     folder.mkdir()
+    reader = ImageReader()
     for row in {row["puzzle_id"]: row for row in rows if row["image_shard"]}.values():
-        try:
-            with open(row["image_shard"], "rb") as file:
-                data = os.pread(file.fileno(), row["image_bytes"], row["image_offset"])
-        except OSError as error:
-            raise unreadable("puzzle shard", row["image_shard"], error) from None
+        data = reader.image_file(row["image_shard"], row["image_offset"], row["image_bytes"])
         (folder.parent / _file_name(row)).write_bytes(data)
 
 

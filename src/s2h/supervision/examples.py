@@ -54,10 +54,15 @@ class ImageReader:
         self.read = 0
         self._files: dict[str, int] = {}
 
-    def __call__(self, shard: str, offset: int, size: int) -> Image.Image:
-        """The picture that lies at ``offset`` in ``shard``, as RGB."""
+    def image_file(self, shard: str, offset: int, size: int) -> bytes:
+        """The image file of ``size`` bytes that lies at ``offset`` in ``shard``, as it is."""
         data = os.pread(self._open(shard), size, offset)
         self.read += len(data)
+        return data
+
+    def __call__(self, shard: str, offset: int, size: int) -> Image.Image:
+        """The picture of that file, as RGB."""
+        data = self.image_file(shard, offset, size)
         try:
             return Image.open(io.BytesIO(data)).convert("RGB")
         except (OSError, SyntaxError) as error:

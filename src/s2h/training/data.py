@@ -64,20 +64,17 @@ class PhaseData:
         padding: share of the tokens computed that no example is made of.
 
     Raises:
-        S2HError: of the kinds that say what is wrong with mixture, model or settings.
+        DataError: the mixture cannot be read.
+        ModelError: the base has no processor that takes images.
+        TrainingError: the examples cannot be trained on as the settings ask.
     """
 
     def __init__(self, job: Job) -> None:
-        settings = job.settings
-        encoder = ExampleEncoder(
-            load_processor(job.base, **job.processor_options),
-            max_length=settings.max_length if settings.on_overlength == "truncate" else None,
-        )
+        settings, encoder = job.settings, _encoder(job)
         self.processor = encoder.processor
         self._mixture, self.lengths, self.dropped = inspect(Mixture.read(job.mixture), encoder, settings)
-        self._collator = Collator(
-            encoder, random_positions=_random_positions(job, len(self._mixture)), masks=needs_mask(job.base)
-        )
+        shifts = _random_positions(job, len(self._mixture))
+        self._collator = Collator(encoder, random_positions=shifts, masks=needs_mask(job.base))
         check_targets(self._mixture[0], self._collator)
         self.frozen: set[ModelPart] = {*job.frozen, *(() if self.has_images else ("vision", "projector"))}
         self.flops = self._count_flops(job)
@@ -138,6 +135,12 @@ class PhaseData:
             *(self.plan.grad_accum_steps, self.plan.world_size, nodes),
             *(100 * self.padding, 100 * self.plan.waiting()),
         )
+
+
+def _encoder(job: Job) -> ExampleEncoder:
+    truncates = job.settings.on_overlength == "truncate"
+    processor = load_processor(job.base, **job.processor_options)
+    return ExampleEncoder(processor, max_length=job.settings.max_length if truncates else None)
 
 
 def _random_positions(job: Job, examples: int) -> RandomPositions | None:

@@ -33,7 +33,7 @@ from s2h.training.metrics import Meter, MetricsWriter, as_lines
 from s2h.training.peak_flops import device_peak
 from s2h.training.processes import join_processes
 from s2h.training.schedule import rate
-from s2h.training.snapshots import Snapshots
+from s2h.training.snapshot_writer import SnapshotWriter
 from s2h.training.trackers import TrackedRun, follow
 
 _REDUCE_LOSSES_EVERY = 10  # steps
@@ -52,7 +52,7 @@ class Trainer:
         self.checkpoints = Checkpoints(job.checkpoints, self.engine.deepspeed)
         self.checkpoints.check_disk(self.engine.parameters, snapshots=self.settings.snapshots)
         self.checkpoints.claim(training_key(job, self.world_size) if self.rank == 0 else "")
-        self.snapshots = Snapshots(
+        self.snapshots = SnapshotWriter(
             job.checkpoints / "snapshots",
             self.engine,
             self.data.processor,
