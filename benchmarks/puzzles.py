@@ -79,7 +79,9 @@ def table(examples: int) -> None:
     print("Whole examples at the paper's image sizes, one core; images alone for the yardsticks.\n")
     print("| task | level | examples/s | KB each | memory MB | matplotlib images/s | ratio | Pillow images/s | ratio |")
     print("| --- | --- | --: | --: | --: | --: | --: | --: | --: |")
-    for task in TASKS:
+    from benchmarks.yardsticks import SCENES
+
+    for task in sorted(SCENES):
         for level in make_task(task, settings(task)).settings.levels:
             (made,) = in_processes(task, level, examples, 1)
             drawn = drawing_rates(task, level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import hypothesis
@@ -13,12 +14,23 @@ from s2h.corpora.index import make_index
 from s2h.puzzles.consecutive_table_readout import ConsecutiveTableReadout
 from s2h.puzzles.shards import PuzzleSet, write_shard
 from tests.corpora.generated import Made, make_corpus
-from tests.shipped import copy_project
+from tests.shipped import OWN_CONFIG, copy_project
 from tests.small import build_tiny_model, small_readout
 from tests.workflow.study import configure, snakemake
 
 hypothesis.settings.register_profile("shared machine", deadline=None)  # others compute beside the tests
 hypothesis.settings.load_profile("shared machine")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--configfile config/mine.yaml``: its tasks, of plugins for instance, are held to all contracts too."""
+    parser.addoption("--configfile", help="a config, laid over the default, whose tasks are tested too")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Before modules are collected, which lists the tasks."""
+    if path := config.getoption("--configfile"):
+        os.environ[OWN_CONFIG] = path
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,19 @@
 """The project itself: where it lies, copies of it, and what its workflow hands to a script."""
 
+import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from s2h.config import Config
+from s2h.overlays import read_config
+
 ROOT = Path(__file__).parents[1]
 PAPER_TASKS = ("consecutive_table_readout", "table_readout", "grid_navigation", "visual_analogy")
 """What is pinned is pinned of these; more tasks may be registered."""
+OWN_CONFIG = "S2H_TESTED_CONFIG"
+"""The variable that hands the option ``--configfile`` of pytest on."""
 
 
 _NEEDED = ("Snakefile", "rules", "workflow", "config", "profiles", "slurm", "envs", "src", "pyproject.toml")
@@ -45,3 +51,9 @@ def job(
         resources=Namedlist(),
         config={"results": str(folder)},
     )
+
+
+def own_config() -> Config | None:
+    """The config that ``pytest --configfile`` names, laid over the default; None without one."""
+    path = os.environ.get(OWN_CONFIG)
+    return read_config(path, root=ROOT) if path else None

@@ -20,7 +20,7 @@ from torch import Tensor
 from transformers import AutoModelForImageTextToText, Qwen2_5_VLConfig, Qwen2VLImageProcessor
 
 from s2h.models.attention import attend_in_windows
-from s2h.models.eagle import EagleX2Config
+from s2h.models.eagle import EagleX2Config, register
 from s2h.models.eagle.configuration import LLAMA_SIZES
 from s2h.training.collate import IGNORED
 from s2h.training.flops import FlopModel
@@ -155,6 +155,7 @@ def make_model(config: Any, *, dtype: torch.dtype | None = None, windows: bool =
     place = device()
     dtype = dtype or (torch.bfloat16 if place.type == "cuda" else torch.float32)
     torch.manual_seed(0)
+    register()
     with place:
         model = AutoModelForImageTextToText.from_config(config, dtype=dtype, attn_implementation="sdpa")
     if windows:

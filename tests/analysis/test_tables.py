@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from docs.blocks import read_block
 from s2h.analysis.study import Study
 from s2h.analysis.table_registry import TABLES
 from s2h.analysis.writing import write_table
@@ -17,6 +18,7 @@ from tests.analysis.generated import ENDINGS, whole_study
 from tests.analysis.test_pages import rows_of, tabulars
 from tests.shipped import ROOT
 
+METRICS = (ROOT / "docs/metrics.md").read_text()
 STUDIES: dict[str, dict[str, Any]] = {
     "one run": {"task": ["grid_navigation"], "recipe": ["mix"], "seed": [0]},
     "one run, untrained": {"task": ["visual_analogy"], "recipe": ["mix"], "seed": [0], "budget": [0], "phases": 0},
@@ -30,6 +32,11 @@ def studies(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Study]:
     return {name: whole_study(tmp_path_factory.mktemp("study"), puzzles=6, **grid) for name, grid in STUDIES.items()}
 
 
+@pytest.mark.parametrize("name", list(TABLES))
+def test_the_page_of_the_metrics_has_a_line_on_each_table(name):
+    assert re.search(rf"^\| `{name}\.csv` \| [^|]+ \| [^|]+ \|$", METRICS, re.MULTILINE)
+
+
 def _write(name: str, study: Study, folder: Path) -> dict[str, Path]:
     paths = {kind: folder / f"{name}.{end}" for kind, end in ENDINGS.items()}
     write_table(name, study, paths)
@@ -38,9 +45,8 @@ def _write(name: str, study: Study, folder: Path) -> dict[str, Path]:
 
 def documented(name: str) -> list[str]:
     """The columns that docs/metrics.md lists for a table."""
-    block = (ROOT / "docs/metrics.md").read_text().partition("Their columns, in order:\n\n```\n")[2].partition("```")[0]
-    found = re.search(rf"^{name}: (.+?)(?=^\S|\Z)", block, re.MULTILINE | re.DOTALL)
-    assert found, f"docs/metrics.md lists no columns of {name}"
+    found = re.search(rf"^{name}: (.+?)(?=^\S|\Z)", read_block(METRICS, "columns"), re.MULTILINE | re.DOTALL)
+    assert found, f"docs/metrics.md lists no columns of {name}: run python -m docs"
     return re.split(r",\s+", found[1].strip())
 
 

@@ -1,4 +1,4 @@
-"""Settings of every registered task in each style: those of the configs that are shipped."""
+"""Settings of every registered task in each style: those of the configs that are shipped, and of ``--configfile``."""
 
 from __future__ import annotations
 
@@ -6,26 +6,29 @@ from functools import cache
 from typing import Any
 
 from s2h.overlays import read_config
-from s2h.puzzles.task import Task
+from s2h.puzzles.task import Task, TaskSettings
 from s2h.puzzles.task_registry import TASKS, make_task
-
-OVERLAYS = {"compact": (), "paper": ("paper",)}
-"""The config files to lay over the default for each style."""
+from tests.shipped import own_config
 
 
 @cache
-def _configs() -> dict[str, Any]:
-    return {style: read_config(*overlays) for style, overlays in OVERLAYS.items()}
+def _settings() -> dict[tuple[str, str], TaskSettings]:
+    """The settings of each task and style, of the first config that has them."""
+    found: dict[tuple[str, str], TaskSettings] = {}
+    for config in filter(None, (read_config(), read_config("paper"), own_config())):
+        for name in config.task_names():
+            found.setdefault((name, config.task(name).style), config.task(name))
+    return found
 
 
 def styles(name: str) -> list[str]:
-    """The styles in which a shipped config has the task."""
-    return [style for style, config in _configs().items() if config.task(name).style == style]
+    """The styles in which a config has the task."""
+    return [style for task, style in _settings() if task == name]
 
 
 def task_settings(name: str, style: str) -> dict[str, Any]:
     """Valid settings of a task as a config file would hold them; a fresh copy, free to be changed."""
-    settings: dict[str, Any] = _configs()[style].task(name).model_dump(mode="json")
+    settings: dict[str, Any] = _settings()[name, style].model_dump(mode="json")
     return settings
 
 
@@ -35,7 +38,7 @@ def shipped_task(name: str, style: str) -> Task[Any]:
     return make_task(name, task_settings(name, style))
 
 
-CASES = [
-    (name, style, level) for name in TASKS for style in styles(name) for level in task_settings(name, style)["levels"]
-]
+CASES = [(name, style, level) for name, style in sorted(_settings()) for level in task_settings(name, style)["levels"]]
 """Every task, style and level."""
+TASKS_WITHOUT_SETTINGS = [name for name in TASKS if not styles(name)]
+"""Registered tasks that no config has: they would be tested by nothing here."""

@@ -25,6 +25,7 @@ def test_the_tasks_of_the_paper_have_their_own_diagnosers() -> None:
 def test_the_metrics_of_the_papers_tasks_are_all_listed_and_in_order() -> None:
     metrics = [DIAGNOSERS[name].metrics for name in PAPER_TASKS]
     assert {metric for each in [*metrics, Diagnoser.metrics] for metric in each} == set(METRICS)
+    assert len(set(METRICS)) == len(METRICS)
     for each in metrics:
         assert sorted(each, key=METRICS.index) == list(each)
 

@@ -10,7 +10,7 @@ import torch
 from transformers import AutoModelForImageTextToText, Qwen2_5_VLConfig
 
 from s2h.devices import _LEAST_DRIVERS
-from s2h.models.eagle import EagleX2Config
+from s2h.models.eagle import EagleX2Config, register
 from s2h.models.resources import training_request
 from s2h.overlays import read_config
 from tests.shipped import ROOT
@@ -52,6 +52,7 @@ def test_what_a_model_takes_is_what_the_code_reckons(name: str) -> None:
     config = read_config("paper", "released")
     model, training = config.models[key], config.models["qwen2.5-vl-7b"].training
     assert training is not None
+    register()
     with torch.device("meta"):
         parameters = sum(weight.numel() for weight in AutoModelForImageTextToText.from_config(published).parameters())
     host = training_request(model, training, examples=1, attempt=1).mem_mb / 1000

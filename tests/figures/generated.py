@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from s2h.analysis.statistics import wilson_interval
+from s2h.analysis.table_registry import TABLES
+from s2h.figures.figure_registry import FIGURES
 from s2h.figures.kinds import Titles
 from s2h.overlays import read_values
+from tests.analysis.generated import whole_study
 
 TITLES = Titles(
     recipes={name: recipe["title"] for name, recipe in read_values()["recipes"].items()},
@@ -73,7 +78,7 @@ def study(
     models: Sequence[str] = ("tiny",),
     trained_on: str = "",
 ) -> dict[str, pl.DataFrame]:
-    """All tables that figures read; without recipes they have no rows."""
+    """All tables that figures read; without recipes they have no rows. Others than ``SCHEMAS`` are of scores."""
     choices = itertools.product(tasks, recipes, budgets, models)
     groups = [
         {"task": task, "trained_on": trained_on or task, "recipe": recipe, "budget": budget, "model": model}
@@ -91,7 +96,19 @@ def study(
     rows |= {
         name: chance(maker, training_runs) for name, maker in {"learning": learning, "alignment": alignment}.items()
     }
-    return {name: pl.DataFrame(list(rows[name]), schema=SCHEMAS[name]) for name in SCHEMAS}
+    given = {"task": tasks, "recipe": recipes or ("mix",), "budget": budgets, "seed": seeds, "model": models}
+    given |= {"trained_on": (trained_on,)} if trained_on else {}
+    read = {table for figure in FIGURES for table in FIGURES[figure].tables}
+    scored = {name: of_scores(name, given) for name in sorted(read - set(SCHEMAS))}
+    made_up = {name: pl.DataFrame(list(rows[name]), schema=SCHEMAS[name]) for name in SCHEMAS}
+    return made_up | {name: frame if recipes else frame.clear() for name, frame in scored.items()}
+
+
+def of_scores(name: str, given: dict[str, Sequence[Any]]) -> pl.DataFrame:
+    """A table as a study makes it, of scores made up by chance."""
+    with tempfile.TemporaryDirectory() as folder:
+        made_from = whole_study(Path(folder), puzzles=4, phases=0 if set(given["budget"]) == {0} else 1, **given)
+        return TABLES[name].make(made_from)[0]
 
 
 def chance(maker: Any, groups: Sequence[Run]) -> Rows:

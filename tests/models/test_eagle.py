@@ -16,10 +16,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
-from transformers import AutoConfig, AutoModelForImageTextToText, AutoProcessor
+from transformers import CONFIG_MAPPING, AutoConfig, AutoModelForImageTextToText, AutoProcessor
 
 from s2h.errors import ModelError
-from s2h.models.eagle import EagleX2Config, EagleX2ForConditionalGeneration, EagleX2VisionConfig
+from s2h.models.eagle import EagleX2Config, EagleX2ForConditionalGeneration, EagleX2VisionConfig, register
 from s2h.models.eagle.processing import SYSTEM, make_processor
 from s2h.models.loading import load_model, load_processor, parameter_count
 from s2h.models.parts import PARTS, freeze, linear_layers, part_of
@@ -86,6 +86,7 @@ def told(position: int = 1) -> Example:
 
 
 def test_at_full_size_it_has_the_parameters_of_the_released_model() -> None:
+    register()
     with torch.device("meta"):
         model = AutoModelForImageTextToText.from_config(EagleX2Config())
     counts = dict.fromkeys(("clip", "convnext", "projector", "language"), 0)
@@ -118,7 +119,16 @@ def test_sizes_that_do_not_go_together_are_refused(wrong: dict[str, Any]) -> Non
         EagleX2VisionConfig(**wrong)
 
 
+def test_loading_makes_the_auto_classes_know_it(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(CONFIG_MAPPING._extra_content, "eagle_x2", raising=False)
+    register.cache_clear()
+    assert "eagle_x2" not in CONFIG_MAPPING
+    load_processor(model_folder)
+    assert "eagle_x2" in CONFIG_MAPPING
+
+
 def test_the_config_comes_back_as_it_was(tmp_path: Path) -> None:
+    register()
     for config in (EagleX2Config(), eagle.small_config(eagle.llama_tokenizer(SEEN, adds_bos=False))):
         config.save_pretrained(tmp_path)
         again = AutoConfig.from_pretrained(tmp_path)

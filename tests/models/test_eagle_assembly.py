@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from s2h.cli.app import app
 from s2h.errors import DataError, ModelError
-from s2h.models.eagle import EagleX2ForConditionalGeneration, safetensors_files
+from s2h.models.eagle import EagleX2ForConditionalGeneration, register, safetensors_files
 from s2h.models.eagle.assembly import assemble
 from s2h.models.loading import load_processor
 from tests.models import eagle
@@ -46,6 +46,7 @@ def tensors(folder: Path) -> dict[str, Tensor]:
 
 
 def test_it_loads_with_every_key_and_the_sizes_of_its_parts(assembled: Path) -> None:
+    register()
     model, info = AutoModelForImageTextToText.from_pretrained(assembled, output_loading_info=True)
     assert isinstance(model, EagleX2ForConditionalGeneration)
     assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from s2h.cli.app import app
 from s2h.errors import DataError, ModelError, S2HError
-from s2h.models.eagle import EagleX2Config, EagleX2ForConditionalGeneration
+from s2h.models.eagle import EagleX2Config, EagleX2ForConditionalGeneration, register
 from s2h.models.eagle.conversion import convert, release
 from s2h.models.loading import load_model, load_processor, parameter_count
 from s2h.models.settings import ScoringSettings
@@ -80,6 +80,7 @@ def refusal(source: Path, target: Path, kind: type[S2HError] = ModelError) -> st
 
 
 def test_a_released_checkpoint_loads_with_every_key(released: Path, converted: Path) -> None:
+    register()
     model, info = AutoModelForImageTextToText.from_pretrained(converted, output_loading_info=True)
     assert isinstance(model, EagleX2ForConditionalGeneration)
     assert not any(info[kind] for kind in ("missing_keys", "unexpected_keys", "mismatched_keys"))

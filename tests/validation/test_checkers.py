@@ -176,7 +176,7 @@ CHANGES: dict[str, list[Callable[[Any], Any]]] = {
 }
 
 
-@pytest.mark.parametrize(("name", "style", "level"), CHECKED)
+@pytest.mark.parametrize(("name", "style", "level"), [case for case in CHECKED if case[0] in CHANGES])
 def test_an_image_that_differs_in_one_thing_is_found(name: str, style: str, level: str) -> None:
     task, checker = shipped_task(name, style), checker_of(name, style)
     for seed in range(3):

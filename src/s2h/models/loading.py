@@ -12,9 +12,9 @@ from transformers.integrations import is_deepspeed_zero3_enabled
 from transformers.utils import is_flash_attn_2_available
 
 from s2h.errors import ModelError
+from s2h.models import eagle
 from s2h.models.adapters import merge_adapters
 from s2h.models.attention import attend_in_windows
-from s2h.models.eagle import RELEASED_TYPES  # and the Auto classes know Eagle-X2, which is not of transformers
 from s2h.models.weights import ADAPTERS, check_weights, checked_base, missing_files
 
 
@@ -25,6 +25,7 @@ def load_processor(folder: str | Path, **options: Any) -> Any:
         folder: what ``save_pretrained`` wrote.
         options: what the processor is told, e.g. ``max_pixels``.
     """
+    eagle.register()
     try:
         processor = AutoProcessor.from_pretrained(folder, **options)
     except (OSError, ValueError, KeyError, ImportError) as error:
@@ -50,6 +51,7 @@ def load_model(folder: str | Path, *, dtype: torch.dtype, attention: str) -> Any
     Raises:
         ModelError: it cannot be loaded, or its weights were removed.
     """
+    eagle.register()
     if missing_files(folder):
         return _made_again(folder, dtype=dtype, attention=attention)
     try:
@@ -89,6 +91,7 @@ def weightless_model(folder: str | Path, **options: Any) -> Any:
         folder: what ``save_pretrained`` wrote.
         options: what the model is told beside its config, e.g. ``attn_implementation``.
     """
+    eagle.register()
     try:
         config = AutoConfig.from_pretrained(folder)
         with torch.device("meta"):
@@ -107,7 +110,7 @@ def _advice(folder: str | Path) -> str:
         found = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8")).get("model_type")
     except (OSError, ValueError, AttributeError):
         return ""
-    if found not in RELEASED_TYPES:
+    if found not in eagle.RELEASED_TYPES:
         return ""
     return (
         "this is a released Eagle-X2, which is converted first (in the config: source.kind: released_eagle; by hand: "
@@ -121,6 +124,7 @@ _CAUSAL = ("eagle_x2", "internvl", "llava", "llava_next", "mistral3", "qwen2_vl"
 
 def needs_mask(folder: str | Path) -> bool:
     """Whether a model needs an attention mask where padding stands on the right, as padding may be seen."""
+    eagle.register()
     return AutoConfig.from_pretrained(folder).model_type not in _CAUSAL
 
 

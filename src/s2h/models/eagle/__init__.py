@@ -1,4 +1,6 @@
-"""Eagle-X2-Llama3, the paper's base model; importing this makes transformers' Auto classes know it."""
+"""Eagle-X2-Llama3, the paper's base model; ``register`` makes transformers' Auto classes know it."""
+
+from functools import cache
 
 from transformers import AutoConfig, AutoImageProcessor, AutoModel, AutoModelForImageTextToText, AutoProcessor
 
@@ -15,15 +17,19 @@ __all__ = [
     "EagleX2Processor",
     "EagleX2VisionConfig",
     "EagleX2VisionModel",
+    "register",
 ]
 
-AutoConfig.register("eagle_x2", EagleX2Config)
-AutoConfig.register("eagle_x2_vision", EagleX2VisionConfig)
-AutoModel.register(EagleX2VisionConfig, EagleX2VisionModel)
-AutoModel.register(EagleX2Config, EagleX2Model)
-AutoModelForImageTextToText.register(EagleX2Config, EagleX2ForConditionalGeneration)
-# Under both names, since pictures are resized by Pillow whether torchvision is there or not.
-AutoImageProcessor.register(
-    EagleX2Config, image_processor_classes={"pil": EagleX2ImageProcessor, "torchvision": EagleX2ImageProcessor}
-)
-AutoProcessor.register(EagleX2Config, EagleX2Processor)
+
+@cache
+def register() -> None:
+    """Make transformers' Auto classes know Eagle-X2, which is not of transformers; done once in a process."""
+    AutoConfig.register("eagle_x2", EagleX2Config, exist_ok=True)
+    AutoConfig.register("eagle_x2_vision", EagleX2VisionConfig, exist_ok=True)
+    AutoModel.register(EagleX2VisionConfig, EagleX2VisionModel, exist_ok=True)
+    AutoModel.register(EagleX2Config, EagleX2Model, exist_ok=True)
+    AutoModelForImageTextToText.register(EagleX2Config, EagleX2ForConditionalGeneration, exist_ok=True)
+    # Under both names, since pictures are resized by Pillow whether torchvision is there or not.
+    processors = {"pil": EagleX2ImageProcessor, "torchvision": EagleX2ImageProcessor}
+    AutoImageProcessor.register(EagleX2Config, image_processor_classes=processors, exist_ok=True)
+    AutoProcessor.register(EagleX2Config, EagleX2Processor, exist_ok=True)
