@@ -36,14 +36,14 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
     },
     "src/s2h/config.py": {
         "Config._check": (1, "tests/test_config.py::test_vllm_is_looked_for_before_anything_runs"),
-        "Config._check_vllm": (4, "tests/test_config.py::test_vllm_is_looked_for_before_anything_runs"),
+        "Config._check_vllm": (5, "tests/test_config.py::test_vllm_is_looked_for_before_anything_runs"),
     },
     "src/s2h/devices.py": {
         "_reasons": (5, "tests/test_devices.py::test_what_keeps_gpus_from_being_used_is_found"),
         "count_gpus": (1, "tests/test_devices.py::test_gpus_are_those_that_the_driver_lists_or_that_have_a_device"),
-        "module": (2, "tests/test_devices.py::test_gpus_are_seen_as_cuda_sees_them"),
+        "fake_gpus": (2, "tests/test_devices.py::test_gpus_are_seen_as_cuda_sees_them"),
         "local_device": (4, "tests/test_devices.py::test_each_process_has_the_gpu_of_its_number"),
-        "fake_gpus": (1, "tests/test_devices.py::test_gpus_are_seen_as_cuda_sees_them"),
+        "module": (2, "tests/test_devices.py::test_gpus_are_seen_as_cuda_sees_them"),
         "usable_gpus": (1, "tests/test_devices.py::test_each_process_has_the_gpu_of_its_number"),
     },
     "src/s2h/models/attention.py": {
@@ -79,8 +79,13 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
     "src/s2h/models/settings.py": {
         "ModelSettings._vllm_has_gpus": (3, "tests/test_config.py::test_vllm_is_looked_for_before_anything_runs"),
         "ModelSettings.served_by_vllm": (2, "tests/test_config.py::test_vllm_is_looked_for_before_anything_runs"),
-        "ScoringSettings": (1, "tests/test_config.py::test_the_schema_file_is_that_of_the_code"),
-        "TrainingSettings": (3, "tests/test_config.py::test_the_schema_file_is_that_of_the_code"),
+        "ScoringSettings": (1, "tests/docs/test_generated.py::test_the_generated_files_are_those_of_the_command"),
+        "TrainingSettings": (3, "tests/docs/test_generated.py::test_the_generated_files_are_those_of_the_command"),
+    },
+    "src/s2h/models/sources.py": {
+        "ComposedSource": (1, "tests/test_config.py::test_vllm_is_looked_for_before_anything_runs"),
+        "ModelSource": (1, "tests/test_config.py::test_vllm_is_looked_for_before_anything_runs"),
+        "ReleasedEagleSource": (1, "tests/test_config.py::test_vllm_is_looked_for_before_anything_runs"),
     },
     "src/s2h/scoring/backends.py": {
         "VllmBackend": (1, "tests/scoring/test_vllm.py::test_predictions_through_vllm_are_those_of_our_own_decoding"),
@@ -96,13 +101,13 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
             "tests/scoring/test_vllm.py::test_predictions_through_vllm_are_those_of_our_own_decoding",
         ),
     },
+    "src/s2h/scoring/decode_and_score.py": {
+        "open_backend": (3, "tests/scoring/test_vllm.py::test_predictions_through_vllm_are_those_of_our_own_decoding"),
+    },
     "src/s2h/scoring/decoding.py": {
         "Decoder.__call__": (2, "tests/scoring/test_decoding.py::test_a_batch_that_does_not_fit_the_memory_is_halved"),
         "Decoder._fitting": (2, "tests/test_devices.py::test_decoding_plans_with_the_memory_of_the_gpu"),
         "load_decoder": (3, "tests/test_devices.py::test_a_process_that_decodes_has_its_gpu_and_bf16"),
-    },
-    "src/s2h/scoring/decode_and_score.py": {
-        "open_backend": (3, "tests/scoring/test_vllm.py::test_predictions_through_vllm_are_those_of_our_own_decoding"),
     },
     "src/s2h/scoring/vllm.py": {
         "_Server.wait_for": (4, "tests/scoring/test_vllm.py::test_a_server_is_waited_for_and_leaves_no_process_behind"),
@@ -111,8 +116,8 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
             4,
             "tests/scoring/test_vllm.py::test_the_program_is_that_of_the_variable_then_ours_then_that_of_the_path",
         ),
-        "lay_out": (2, "tests/scoring/test_vllm.py::test_gpus_hold_as_many_copies_as_fit"),
         "module": (1, "tests/scoring/test_vllm.py::test_a_server_is_waited_for_and_leaves_no_process_behind"),
+        "plan_layout": (2, "tests/scoring/test_vllm.py::test_gpus_hold_as_many_copies_as_fit"),
         "serve_command": (1, "tests/scoring/test_vllm.py::test_pixel_limits_reach_the_server_of_a_model_from_outside"),
     },
     "src/s2h/training/alignment.py": {

@@ -167,10 +167,10 @@ def test_the_digest_of_an_installed_plugin_leaves_out_other_packages(
     monkeypatch.setattr("s2h.provenance.code.sysconfig.get_path", lambda kind: str(package))
     from s2h.provenance import code
 
-    for cached in (code._imports, code._folder):
+    for cached in (code._imports, code._folder, code._find_spec):
         cached.cache_clear()
     assert "beside" not in imported_modules(TASKS.module("dots"))
-    for cached in (code._imports, code._folder):
+    for cached in (code._imports, code._folder, code._find_spec):
         cached.cache_clear()
 
 
@@ -223,7 +223,5 @@ def test_a_set_from_outside_needs_a_reader(package: Path) -> None:
     sets["external_evals"]["theirs"]["task"] = "dots"
     assert load_config(merge(CONFIG, sets)).external_evals["theirs"].task == "dots"
     del READERS._places["dots"]
-    with pytest.raises(
-        ConfigError, match=r"external_evals\.theirs\.task: external evaluation sets are not read for .*'dots'"
-    ):
+    with pytest.raises(ConfigError, match=r"external_evals\.theirs\.task: external sets are not read for .*'dots'"):
         load_config(merge(CONFIG, sets))

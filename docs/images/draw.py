@@ -19,7 +19,7 @@ def main() -> None:
     puzzle, _ = draw_puzzle(task, PuzzleSet(config.seed, "HARD", "eval"), 0)
     image = Image.open(io.BytesIO(task.render(puzzle))).convert("RGB").crop((0, 0, 80, 64))
     image.resize((480, 384), Image.Resampling.NEAREST).save(ROOT / "docs/images/puzzle.png", optimize=True)
-    print(task.describe(puzzle), task.question(puzzle, "text"), task.reason(puzzle), sep="\n\n")
+    print(task.to_text(puzzle), task.question(puzzle, "text"), task.chain_of_thought(puzzle), sep="\n\n")
     print(task.answer_block(puzzle))
 
 

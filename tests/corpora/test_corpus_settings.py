@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from s2h.config import Config, load_config
+from s2h.config import load_config
 from s2h.corpora.corpus_settings import CorpusSettings
 from s2h.errors import ConfigError
 from s2h.models.resources import training_request
@@ -132,4 +132,4 @@ def test_a_phase_on_a_corpus_asks_for_the_conversations_of_every_process(values:
 
 
 def test_the_config_without_corpora_is_as_before() -> None:
-    assert Config.model_validate(read_values(root=ROOT)).corpora == {}
+    assert load_config(read_values(root=ROOT)).corpora == {}

@@ -10,6 +10,7 @@ import pytest
 
 from s2h.jobs import run_job
 from s2h.overlays import read_config
+from s2h.plan.live_study import live_study
 from s2h.plan.plan import Plan
 from s2h.publishing.live import LiveStudy, RunFiles, scored_runs, watch
 from tests.publishing.generated import TASK, score_file
@@ -123,6 +124,6 @@ def test_it_writes_nothing_outside_its_folder(study: LiveStudy) -> None:
 
 
 def test_the_study_of_a_plan_has_all_its_runs() -> None:
-    study = LiveStudy.of(Plan(read_config(), ROOT / "workflow/scripts").report)
+    study = live_study(Plan(read_config(), ROOT / "workflow/scripts").report)
     assert set(study.runs) == {run.name for run in read_config().all_runs()}
     assert scored_runs(study) == {}

@@ -24,7 +24,8 @@ def watch(
     It writes results/live/index.html again whenever a run has been scored, and ends when all are. It only reads what
     the workflow has finished: run it in a second terminal, with the same --configfile and --config.
     """
-    from s2h.publishing.live import LiveStudy, watch
+    from s2h.plan.live_study import live_study
+    from s2h.publishing.live import watch
 
-    study = LiveStudy.of(open_plan(more, configfile, config).report)
+    study = live_study(open_plan(more, configfile, config).report)
     watch(study, seconds=seconds, say=lambda line: print(f"s2h: {line}", flush=True), until_done=not once)

@@ -14,14 +14,11 @@ from markupsafe import Markup
 from s2h.analysis.study import Study
 from s2h.analysis.table_registry import TABLES
 from s2h.analysis.writing import ENDINGS, write_table
-from s2h.config import Run
 from s2h.errors import DataError
 from s2h.figures.figure_files import write_figure
 from s2h.figures.figure_registry import FIGURES
 from s2h.figures.kinds import Titles
 from s2h.files import atomic_file
-from s2h.plan.report_stage import ReportStage
-from s2h.plan.stage import filled
 from s2h.provenance.records import read_record, record_path
 from s2h.publishing.overview import render_overview
 from s2h.templates import open_template
@@ -44,16 +41,6 @@ class RunFiles:
     scores: str
     models: Sequence[str]
     alignments: Sequence[str]
-
-    @classmethod
-    def of(cls, run: Run, report: ReportStage) -> RunFiles:
-        """The files of a run of a plan."""
-        return cls(
-            tasks=report.config.members(run.task),
-            scores=filled(report.paths.scores, run),
-            models=report.training.models_of(run),
-            alignments=report.alignment.files_of(run),
-        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -81,21 +68,6 @@ class LiveStudy:
     config: Mapping[str, Any]
     recipe_titles: Mapping[str, str]
     task_titles: Mapping[str, str]
-
-    @classmethod
-    def of(cls, report: ReportStage) -> LiveStudy:
-        """The study of a plan."""
-        return cls(
-            results=report.config.results,
-            runs={run.name: RunFiles.of(run, report) for run in report.runs},
-            tables=report.story_tables,
-            figures=report.story_figures,
-            shards=report.shards(),
-            task_settings={task: report.task_settings(task) for task in report.tasks()},
-            config=report.shown_config(),
-            recipe_titles=report.recipe_titles(),
-            task_titles=report.task_titles(),
-        )
 
     @property
     def folder(self) -> Path:
