@@ -23,8 +23,8 @@ _TRAINED = (
 )
 _SOURCES = {
     "hub": "kind: released_eagle, name: an/example",
-    "made": "kind: made, base: start, stages: [{corpus: any}]",
-    "start": "kind: assembled, clip: a, convnext: a, language: a",
+    "made": "kind: pretrained, base: start, phases: [{corpus: any}]",
+    "start": "kind: composed, clip: a, convnext: a, language: a",
 }
 _MODELS = ", ".join(f"{name}: {{source: {{{source}}}, {_TRAINED}}}" for name, source in _SOURCES.items())
 _SET = "{url: http://an.example/set.tsv, sha256: %s, task: table_readout, level: HARD, modality: text}" % ("0" * 64)

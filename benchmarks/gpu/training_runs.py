@@ -47,7 +47,7 @@ class Training:
             "metrics": folder / "metrics.jsonl",
             "tensorboard": folder / "tensorboard",
         }
-        words = [json.dumps(job, default=str), "--log", str(folder / "log")]
+        words = [json.dumps(job, default=str), "--job-log", str(folder / "log")]
         launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=1"]
         return [*launcher, "-m", "s2h.training", *words]
 

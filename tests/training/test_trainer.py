@@ -75,7 +75,7 @@ def command(
     }
     text = json.dumps(job | (fields or {}), default=str)
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
-    return [*launcher, "-m", "s2h.training", text, "--log", str(folder / "log")]
+    return [*launcher, "-m", "s2h.training", text, "--job-log", str(folder / "log")]
 
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}

@@ -1,4 +1,4 @@
-"""Train one phase: ``torchrun --nproc_per_node=N -m s2h.training JOB --log FILE``."""
+"""Train one phase: ``torchrun --nproc_per_node=N -m s2h.training JOB --job-log FILE``."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def main() -> None:
     end_with_parent()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("job", help="what to train: JSON with the fields of s2h.training.job.Job")
-    parser.add_argument("--log", type=Path, required=True, help="log file")
+    parser.add_argument("--job-log", type=Path, required=True, help="log file")
     arguments = parser.parse_args()
-    job, log = Job.model_validate_json(arguments.job), arguments.log
+    job, log = Job.model_validate_json(arguments.job), arguments.job_log
     rank = int(os.environ.get("RANK", "0"))
     with job_log(log if rank == 0 else log.with_suffix(f".rank{rank}.log"), append=True):
         if missing := missing_package(job.trackers):

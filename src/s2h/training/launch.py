@@ -36,7 +36,7 @@ def launch(job: Job, *, log: Path, threads: int, gpus: int, nodes: int) -> None:
         TrainingError: it failed; the message is empty where the training has said itself what was wrong.
     """
     processes = process_count(gpus=gpus, threads=threads)
-    arguments = [job.model_dump_json(), "--log", str(log)]
+    arguments = [job.model_dump_json(), "--job-log", str(log)]
     command = _command(arguments, processes=processes, nodes=nodes, threads=threads)
     environment = os.environ | {
         "PYTHONPATH": with_this_code(),
