@@ -124,6 +124,13 @@ def test_without_the_plugin_its_task_is_unknown(package: Path) -> None:
         load_config(CONFIG | {"plugins": []})
 
 
+def test_modules_of_the_current_folder_are_found_only_for_plugins(package: Path) -> None:
+    load_plugins([])
+    assert str(package) not in sys.path
+    load_plugins(["plug"])
+    assert sys.path[-1] == str(package)
+
+
 def test_importing_a_plugin_registers_nothing(package: Path) -> None:
     sys.path.append(str(package))
     __import__("plug.dots")
@@ -144,6 +151,7 @@ def test_every_job_loads_the_plugins_of_its_config(package: Path) -> None:
 
 
 def test_an_entry_point_of_an_installed_package_is_a_plugin(package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(package)
     point = EntryPoint(name="any", value="plug", group=plugins.GROUP)
     monkeypatch.setattr(plugins, "entry_points", lambda group: EntryPoints([point]).select(group=group))
     load_plugins(())

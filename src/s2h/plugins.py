@@ -34,7 +34,8 @@ def load_plugins(names: Sequence[str]) -> None:
     """
     if isinstance(names, str) or not all(isinstance(name, str) for name in names):
         raise ConfigError(f"plugins is {names!r}: give a list of modules, as in plugins: [my_tasks.mazes].")
-    _search_current_folder()
+    if names:
+        _search_current_folder()
     for name in [*names, *(point.value for point in entry_points(group=GROUP))]:
         if name not in _LOADED:
             _register(name)
@@ -42,7 +43,10 @@ def load_plugins(names: Sequence[str]) -> None:
 
 
 def _search_current_folder() -> None:
-    """Find modules below the current folder too, after all that is installed: a script's path does not have it."""
+    """Find modules below the current folder too, which a script does not; behind all that is installed.
+
+    Only where the config names one: libraries take a folder ``wandb`` for a package that is installed.
+    """
     if (folder := str(Path.cwd())) not in sys.path:
         sys.path.append(folder)
 

@@ -78,6 +78,16 @@ def test_walks_that_collect_nothing_known_have_no_share():
     assert found["all_fraction_objects_collected_score"] == (None, 0)
 
 
+def test_a_metric_of_another_tasks_diagnoser_is_averaged_for_that_task_alone():
+    dots, tables = run_of(task="dots"), run_of(task="table_readout")
+    scores = frame([score(run, "HARD", "text", place) for run in (dots, tables) for place in range(3)])
+    scores = scores.with_columns(
+        external_eval=pl.lit(None, pl.String), collisions=pl.Series([1.0, 3.0, None, None, None, None])
+    )
+    found = paper_metrics(scores).filter(metric="collisions").select("task", "value", "n").rows()
+    assert found == [("dots", 2.0, 2)]
+
+
 def test_sets_from_outside_stand_beside_the_studys_own(tmp_path):
     scores = _walks([(1, 2), (2, 2)], exact_match=1.0).drop("external_eval")
     from_outside(scores).write_parquet(tmp_path / "a.parquet")

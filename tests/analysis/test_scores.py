@@ -53,6 +53,14 @@ def test_columns_without_a_value_in_one_file_meet_those_with_values(tmp_path):
     assert read_scores(files, ["transcription"])["transcription"].to_list() == [None, 0.5]
 
 
+def test_a_metric_that_a_file_lacks_is_null(tmp_path):
+    one, other = (pl.DataFrame(answers(run_of(seed=seed), {("HARD", "text"): [True]}), SCHEMA) for seed in (0, 1))
+    one.write_parquet(tmp_path / "0.parquet")
+    other.with_columns(collisions=pl.lit(0.5)).write_parquet(tmp_path / "1.parquet")
+    files = [tmp_path / "0.parquet", tmp_path / "1.parquet"]
+    assert read_scores(files, [], metrics=["collisions"])["collisions"].to_list() == [None, 0.5]
+
+
 def test_bad_inputs_are_refused(score_files, tmp_path):
     with pytest.raises(DataError, match=r"'grid_navigation', .* more than once: give each score file once"):
         read_scores([score_files[4], score_files[4]], ["correct"])

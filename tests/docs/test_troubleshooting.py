@@ -168,6 +168,7 @@ PROVOKED: dict[str, Provoke] = {
     "A TSV file that is not there": config(
         {"external_evals": {"mine": {"path": "no.tsv", "task": "table_readout", "level": "HARD", "modality": "text"}}}
     ),
+    "A plugin that is not there": config({"plugins": ["my_task"]}),
     "A target behind --configfile": snakemake("-n", "--configfile", "config/smoke.yaml", "results/tables/summary.csv"),
     "A profile that is not found": snakemake("-n", "--profile", "nowhere"),
     "A target that nothing makes": snakemake("-n", "results/tables/sumary.csv"),

@@ -113,7 +113,7 @@ def measure_peak(model: Any, batch: dict[str, Tensor], loss: Callable[[Any, dict
         parameter.register_post_accumulate_grad_hook(_forget_gradient)
     inputs = {name: fake.from_tensor(value) if value.is_floating_point() else value for name, value in batch.items()}
     live.add(inputs)
-    with live:
+    with live, torch.enable_grad():  # importing VLMEvalKit turns gradients off
         loss(model, inputs).backward()  # type: ignore[no-untyped-call]
     gradients = sum(parameter.numel() * parameter.element_size() for parameter in learning)
     return Peak(weights=weights, gradients=gradients, activations=live.most - weights)
