@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,12 +12,11 @@ from s2h.models.resources import decoding_request, process_count, training_reque
 from s2h.models.settings import ModelSettings, TrainingSettings
 from s2h.models.sources import ModelResources
 from s2h.overlays import merge, read_values
-from tests.shipped import ROOT
 
 
 @functools.cache
 def paper_model(name: str) -> ModelSettings:
-    values = merge(read_values("config"), yaml.safe_load((ROOT / "config/paper.yaml").read_text()))
+    values = read_values("paper")
     return ModelSettings.model_validate(values["models"][name])
 
 
@@ -41,8 +39,8 @@ def test_the_papers_largest_model_gets_the_papers_time_and_half_as_much_again(ex
 
 
 def test_the_tiny_model_gets_no_gpu_in_the_smoke_study_either() -> None:
-    tiny = ModelSettings.model_validate(read_values("config")["models"]["tiny"])
-    smoke = ModelSettings.model_validate(merge(read_values("config"), read_values("smoke"))["models"]["tiny"])
+    tiny = ModelSettings.model_validate(read_values()["models"]["tiny"])
+    smoke = ModelSettings.model_validate(merge(read_values(), read_values("smoke"))["models"]["tiny"])
     assert (tiny.needs.gpus, tiny.needs.decoding_gpus) == (0, 0)
     assert training_request(tiny, training(tiny), examples=30_000, attempt=1).mem_mb < 6000
     assert (smoke.needs.gpus, smoke.needs.decoding_gpus) == (0, 0)

@@ -15,7 +15,7 @@ def load(folder: Path) -> Any:
 
 
 def test_it_has_about_a_million_parameters_and_places_that_are_rows_plus_columns(tmp_path: Path) -> None:
-    build(TinySource(), words={"n", "a", "7"}, image_size=80, seed=0, folder=tmp_path / "base")
+    build(TinySource(), vocabulary={"n", "a", "7"}, image_size=80, seed=0, folder=tmp_path / "base")
     model = load(tmp_path / "base")
     assert 0.5e6 < sum(p.numel() for p in model.parameters()) < 1.5e6
     (places,) = [p for name, p in model.named_parameters() if name.endswith("position_embedding.weight")]
@@ -25,7 +25,7 @@ def test_it_has_about_a_million_parameters_and_places_that_are_rows_plus_columns
 
 def test_the_seed_alone_decides_the_weights(tmp_path: Path) -> None:
     for name, seed in (("one", 0), ("same", 0), ("other", 1)):
-        build(TinySource(), words={"n"}, image_size=32, seed=seed, folder=tmp_path / name)
+        build(TinySource(), vocabulary={"n"}, image_size=32, seed=seed, folder=tmp_path / name)
     one, same, other = (load(tmp_path / name).lm_head.weight for name in ("one", "same", "other"))
     assert torch.equal(one, same)
     assert not torch.equal(one, other)

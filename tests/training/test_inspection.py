@@ -69,7 +69,7 @@ def test_conversations_are_trained_on_cut_in_two_processes(
     tmp_path: Path, tiny_model: Path, conversations: Path
 ) -> None:
     trained_in(
-        tmp_path, tiny_model, conversations, "--frozen", "vision", "language", max_length=60, on_overlength="truncate"
+        tmp_path, tiny_model, conversations, {"frozen": ["vision", "language"]}, max_length=60, on_overlength="truncate"
     )
     facts = manifest(tmp_path)
     assert facts["frozen"] == ["vision", "language"]
