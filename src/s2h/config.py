@@ -354,7 +354,7 @@ class Config(Settings):
 
     def task_names(self) -> list[str]:
         """The tasks that have settings, in order of their names."""
-        return [name for name in TASKS if getattr(self.tasks, name) is not None]
+        return [name for name in type(self.tasks).model_fields if getattr(self.tasks, name) is not None]
 
     def all_runs(self) -> list[Run]:
         """Every run of the study once, in order."""

@@ -84,7 +84,7 @@ def test_a_metric_of_another_tasks_diagnoser_is_averaged_for_that_task_alone():
     scores = scores.with_columns(
         external_eval=pl.lit(None, pl.String), collisions=pl.Series([1.0, 3.0, None, None, None, None])
     )
-    found = paper_metrics(scores).filter(metric="collisions").select("task", "value", "n").rows()
+    found = paper_metrics(scores, ["collisions"]).filter(metric="collisions").select("task", "value", "n").rows()
     assert found == [("dots", 2.0, 2)]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 import polars as pl
@@ -62,19 +62,18 @@ _KEYS = [*SET, "external_eval"]
 _SHOWN = ("level", "modality", "external_eval")
 
 
-def paper_metrics(scores: pl.DataFrame) -> pl.DataFrame:
+def paper_metrics(scores: pl.DataFrame, others: Sequence[str] = ()) -> pl.DataFrame:
     """One row for each run, evaluation set and metric of its task.
 
     Args:
-        scores: what ``read_scores`` gave, with ``COLUMNS`` and external sets; all other columns are metrics that a
-            task has of its own, and are averaged.
+        scores: what ``read_scores`` gave, with ``COLUMNS``, ``others`` and external evaluation sets.
+        others: metrics that other tasks have of their own; they are averaged.
 
     Returns:
         The columns of ``SET``, external_eval (name of an external evaluation set; null for the study's own), metric,
         value and n (number of predictions in the mean; where it is 0 the value is null).
     """
-    own = [name for name in scores.columns if name not in {*_KEYS, "puzzle_id", *COLUMNS}]
-    metrics = {**METRICS, **{name: Metric.mean(name) for name in own}}
+    metrics = {**METRICS, **{name: Metric.mean(name) for name in others}}
     order = pl.col("metric").cast(pl.Enum(list(metrics)))
     return (
         pl.concat([_values(scores, name, metric) for name, metric in metrics.items()])
@@ -126,7 +125,8 @@ def _number(value: float | None) -> str:
 
 def make(study: Study) -> tuple[pl.DataFrame, Page]:
     """The table and its page."""
-    frame = paper_metrics(read_scores(study.score_files, COLUMNS, external=True, metrics=other_metrics()))
+    others = other_metrics()
+    frame = paper_metrics(read_scores(study.score_files, COLUMNS, external=True, metrics=others), others)
     return frame, to_page(frame, study.recipe_titles)
 
 
