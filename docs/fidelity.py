@@ -311,32 +311,32 @@ def _moved(cell: int, step: tuple[int, int]) -> int:
     return (cell // 3 + step[0]) % 3 * 3 + (cell % 3 + step[1]) % 3
 
 
-_TABLES: tuple[tuple[str, tuple[str, ...], Callable[[int], Rows]], ...] = (
-    ("Consecutive Table Readout", ("measure", "published", "ours"), consecutive_tables),
-    (
-        "Table Readout: families of paths as they are drawn",
+TABLES: dict[str, tuple[tuple[str, ...], Callable[[int], Rows]]] = {
+    "Consecutive Table Readout": (("measure", "published", "ours"), consecutive_tables),
+    "Table Readout: families of paths as they are drawn": (
         ("family, gap, pieces", "turns published", "ours", "cells published (5/50/95)", "ours"),
         path_families,
     ),
-    ("Table Readout: levels", ("measure", "published", "ours"), table_levels),
-    ("Grid Navigation", ("measure", "published", "ours"), grid_levels),
-    ("Visual Analogy", ("measure", "published", "ours"), analogy_levels),
-)
+    "Table Readout: levels": (("measure", "published", "ours"), table_levels),
+    "Grid Navigation": (("measure", "published", "ours"), grid_levels),
+    "Visual Analogy": (("measure", "published", "ours"), analogy_levels),
+}
+"""Heads and rows of the tables by their titles."""
+_PUZZLES = 2000  # of each kind that the page's tables are made of
 
 
-def measured(number: int) -> str:
-    """All tables in Markdown, from ``number`` puzzles of each kind."""
-    parts = []
-    for title, heads, rows in _TABLES:
-        lines = [f"| {' | '.join(heads)} |", f"| {' | '.join(['---'] * len(heads))} |"]
-        lines += [f"| {' | '.join(row)} |" for row in rows(number)]
-        parts.append(f"### {title}\n\n" + "\n".join(lines))
-    return "\n\n".join(parts)
+def table(title: str, number: int) -> str:
+    """A table in Markdown below its title, from ``number`` puzzles of each kind."""
+    heads, rows = TABLES[title]
+    lines = [f"| {' | '.join(heads)} |", f"| {' | '.join(['---'] * len(heads))} |"]
+    lines += [f"| {' | '.join(row)} |" for row in rows(number)]
+    return f"### {title}\n\n" + "\n".join(lines)
 
 
 def main() -> None:
     """Write the tables into the page."""
-    PAGE.write_text(fill_block(PAGE.read_text(), "measured", measured(2000)))
+    tables = "\n\n".join(table(title, _PUZZLES) for title in TABLES)
+    PAGE.write_text(fill_block(PAGE.read_text(), "measured", tables))
 
 
 if __name__ == "__main__":
