@@ -55,7 +55,7 @@ def run_job(
         job = _Job.of(snakemake, code=code, ignored_params=ignored_params, extra_inputs=extra_inputs)
         with job.locked():
             if job.is_done():
-                LOGGER.info("another job has made this meanwhile")
+                LOGGER.info("another job has produced this result meanwhile")
                 return
             started, cache = datetime.now(UTC), job.cache if cached else None
             found = cache.fetch(job.key, job.outputs) if cache else None

@@ -1,4 +1,4 @@
-"""Right answers in the paper's layout: recipes and evaluation sets against budgets, the paper's figures beside ours."""
+"""Accuracy in the paper's layout: recipes and evaluation sets against budgets, the paper's figures beside ours."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ _SINGLE = range(1, 9)  # steps that have a column of their own
 
 
 def _blocks() -> dict[str, pl.Expr]:
-    """Which steps each column counts."""
+    """A filter for each column: the steps that it counts."""
     step = pl.col("step")
     return {
         "before": step == 0,
@@ -89,7 +89,7 @@ def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
 
 
 def _share(rows: pl.DataFrame) -> str:
-    """In whole per cent; a few wrong predictions among many are told from none."""
+    """The sum of the shares in %, without decimals; ``<1`` for a few wrong predictions among many."""
     share = float(rows["share"].sum())
     return "<1" if percent(share) == "0" and share > 0 else percent(share)
 

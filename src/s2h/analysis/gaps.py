@@ -84,7 +84,7 @@ def to_page(gaps: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
 
 
 _NOTE = (
-    "Differences of right answers in percentage points with 95 % bootstrap intervals over puzzles. SIMPLE→HARD: "
+    "Differences in accuracy in percentage points with 95 % bootstrap intervals over puzzles. SIMPLE→HARD: "
     "SIMPLE minus HARD, different puzzles. text→image: text minus image, the same puzzles, in pairs. "
     f"{ABSENT}: not scored."
 )

@@ -15,7 +15,7 @@ PAGE = ("task", "model", "budget", "seed")
 """What the runs of one table share."""
 
 ABSENT = "–"
-"""Stands where there is no number."""
+"""The cell of a missing number."""
 
 Cell = tuple[str, str]
 """(level, modality)."""
@@ -238,12 +238,12 @@ def order_of(names: Iterable[str]) -> Callable[[str], tuple[int, str]]:
 
 
 def percent(share: float | None) -> str:
-    """A share or a difference of shares in whole per cent."""
+    """A share or a difference of shares in %, without decimals."""
     return ABSENT if share is None else str(round(100 * share))
 
 
 def percent_interval(share: float, low: float, high: float) -> str:
-    """The same with its interval."""
+    """A share or a difference of shares with its interval, in %, without decimals."""
     return f"{percent(share)} [{percent(low)}, {percent(high)}]"
 
 
@@ -253,7 +253,7 @@ def accuracy_cell(row: Mapping[str, Any] | None) -> str:
 
 
 def count(number: int | None) -> str:
-    """A whole number."""
+    """A number with thousands separators."""
     return ABSENT if number is None else f"{number:,}"
 
 

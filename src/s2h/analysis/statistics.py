@@ -1,4 +1,4 @@
-"""Statistics of right answers: intervals of shares and of their differences, a paired test, spread across seeds."""
+"""Statistics of accuracy: intervals of shares and of their differences, a paired test, spread across seeds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scipy.stats import binomtest, norm
 from s2h.seeding import generator
 
 RESAMPLES = 10_000
-"""Resamples of a bootstrap, unless told otherwise."""
+"""Default number of resamples of a bootstrap."""
 
 
 def wilson_interval(successes: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -98,7 +98,7 @@ def independent_bootstrap_interval(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """The same for shares on two sets of different puzzles, each of which is resampled by itself.
+    """Percentile interval of the difference of two shares on different puzzles; each set is resampled by itself.
 
     Args:
         right_first: puzzles of the first set that are solved.

@@ -1,4 +1,4 @@
-"""The options by which a verb is told of a study, in Snakemake's words."""
+"""The options by which a command selects a study, named as in Snakemake."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Archive:
 
     @property
     def name(self) -> str:
-        """As messages call it."""
+        """The name that messages use."""
         return self.paths[0] if len(self.paths) == 1 else f"{self.paths[0]} … {Path(self.paths[-1]).name}"
 
 
@@ -91,7 +91,7 @@ def plain_name(name: str) -> str:
 
 
 def kind_of(archive: Archive) -> Kind:
-    """What an archive is, told by its first bytes.
+    """The kind of an archive, by its first bytes.
 
     Raises:
         DataError: none of those that are read here, or it cannot be opened.
@@ -226,7 +226,7 @@ class _Parts(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        """Fill from the part in which the place lies; the next call goes on in the next part."""
+        """Fill from the part in which the place lies; the next call continues in the next part."""
         for file, start, end in zip(self._files, self._starts, self._starts[1:], strict=False):
             if start <= self._at < end:
                 file.seek(self._at - start)

@@ -36,12 +36,12 @@ class Findings:
 
     @property
     def read(self) -> int:
-        """Entries that were looked at."""
+        """The number of entries read."""
         return self.kept + sum(self.dropped.values())
 
     @property
     def share(self) -> float:
-        """Share of them that is kept; 0 where there is none."""
+        """Share of the entries that is kept; 0 where there is none."""
         return self.kept / self.read if self.read else 0.0
 
     def keep(self, *, turns: int, image_bytes: int, form: str) -> None:
@@ -61,7 +61,7 @@ class Findings:
             shown.append(f"{entry}: {detail}")
 
     def add(self, other: Findings) -> None:
-        """Add those of the entries that follow."""
+        """Add the findings on the entries that follow."""
         for name in ("kept", "text_only", "responses", "image_bytes"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for counts, more in ((self.formats, other.formats), (self.dropped, other.dropped)):
@@ -71,12 +71,12 @@ class Findings:
             self.examples[reason] = [*self.examples.get(reason, []), *examples][:_EXAMPLES]
 
     def to_json(self) -> str:
-        """As text that is the same for the same findings."""
+        """The findings as JSON; the same findings give the same text."""
         return json.dumps({"read": self.read, **dataclasses.asdict(self)}, indent=1, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Findings:
-        """Those of ``to_json``."""
+        """The findings that ``to_json`` wrote."""
         values = json.loads(text)
         values.pop("read")
         return cls(**values)

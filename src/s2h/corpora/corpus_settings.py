@@ -43,7 +43,7 @@ class CorpusSettings(Settings):
         return _home(self.annotations)
 
     def problems(self) -> list[str]:
-        """What is not there."""
+        """The files of the settings that are missing."""
         wrong = [] if Path(self.annotations_path()).is_file() else [f"there is no file {self.annotations}"]
         for pattern in self.images:
             if "*" in pattern and not glob.glob(_home(pattern)):

@@ -153,7 +153,7 @@ def image_places(shard: str | Path) -> list[tuple[int, int]]:
 
 
 def _places_of(data: mmap.mmap, group: Any, kinds: list[dict[str, Any]]) -> Iterator[tuple[int, int]]:
-    """Those of one row group: in its pages every image is its size in four bytes and then the file as it is."""
+    """Places of the images of one row group: each value is its length in four bytes, then the image file."""
     chunks = (group.column(place) for place in range(group.num_columns))
     chunk = next(chunk for chunk in chunks if chunk.path_in_schema == "image.bytes")
     at, end = chunk.data_page_offset, chunk.data_page_offset + chunk.total_compressed_size

@@ -163,7 +163,7 @@ def _located(entries: pl.DataFrame, members: pl.DataFrame, archives: Sequence[Ar
         pl.col("image").map_elements(plain_name, return_dtype=pl.String).alias("plain")
     )
     exact = members.unique("plain", keep="first", maintain_order=True)
-    # Two images that differ in that folder alone are told apart by nothing, so neither is taken.
+    # Two images that differ in that folder alone cannot be told apart, so neither is taken.
     below = members.with_columns(pl.col("plain").str.splitn("/", 2).struct[1].alias("plain")).drop_nulls("plain")
     below = below.unique("plain", keep="none")
     loose = _in_folders(names, archives)

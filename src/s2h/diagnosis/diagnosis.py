@@ -98,7 +98,7 @@ class Parts:
 
 
 class Diagnoser(Generic[P]):
-    """Diagnoses predictions for the puzzles of one task; a subclass knows how its task's chains go on.
+    """Diagnoses predictions for the puzzles of one task; a subclass knows how its task's chains are built.
 
     Args:
         task: the task, with its settings.

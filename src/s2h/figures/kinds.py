@@ -28,7 +28,7 @@ class Titles:
         return self.recipes.get(name, name)
 
     def task(self, name: str) -> str:
-        """The same of a task."""
+        """The title of a task; one that has none is called by its name."""
         return self.tasks.get(name, name)
 
 

@@ -52,7 +52,7 @@ def draw(tables: Tables, titles: Titles) -> Figure:
         name = setting_title(setting, settings, titles)
         row[0].text(-0.03, 1.04, name, transform=row[0].transAxes, ha="right", weight="bold")
     for axes in panels[-1]:
-        axes.set_xlabel("right answers, %")
+        axes.set_xlabel("accuracy (%)")
     return finish_page(figure, TITLE, entries=_entries(), note=_note(shown))
 
 

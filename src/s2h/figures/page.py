@@ -110,7 +110,7 @@ def message_page(title: str, message: str) -> Figure:
 
 
 def share_axis(axes: Axes, *, headroom: float = 0.0) -> None:
-    """Make the y axis one of shares in per cent; ``headroom`` is left above 100, in per cent."""
+    """Make the y axis one of percentages; ``headroom`` is left above 100, in %."""
     axes.set_ylim(-4, 104 + headroom)
     axes.set_yticks([0, 25, 50, 75, 100])
 

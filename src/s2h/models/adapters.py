@@ -27,7 +27,7 @@ _BEFORE = "base_model.model."  # what peft puts before the names of a model's la
 def with_adapters(model: Any, lora: LoraSettings, layers: Sequence[str]) -> Any:
     """The model with low-rank adapters in the given layers; nothing else of it learns.
 
-    Inputs are not told to require gradients, as is often done for gradient checkpointing: its form without reentrance
+    Inputs are not set to require gradients, as is often done for gradient checkpointing: its form without reentrance
     needs none, and the backward pass would go through a vision tower in which nothing learns.
 
     Args:

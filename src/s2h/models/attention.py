@@ -1,7 +1,7 @@
 """Attention of vision towers that cut pictures into windows (Qwen's): all windows in one call.
 
 transformers calls torch's scaled dot product once for each window of each picture in each layer. FlashAttention takes
-them all in one call, told by their cumulative lengths; so does ``attend``, through transformers' own place for other
+them all in one call, given by their cumulative lengths; so does ``attend``, through transformers' own place for other
 implementations of attention, where FlashAttention is not installed.
 
 Shapes: H heads, S patches of all windows one after the other, W width of a head, P windows of one length n.

@@ -23,7 +23,7 @@ def load_processor(folder: str | Path, **options: Any) -> Any:
 
     Args:
         folder: what ``save_pretrained`` wrote.
-        options: what the processor is told, e.g. ``max_pixels``.
+        options: keyword arguments for loading the processor, e.g. ``max_pixels``.
     """
     eagle.register()
     try:
@@ -89,7 +89,7 @@ def weightless_model(folder: str | Path, **options: Any) -> Any:
 
     Args:
         folder: what ``save_pretrained`` wrote.
-        options: what the model is told beside its config, e.g. ``attn_implementation``.
+        options: keyword arguments for building the model beside its config, e.g. ``attn_implementation``.
     """
     eagle.register()
     try:

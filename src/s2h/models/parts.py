@@ -1,4 +1,4 @@
-"""The parts of a vision-language model, told by the names of its parameters."""
+"""The parts of a vision-language model, identified by the names of its parameters."""
 
 from __future__ import annotations
 

@@ -58,11 +58,11 @@ class TrainingSettings(Settings):
             Encodings).
             The range of the shift grows over the second half of the phase from none to this many positions: shifts
             from the start hold up the learning of images. 0 turns it off, as in the paper.
-        save_minutes: about how long a run goes on between two checkpoints from which it goes on when it was
-            interrupted: a large model takes a minute to write one, of 16 bytes per parameter.
+        save_minutes: minutes between two checkpoints, from which an interrupted run resumes: a large model takes a
+            minute to write one, of 16 bytes per parameter.
         save_steps: optimizer steps between two of them, as well; null leaves it to the time alone.
         snapshots: models that are kept along a phase, at even distances and the last at its end, with the optimizer's
-            second moments, so that the alignment of gradients can be measured along the training; 6 to 8 bytes a
+            second moments, so that the alignment of gradients can be measured along the training; 6 to 8 bytes per
             parameter each. Not with ``lora``.
         deepspeed: DeepSpeed config file; batch sizes and precision are filled in from here.
     """

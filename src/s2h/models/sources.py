@@ -50,7 +50,7 @@ class ModelSource(Settings):
 
     @property
     def processor_options(self) -> dict[str, int]:
-        """What the processor is told when it is loaded from the folder of this source; a trained model's remembers."""
+        """Keyword arguments for loading the processor of this source; a trained model's processor stores them."""
         return {}
 
     def folder(self, name: str, catalog: Catalog, *, task: str, seed: int) -> str:
@@ -114,7 +114,7 @@ class TinySource(ModelSource):
         return catalog.paths.tiny_model.format(task=task, model=name, seed=seed)
 
     def check_tasks(self, name: str, tasks: Mapping[str, Task[Any]]) -> None:
-        """It reads single words, and images of one size."""
+        """Raise ValueError unless all tasks use the compact style and images of one size."""
         for task, found in tasks.items():
             if found.settings.style != "compact":
                 raise ValueError(f"the model {name} reads the compact style only: set tasks.{task}.style to compact")
@@ -184,7 +184,7 @@ class HuggingFaceSource(OutsideSource):
 
     @property
     def processor_options(self) -> dict[str, int]:
-        """What the processor is told when it is loaded; the trained model's processor keeps it."""
+        """Keyword arguments for loading the processor; the trained model's processor stores them."""
         pixels = {"min_pixels": self.min_pixels, "max_pixels": self.max_pixels}
         return {name: value for name, value in pixels.items() if value is not None}
 

@@ -1,7 +1,7 @@
 """The weights of trained models: what of them a study keeps once a run is scored (``keep_weights`` in the config).
 
 A folder that loses its weights stays, with its manifest, metrics and processor; ``removed.json`` there holds the names,
-sizes and checksums of what is gone, so that records go on to say whether all else is what it was. It is written first:
+sizes and checksums of what is gone, so that records still say whether all else is what it was. It is written first:
 whoever is killed on the way has removed less, and nothing unnoticed.
 """
 
@@ -86,7 +86,7 @@ def describe_base(base: str | Path, output: str | Path) -> dict[str, Any]:
 
     Args:
         base: model folder.
-        output: folder of the trained model; a base that is not an absolute path is told relative to it, so that both
+        output: folder of the trained model; a base that is not an absolute path is given relative to it, so that both
             may be moved together.
     """
     place = str(base) if Path(base).is_absolute() else os.path.relpath(base, output)

@@ -80,7 +80,7 @@ class AlignmentStage(Stage):
         return Requested(self.request)
 
     def request(self, wildcards: Wildcards, attempt: int) -> ResourceRequest:
-        """What a measurement asks for."""
+        """Resources of a measurement."""
         model = self.config.models[wildcards.model]
         snapshots = max(model.training.snapshots, 1) if model.training else 1
         examples = _KINDS * self.config.alignment.puzzles * snapshots

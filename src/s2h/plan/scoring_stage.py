@@ -75,7 +75,7 @@ class ScoringStage(Stage):
         return Requested(self.request)
 
     def request(self, wildcards: Wildcards, attempt: int) -> ResourceRequest:
-        """What decoding asks for; each puzzle is given as text and as an image."""
+        """Resources of decoding; each puzzle is given as text and as an image."""
         puzzles = sum(sum(self.puzzles.eval_sizes(task).values()) for task in self.members(wildcards))
         model = self.config.models[wildcards.model]
         return decoding_request(model, examples=puzzles * len(MODALITIES), attempt=attempt)

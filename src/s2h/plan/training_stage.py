@@ -32,7 +32,7 @@ class PlannedPhase:
         phase: what it trains on and how.
         settings: how it is trained, the phase's changes included.
         base: the model folder from which it starts.
-        processor_options: what the processor of ``base`` is told when it is loaded.
+        processor_options: keyword arguments for loading the processor of ``base``.
         previous: names the files of the phase before; None for the first.
         following: the phase after it; None for the last.
         examples: that it sees.
@@ -54,7 +54,7 @@ class PlannedPhase:
 
     @property
     def leaves_optimizer(self) -> bool:
-        """Whether the phase that follows continues with the optimizer of this one."""
+        """Whether the phase that follows keeps the optimizer state of this one."""
         return self.following is not None and self.following.optimizer == "kept"
 
 
@@ -165,7 +165,7 @@ class TrainingStage(Stage):
         return self.paths.below("checkpoints", name)
 
     def checkpoints(self, wildcards: Wildcards) -> str:
-        """Folder of the checkpoints from which an interrupted phase continues."""
+        """Folder of the checkpoints from which an interrupted phase resumes."""
         return self._checkpoints(self.planned(wildcards).name)
 
     def metrics(self, wildcards: Wildcards) -> str:
@@ -178,7 +178,7 @@ class TrainingStage(Stage):
         return self.paths.below("tensorboard", self.planned(wildcards).name)
 
     def title(self, wildcards: Wildcards) -> str:
-        """What is trained, for a person to read."""
+        """The human-readable name of the training run."""
         return self.planned(wildcards).title
 
     def is_cached(self, wildcards: Wildcards) -> bool:
@@ -191,7 +191,7 @@ class TrainingStage(Stage):
         return Requested(self.request)
 
     def request(self, wildcards: Wildcards, attempt: int) -> ResourceRequest:
-        """What a job asks for."""
+        """Resources of a training job."""
         planned = self.planned(wildcards)
         return training_request(
             self.config.models[planned.model],

@@ -59,7 +59,7 @@ def imported_modules(*modules: str) -> set[str]:
 
 @lru_cache(maxsize=4096)
 def _find_spec(name: str) -> ModuleSpec | None:
-    """As ``importlib.util.find_spec``, which would import the packages that hold the module, and torch with them."""
+    """The spec of a module, found without importing its parent packages (``importlib.util.find_spec`` does)."""
     package, *inner = name.split(".")
     spec = find_spec(package)
     for part in inner:

@@ -21,7 +21,7 @@ _PACKAGES = (
 
 
 def describe_job(config: Any, started: datetime) -> dict[str, Any]:
-    """What a record tells of the process that calls this.
+    """The facts of the calling process that a record stores.
 
     Args:
         config: the whole config of the workflow, of which a digest is kept.

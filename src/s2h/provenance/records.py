@@ -33,7 +33,7 @@ class Record:
         output: its path.
         rule: of the workflow.
         wildcards: of the job.
-        params: what the job was told.
+        params: parameters of the job.
         key: digest of all that decides the output: rule, wildcards, params, code, and what the inputs hold.
         inputs: what each input held, by its path.
         files: what the output holds.
@@ -52,7 +52,7 @@ class Record:
     fetched: str = ""
 
     def to_json(self) -> str:
-        """As it is written."""
+        """The record as JSON."""
         return json.dumps(dataclasses.asdict(self), indent=1)
 
     @classmethod

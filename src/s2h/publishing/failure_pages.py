@@ -69,13 +69,16 @@ class Outcome:
 
 OUTCOMES = (
     Outcome(
-        "correct_valid_cot", "Right chain", "The answer is right, and so is every step that leads to it.", shown=False
+        "correct_valid_cot",
+        "Correct, valid chain",
+        "The answer is right, and so is every step that leads to it.",
+        shown=False,
     ),
     Outcome(
-        "correct_invalid_cot", "Right, flawed chain", "The answer is right, but something on the way to it is wrong."
+        "correct_invalid_cot", "Correct, invalid chain", "The answer is right, but something on the way to it is wrong."
     ),
     Outcome(
-        "correct_no_cot", "Right, no chain", "The answer is right, and no chain of thought leads to it.", shown=False
+        "correct_no_cot", "Correct, no chain", "The answer is right, and no chain of thought leads to it.", shown=False
     ),
     Outcome("format", "Format error", "There is no answer that can be read, or a line that cannot be read as a step."),
     Outcome("perception", "Perception error", "The prediction tells of the image or text what is not there."),
@@ -83,7 +86,7 @@ OUTCOMES = (
     Outcome("arithmetic", "Arithmetic error", "It adds up wrongly."),
     Outcome("unexplained", "Unexplained error", "The answer is wrong, and nothing is said before it."),
 )
-"""Those of ``s2h.analysis.failures``: every prediction is counted under one of them."""
+"""The outcomes of ``s2h.analysis.failures``: every prediction is counted under one of them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -267,7 +270,7 @@ def _groups(scores: pl.DataFrame, shards: Shards, per_kind: int) -> list[dict[st
 
 
 def _cards(chosen: pl.DataFrame, paths: Sequence[str]) -> list[dict[str, Any]]:
-    """The same examples with all that is shown of them; only their puzzles are read."""
+    """A card for each chosen example: its score and its puzzle; only these puzzles are read."""
     puzzles = _read_shards(paths, _PUZZLES, chosen["puzzle_id"].unique().to_list())
     by_name = {puzzle["puzzle_id"]: puzzle for puzzle in puzzles.iter_rows(named=True)}
     return [_card(score, by_name[score["puzzle_id"]]) for score in chosen.iter_rows(named=True)]

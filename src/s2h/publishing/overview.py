@@ -36,11 +36,11 @@ _WORDS = {
 
 
 def write_overview(output: str | Path, **contents: Any) -> None:
-    """Write the page of ``render_overview``; the arguments are those of it.
+    """Write the page that ``render_overview`` gives.
 
     Args:
         output: the file, a fragment of HTML.
-        **told: what it is told from.
+        **contents: arguments of ``render_overview``.
     """
     with atomic_file(output) as temporary:
         temporary.write_text(render_overview(**contents), encoding="utf-8")

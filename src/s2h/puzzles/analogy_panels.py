@@ -173,7 +173,7 @@ def patterns(row: Sequence[Panel]) -> tuple[Pair, ...]:
 
 
 def patterns_of(family: Family, *row: tuple[Values, ...]) -> tuple[Pair, ...]:
-    """The same, from what ``all_values`` gave for the three panels."""
+    """The patterns of a row of three panels, each given by its ``all_values``."""
     found: list[Pair] = []
     for attribute, *values in zip(ATTRIBUTES[family], *row, strict=True):
         found += [(attribute, relation) for relation in followed(attribute, *values)]

@@ -40,7 +40,7 @@ _OBJECT_NAMES, _OBSTACLE_NAMES = tuple(OBJECTS), tuple(OBSTACLES)
 _NOISE = str.maketrans(dict.fromkeys(",.;*`'\"()[]", " "))  # what models write around moves and between them
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _TRIES = 10_000  # candidates drawn for one puzzle; some four on average, rarely over a hundred
-_SYMBOLS = OBJECTS | OBSTACLES  # source, destination and empty cells are told by their colour alone
+_SYMBOLS = OBJECTS | OBSTACLES  # source, destination and empty cells are identified by their colour alone
 _FILLS = {SOURCE: drawing.SOURCE_COLOUR, DESTINATION: drawing.DESTINATION_COLOUR}
 
 

@@ -49,7 +49,7 @@ class Backend(Protocol):
     Attributes:
         chunk_size: how many prompts it likes to get at once.
         batched: whether it computes them together, so that arithmetic may round differently than for one alone.
-        metadata: what is to be told of it beside its predictions.
+        metadata: what is stored with its predictions.
     """
 
     chunk_size: int
@@ -121,7 +121,7 @@ class PoolBackend:
 
 
 _WORKER: list[Any] = []
-"""What a worker process was told, and its decoder once it has been loaded."""
+"""The arguments of a worker process, and its decoder once it has been loaded."""
 
 
 def _start_worker(ranks: Queue[int], *arguments: Any) -> None:
@@ -232,7 +232,7 @@ class VllmBackend(EndpointBackend):
         self.gpus, self.metadata = gpus, {"vllm": version}
 
     def generate(self, chunks: Sequence[Chunk], *, sequential: bool = False) -> Iterator[tuple[int, list[Prediction]]]:
-        """As of any server, with the GPU seconds of a prediction: those of all that were under way are shared."""
+        """Predictions as of any server, with GPU seconds: concurrent requests share the time of the GPUs equally."""
         together = 1 if sequential else min(self.source.connections, max(len(chunks), 1))
         for position, predictions in super().generate(chunks, sequential=sequential):
             yield position, [replace(each, seconds=each.seconds * self.gpus / together) for each in predictions]

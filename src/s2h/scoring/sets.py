@@ -67,7 +67,7 @@ class EvalSet:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What of a task is scored.
+    """The evaluation puzzles of a task that are scored.
 
     Attributes:
         task: the task, with its settings.
@@ -81,11 +81,11 @@ class Evaluation:
 
     @classmethod
     def of(cls, name: str, *, settings: Mapping[str, Any], shards: Any, puzzles: Any) -> Evaluation:
-        """The same from a task's name and its settings as a config file holds them."""
+        """An evaluation from a task's name and its settings as a config file holds them."""
         return cls(make_task(name, settings), shards, puzzles)
 
     def sets(self) -> list[EvalSet]:
-        """Its sets: levels in order, text before image."""
+        """The evaluation sets of the task: levels in order, text before image."""
         return [
             read_set(self.task, level, modality, paths, self.puzzles[level])
             for level, paths in self.shards.items()

@@ -27,7 +27,7 @@ from s2h.scoring.readers import Reader, find_reader
 from s2h.scoring.sets import EvalRow, EvalSet, position_index, refuse_repeats
 
 OURS = ("puzzle_id", "task", "level", "settings", "puzzle")
-"""Columns by which a file of this project is told: what the judge needs to know."""
+"""Columns that mark a file of this project: the input of the judge."""
 
 
 class ExternalEval(EvalSet):

@@ -245,7 +245,7 @@ class _Server:
 
 
 def _environment(program: str) -> dict[str, str]:
-    """Its environment's own programs come first, as where one has activated it; nothing is fetched or reported."""
+    """Environment variables of the server: its own ``bin`` first on PATH, no downloads, no usage statistics."""
     path = os.pathsep.join([str(Path(program).parent), *filter(None, [os.environ.get("PATH")])])
     own = {"PYTHONPATH": with_this_code(), "PYTHONUNBUFFERED": "1", "PATH": path}
     return os.environ | own | {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}

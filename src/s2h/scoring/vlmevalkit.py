@@ -2,7 +2,7 @@
 
 This is the only module that touches VLMEvalKit (``vlmeval``, from the package ms-vlmeval), and it imports it inside
 functions: the import takes ten seconds or more, switches gradients off, seeds torch, stops the checking of TLS
-certificates and writes to the home folder unless told otherwise. It must never happen in a process that trains.
+certificates and writes to the home folder by default. It must never happen in a process that trains.
 
 Four of its ways are worked around:
 

@@ -79,7 +79,7 @@ class ExampleEncoder:
 
     @classmethod
     def of_model(cls, folder: str | Path, **options: Any) -> ExampleEncoder:
-        """That of a model folder, for a caller that has no use for torch itself.
+        """The encoder of a model folder, for a caller that does not import torch itself.
 
         Args:
             folder: what ``save_pretrained`` wrote.

@@ -35,7 +35,7 @@ class Lengths:
     pixels: NDArray[np.int64]
 
     def kept(self, which: NDArray[np.bool_]) -> Lengths:
-        """Those of the examples of which ``which bool[examples]`` is true."""
+        """The lengths of the examples for which ``which bool[examples]`` is true."""
         return Lengths(self.tokens[which], self.targets[which], self.pixels[which])
 
 

@@ -42,7 +42,7 @@ SOURCES: tuple[Kind, ...] = (
     ("SIMPLE", "image_via_text"),
     ("HARD", "text"),
 )
-"""What a step is made on: all that the paper's recipes hold."""
+"""Sources of a gradient: all kinds of examples in the paper's recipes."""
 
 SCHEMA = {
     "task": pl.String,  # as are all that follow up to seed: the names of the run
@@ -175,7 +175,7 @@ def probe(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AlignmentSpec:
-    """What is measured, on which model.
+    """What an alignment measures, on which model.
 
     Attributes:
         model: folder of a trained phase.

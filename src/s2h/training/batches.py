@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from s2h.tokenisation.lengths import Lengths
 
-_CLOSE = 1.01  # groups are as even as they can be, but for one per cent
+_CLOSE = 1.01  # groups are as even as they can be, to within 1 %
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

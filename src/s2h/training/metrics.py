@@ -1,4 +1,4 @@
-"""What is measured in each step: as JSON lines, for TensorBoard and for other trackers, while the training goes on."""
+"""Metrics of each training step: as JSON lines, for TensorBoard and for other trackers, written during training."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Meter:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """What is done in here is waiting for data."""
+        """Count the time spent in this context as waiting for data."""
         since = time.monotonic()
         try:
             yield
@@ -90,7 +90,7 @@ class MetricsWriter:
         path: JSON lines file.
         tensorboard: folder of TensorBoard's event files.
         done: the steps before an interruption.
-        followers: other trackers, which are told of new steps alone.
+        followers: other trackers, which receive new steps only.
     """
 
     def __init__(self, path: Path, tensorboard: Path, done: Steps, followers: Sequence[Follower] = ()) -> None:

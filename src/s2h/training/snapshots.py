@@ -38,7 +38,7 @@ class Snapshot:
     beta2: float
 
     def second_moments(self) -> dict[str, Tensor]:
-        """AdamW's second moments without their bias, ``float[...]`` as the parameters that learned, by their names."""
+        """AdamW's second moments, bias-corrected, by parameter name: ``float[...]`` of the parameter's shape."""
         correction = 1 - self.beta2**self.updates
         found = load_file(self.folder / "second_moments.safetensors")
         return {name: moment / correction for name, moment in found.items()}

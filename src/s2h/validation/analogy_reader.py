@@ -165,7 +165,7 @@ class ShapeReader:
         self._known: dict[tuple[tuple[int, ...], bytes], tuple[str, int, int]] = {}
 
     def read(self, panel: Greys) -> list[Thing]:
-        """The shapes of a panel; raises Mismatch where one cannot be told or something else is drawn."""
+        """The shapes of a panel; raises Mismatch where one cannot be recognised or something else is drawn."""
         things, seen = [], np.zeros(panel.shape, dtype=bool)
         middle, half = (self._layout.side - 1) / 2 - 1, self._layout.pitch / 2
         edges = [math.ceil(middle + half * (2 * i - 3)) for i in range(4)]

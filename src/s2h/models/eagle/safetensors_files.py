@@ -47,11 +47,11 @@ class Stored:
 
     @property
     def numbers(self) -> int:
-        """How many numbers it has."""
+        """The number of elements."""
         return math.prod(self.shape)
 
     def cast(self, dtype: str) -> Stored:
-        """The same tensor, to be written as ``dtype``.
+        """This tensor, to be written as ``dtype``.
 
         Raises:
             DataError: one of the two is no type of floating-point numbers.

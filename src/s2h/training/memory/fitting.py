@@ -28,7 +28,7 @@ _USABLE = 0.95  # of a GPU's free memory: torch's allocator, NCCL and kernels ta
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Machine:
-    """What a training finds.
+    """The memory and processes available to a training run.
 
     Attributes:
         gpu: bytes that are free on a GPU; None for a training on the CPU.
@@ -44,7 +44,7 @@ class Machine:
 
     @classmethod
     def here(cls, device: torch.device) -> Machine:
-        """This one, in a process that has joined the others."""
+        """The machine of this process, which has joined the process group."""
         gpu = torch.cuda.mem_get_info(device)[0] * _USABLE if device.type == "cuda" else None
         return cls(gpu, psutil.virtual_memory().available, dist.get_world_size(), local_world_size())
 
@@ -114,7 +114,9 @@ def memory_needed(
 
 def _problem(found: MemoryEstimate, machine: Machine, *, offloads: bool) -> str:
     """What does not fit; empty where all does."""
-    host = found.host if machine.gpu else found.gpu * machine.local_world_size + found.host * offloads
+    host = found.host
+    if not machine.gpu:
+        host = found.gpu * machine.local_world_size + (found.host if offloads else 0)
     if machine.gpu and found.gpu > machine.gpu:
         return f"needs {found.gpu / _GIB:.1f} GiB of each GPU, of which {machine.gpu / _GIB:.1f} GiB can be used"
     if host > machine.host:
