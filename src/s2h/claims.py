@@ -79,7 +79,7 @@ def _claim_free(folder: Path, names: Sequence[str], number: int, chosen: list[st
 
 
 def _allocation() -> str:
-    """What the names of GPUs belong to: SLURM gives each job GPUs of its own, and may count them anew from 0."""
+    """The scope of GPU numbers: SLURM gives each job GPUs of its own, and may count them anew from 0."""
     return f"slurm-{os.environ['SLURM_JOB_ID']}-" if "SLURM_JOB_ID" in os.environ else ""
 
 

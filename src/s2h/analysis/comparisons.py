@@ -133,16 +133,8 @@ def _sections(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Iterator
         yield Section(task, f"Another {differs}, seed {seed}{together}", _grid(part, differs, recipe_titles))
 
 
-_HEADERS = (
-    "n",
-    "left out",
-    "first accuracy",
-    "second accuracy",
-    "difference",
-    "only first",
-    "only second",
-    "McNemar p",
-)
+_ACCURACIES = ("first accuracy", "second accuracy", "difference")
+_HEADERS = ("n", "omitted", *_ACCURACIES, "only first", "only second", "McNemar p")
 
 
 def _grid(part: pl.DataFrame, differs: str, recipe_titles: Mapping[str, str]) -> Grid:

@@ -34,7 +34,7 @@ _BINS = 12  # at most, for each level
 def read_measures(
     shards: Mapping[str, Mapping[str, Sequence[str]]], settings: Mapping[str, Mapping[str, Any]]
 ) -> pl.DataFrame:
-    """What each evaluation puzzle measures.
+    """The difficulty measures of each evaluation puzzle.
 
     Args:
         shards: of each task and level.

@@ -1,4 +1,4 @@
-"""Where in the chain of thought wrong predictions first go wrong."""
+"""The step of the chain of thought in which wrong predictions first go wrong."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What predictions fail at: how many are right with a right chain, and where the others first go wrong."""
+"""Failures: how many predictions are correct with a valid chain of thought, and the first error of the others."""
 
 from __future__ import annotations
 
@@ -114,8 +114,8 @@ def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
 _HEADERS = ("correct, valid CoT", "correct, invalid CoT", "correct, no CoT", *ERRORS)
 _NOTE = (
     "Outcomes as a percentage of the n predictions: correct answers by the validity of their chain of thought (CoT), "
-    "wrong ones by the first error. First wrong step: mean place in the chain, from 1 (0: before the steps). Most "
-    "frequent: what is first wrong, with the number of predictions; the invalid chains of correct answers count in both. "
+    "wrong ones by the first error. First wrong step: mean position in the chain, from 1 (0: before the steps). Most "
+    "frequent: first errors with their number of predictions; invalid chains of correct answers count in both. "
     f"{ABSENT}: no such prediction."
 )
 

@@ -52,7 +52,7 @@ class Grid:
         return (*self.words, *self.numbers, *self.notes)
 
     def shown(self) -> Iterator[tuple[bool, tuple[str, ...]]]:
-        """Each row as it is shown, and whether another group than that above begins with it."""
+        """Each row as shown, and whether a new group begins with it."""
         above: tuple[str, ...] = ()
         for row in self.rows:
             group = row[: self.grouped]
@@ -78,7 +78,7 @@ class Section:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Page:
-    """A table for people.
+    """A table for readers.
 
     Attributes:
         title: of the page.

@@ -85,7 +85,7 @@ def recipe_rows(study: RecipeStudy, budgets: Iterable[int]) -> pl.DataFrame:
 
 
 def _encoder(study: RecipeStudy) -> ExampleEncoder | None:
-    """What counts tokens; None where the model's processor is not at hand."""
+    """The encoder that counts tokens; None where the model's processor is not available."""
     try:
         return ExampleEncoder.of_model(study.processor, **study.processor_options)
     except ModelError as error:

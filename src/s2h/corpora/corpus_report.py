@@ -1,4 +1,4 @@
-"""What was found in a corpus: counts, what was dropped and why, and whether enough is left."""
+"""The report on a corpus: counts, entries dropped by reason, and whether enough is left."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _EXAMPLES = 5  # of each reason
 
 @dataclasses.dataclass(slots=True)
 class Findings:
-    """What became of entries; those of several shards are added up in their order.
+    """Counts of kept and dropped entries; those of several shards are added up in their order.
 
     Attributes:
         kept: entries that are trained on.

@@ -124,7 +124,7 @@ def write_shard(
 
 
 def read_findings(shard: str | Path) -> Findings:
-    """What the job of a shard found; raises DataError where the file is torn or foreign."""
+    """The findings that the job of a shard wrote; raises DataError where the file is torn or foreign."""
     try:
         return Findings.from_json(pq.read_metadata(shard).metadata[b"findings"])
     except (OSError, KeyError, TypeError, ValueError, pa.ArrowInvalid) as error:
@@ -178,7 +178,7 @@ def _next_image(data: mmap.mmap, at: int, end: int, size: int, starts: tuple[byt
 
 
 def _check_places(path: Path, written: list[str]) -> None:
-    """What lies at the places must be what was written: a version of Parquet that stores it otherwise fails here."""
+    """Check that the images lie at their places: a version of Parquet that stores them otherwise fails here."""
     with open(path, "rb") as file:
         for (offset, size), digest in zip(image_places(path), written, strict=True):
             file.seek(max(offset, 0))

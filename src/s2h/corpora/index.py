@@ -41,7 +41,7 @@ _SAID_EVERY = 100_000  # entries or members
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Index:
-    """What was found.
+    """The index of a corpus.
 
     Attributes:
         rows: of ``SCHEMA``, one for each entry in its order.

@@ -42,7 +42,7 @@ _SIZES = (2.6, 5.2)  # of the marks of the smallest and the largest budget
 
 
 class _Pair(NamedTuple):
-    """Whose gradient is compared with whose."""
+    """A pair of gradients that are compared: source and target."""
 
     source_level: str
     source_format: str
@@ -186,7 +186,7 @@ def _runs(part: pl.DataFrame, summary: pl.DataFrame, measure: str) -> pl.DataFra
 
 
 def _correlation(runs: pl.DataFrame, measure: str) -> str:
-    """Of the ranks; nothing is said of a few runs, or of runs that do not differ."""
+    """The rank correlation as text; empty for few runs, or runs that do not differ."""
     differ = runs.height and min(runs[column].n_unique() for column in (measure, "accuracy")) > 1
     if runs.height < _FEWEST or not differ:
         return "one run" if runs.height == 1 else f"{runs.height} runs"

@@ -81,7 +81,7 @@ class _Scale:
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Where the axis begins and ends."""
+        """The limits of the axis."""
         budgets = [*self.ours, *self.theirs] or [1]
         margin = 2**0.5 if len(budgets) > 1 else 2.0
         return min(budgets) / margin, max(budgets) * margin

@@ -66,7 +66,7 @@ def draw(tables: Tables, titles: Titles) -> Figure:
 
 
 def _ranges(part: pl.DataFrame) -> dict[str, tuple[float, float]]:
-    """From where to where the measure goes in each level."""
+    """The range of the measure in each level."""
     return {
         level: (limits(rows["low"])[0] - 0.5, limits(rows["high"])[1] + 0.5)
         for level in LEVELS

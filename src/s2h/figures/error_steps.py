@@ -1,4 +1,4 @@
-"""Where in the chain of thought predictions for HARD puzzles first go wrong, and how."""
+"""First errors of predictions for HARD puzzles, by step of the chain of thought and kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a figure is: the tables that it reads, and a function that draws them."""
+"""The class of a figure: the tables that it reads, and a function that draws them."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def _not_loadable(folder: str | Path, error: Exception) -> ModelError:
 
 
 def _advice(folder: str | Path) -> str:
-    """What to do first about a folder that transformers cannot read but that can be converted; else nothing."""
+    """Advice on a folder that transformers cannot read but that can be converted; empty otherwise."""
     try:
         found = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8")).get("model_type")
     except (OSError, ValueError, AttributeError):

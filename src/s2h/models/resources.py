@@ -1,4 +1,4 @@
-"""What a training and a decoding ask a cluster for, from the model, the number of examples and the attempt.
+"""Cluster resources of training and decoding jobs, from the model, the number of examples and the attempt.
 
 A starting point, generous rather than tight: what is killed by a limit is restarted with more (``attempt``) and resumes
 from its checkpoint, and the profile may set any of it for all jobs of a rule.
@@ -29,7 +29,7 @@ _SLACK = 1.5
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ResourceRequest:
-    """What a job asks for.
+    """The resources that a job requests.
 
     Attributes:
         cpus: cores on each node.
@@ -49,7 +49,7 @@ class ResourceRequest:
 def training_request(
     model: ModelSettings, training: TrainingSettings, *, examples: int, attempt: int, conversations: int = 0
 ) -> ResourceRequest:
-    """What the training of one phase asks for.
+    """The resources for training one phase.
 
     Args:
         model: what is trained.
@@ -75,7 +75,7 @@ def training_request(
 
 
 def decoding_request(model: ModelSettings, *, examples: int, attempt: int) -> ResourceRequest:
-    """What the decoding of a model's predictions asks for: one node, where GPUs share the examples."""
+    """The resources for decoding a model's predictions: one node, where GPUs share the examples."""
     resources = model.job_resources
     seconds = examples * (_FIXED_SECONDS + resources.params_b * _DECODING_SECONDS / max(resources.decoding_gpus, 1))
     return ResourceRequest(
@@ -88,7 +88,7 @@ def decoding_request(model: ModelSettings, *, examples: int, attempt: int) -> Re
 
 
 def alignment_request(model: ModelSettings, *, examples: int, attempt: int) -> ResourceRequest:
-    """What measuring the alignment of a phase asks for: one process, one GPU where the model trains on any.
+    """The resources for measuring the alignment of a phase: one process, one GPU where the model trains on any.
 
     Weights and two gradients with their steps in fp32: 4 bytes per parameter each, of which weights and one gradient
     are on the GPU.

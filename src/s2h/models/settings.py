@@ -142,7 +142,7 @@ class ModelSettings(Settings):
 
     @property
     def job_resources(self) -> ModelResources:
-        """What its jobs are given."""
+        """The resources of its jobs."""
         return self.resources or self.source.default_resources
 
     @model_validator(mode="after")

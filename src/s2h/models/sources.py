@@ -17,7 +17,7 @@ from s2h.settings import Settings
 
 
 class ModelResources(Settings):
-    """What a model's jobs are given, on a cluster and here; nothing of it changes what is trained.
+    """The resources of a model's jobs, on a cluster and here; they do not change the training.
 
     Attributes:
         params_b: of parameters, from which time and memory are reckoned; the default is right for Qwen2.5-VL-7B.
@@ -399,6 +399,6 @@ def is_path(name: str) -> bool:
 
 
 def _first_problem(error: ValueError) -> str:
-    """What pydantic found first, without its own words."""
+    """The first of the validation errors, without pydantic's prefix."""
     assert isinstance(error, ValidationError)
     return str(error.errors()[0]["msg"]).removeprefix("Value error, ")

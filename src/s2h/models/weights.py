@@ -82,7 +82,7 @@ def has_adapters(folder: str | Path) -> bool:
 
 
 def describe_base(base: str | Path, output: str | Path) -> dict[str, Any]:
-    """What the manifest of a model tells of the base onto which its adapters belong: where it is, what it holds.
+    """The description of the base of a model's adapters in its manifest: its path and its contents.
 
     Args:
         base: model folder.
@@ -118,7 +118,7 @@ def _advice(folder: str | Path) -> str:
 
 
 def _removable(folders: Sequence[Path], keep: Keep) -> dict[Path, list[str]]:
-    """What is to be removed, by folder; nothing from which weights that stay are made."""
+    """The files to be removed, by folder; none that weights which stay depend on."""
     if keep == "last_phase" and folders and not missing_files(folders[-1]):
         return {folder: _weights(folder, "**/*.safetensors") for folder in folders[:-1]}
     if keep == "adapters":

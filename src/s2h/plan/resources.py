@@ -1,4 +1,4 @@
-"""What a job asks for, as functions that Snakemake calls."""
+"""The resources of a job, as functions that Snakemake calls."""
 
 from __future__ import annotations
 

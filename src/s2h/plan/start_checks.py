@@ -1,4 +1,4 @@
-"""What is looked at before the first job starts: GPUs that are missing, weights that were removed.
+"""Checks before the first job starts: GPUs that are missing, weights that were removed.
 
 Both read Snakemake's own objects, whose attributes are no public interface: this module is the one place that does.
 """

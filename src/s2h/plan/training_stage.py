@@ -60,7 +60,7 @@ class PlannedPhase:
 
 @dataclasses.dataclass(frozen=True)
 class TrainingStage(Stage):
-    """What the rules of training are given: jobs of base models have the wildcard ``origin``, those of runs ``recipe``.
+    """Inputs, params and resources of the training rules; base models have the wildcard ``origin``, runs ``recipe``.
 
     Attributes:
         mixtures: the stage that makes the mixtures of recipes.
@@ -150,7 +150,7 @@ class TrainingStage(Stage):
         return int(self.planned(wildcards).phase.epochs)
 
     def spec(self, wildcards: Wildcards) -> dict[str, Any]:
-        """What decides the phase's weights beside base, mixture and seed, as ``PhaseSpec`` has it."""
+        """The ``PhaseSpec``: the phase's weights depend on it, the base, the mixture and the seed."""
         planned = self.planned(wildcards)
         kept = planned.phase.optimizer == "kept"
         return PhaseSpec(

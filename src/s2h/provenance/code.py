@@ -80,7 +80,7 @@ def _path(name: str) -> Path:
 
 @lru_cache(maxsize=256)
 def _text(path: Path) -> str:
-    """What a file does: its code without comments, docstrings and layout."""
+    """The content of a file for its digest: its code without comments, docstrings and layout."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False):

@@ -1,4 +1,4 @@
-"""What a file or folder holds, and whether it still holds it."""
+"""Fingerprints of files and folders: sizes, times and checksums."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def take_fingerprint(path: str | Path) -> dict[str, FileMark]:
 
 
 def removed_files(folder: str | Path) -> dict[str, FileMark]:
-    """What the files were that have been removed on purpose from a folder, by their paths there.
+    """The fingerprints of files removed on purpose from a folder, by their relative paths.
 
     Raises:
         DataError: the file that says so cannot be read.

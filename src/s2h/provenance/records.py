@@ -69,7 +69,7 @@ class Record:
 
 
 def record_path(output: str | Path, results: str | Path) -> Path | None:
-    """Where the record of an output lies; None for a file that is not below ``results``."""
+    """The path of the record of an output; None for a file that is not below ``results``."""
     try:
         below = Path(output).absolute().relative_to(Path(results).absolute())
     except ValueError:
@@ -115,7 +115,7 @@ def input_contents(path: str | Path, results: str | Path) -> str:
 
 
 def damage(path: str | Path, expected: Fingerprint) -> str:
-    """What is wrong with a file or folder; empty where it holds what is expected."""
+    """The damage to a file or folder, as text; empty where it holds what is expected."""
     found = take_fingerprint(path)
     if same_contents(found, expected):
         return ""
@@ -134,5 +134,5 @@ def damage(path: str | Path, expected: Fingerprint) -> str:
 
 
 def advice(path: str | Path) -> str:
-    """What to do about a damaged result."""
+    """Advice on a damaged result."""
     return f"It was torn or edited. To have it made again:\n  rm -r {path}\nand run again."

@@ -52,7 +52,7 @@ _ENLARGED = {"image": 384, "text": 192}  # pixels to which small images are brou
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outcome:
-    """What can become of an example.
+    """An outcome of an example.
 
     Attributes:
         name: as tables have it.
@@ -71,7 +71,7 @@ OUTCOMES = (
     Outcome(
         "correct_valid_cot",
         "Correct, valid chain",
-        "The answer is right, and so is every step that leads to it.",
+        "The answer and every step that leads to it are right.",
         shown=False,
     ),
     Outcome(
@@ -173,7 +173,7 @@ def first_difference(prediction: str, right: str) -> tuple[Span, Span] | None:
 
 
 def _word_span(text: str, number: int) -> Span:
-    """Where a word stands, counted from 0; the end of the text where it has too few."""
+    """The position of a word, counted from 0; the end of the text where it has too few."""
     match = next(itertools.islice(re.finditer(r"\S+", text), number, None), None)
     return match.span() if match else (len(text.rstrip()),) * 2
 
@@ -277,7 +277,7 @@ def _cards(chosen: pl.DataFrame, paths: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def _filters(groups: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """What readers can choose among: fields of the examples, and what they hold, with its titles."""
+    """The filters of the page: fields of the examples, and what they hold, with its titles."""
     names = {field: list(dict.fromkeys(group[field] for group in groups)) for field in _SET}
     yield {"field": "task", "title": "Task", "choices": {name: titles.get(name, name) for name in names["task"]}}
     yield {"field": "level", "title": "Level", "choices": {name: name for name in names["level"]}}
@@ -288,7 +288,7 @@ def _filters(groups: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> 
 
 
 def _card(score: dict[str, Any], puzzle: dict[str, Any]) -> dict[str, Any]:
-    """All that is shown of one example."""
+    """The card of one example."""
     text, right = puzzle["text"], _right_response(puzzle, score["prediction"])
     prediction = _in_lines(score["prediction"], right)
     # A mark says nothing where the diagnosis found no step: a prediction may go its own way and be right.
@@ -311,7 +311,7 @@ def _card(score: dict[str, Any], puzzle: dict[str, Any]) -> dict[str, Any]:
 
 
 def _headline(score: dict[str, Any]) -> str:
-    """What is wrong and in which step, in one line."""
+    """The error and its step, in one line."""
     error = f"{score['error']} error"
     step = score["first_error_step"]
     place = "" if step is None else f" in step {step}" if step else " before the first step"

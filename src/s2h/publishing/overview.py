@@ -158,7 +158,7 @@ def _sentences(
 
 
 def _costs(costs: pl.DataFrame) -> dict[str, str]:
-    """What all runs together came to."""
+    """The total cost of all runs."""
     total = costs.select(
         pl.len().alias("runs"), pl.col("examples", "training_hours", "gpu_hours", "predictions", "decoding_hours").sum()
     ).row(0, named=True)
@@ -167,7 +167,7 @@ def _costs(costs: pl.DataFrame) -> dict[str, str]:
 
 
 def _hours(hours: float) -> str:
-    """A time for a person to read."""
+    """A human-readable duration."""
     return f"{hours:,.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
 
 

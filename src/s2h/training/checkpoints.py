@@ -107,5 +107,5 @@ class Checkpoints:
 
 
 def _size(count: float) -> str:
-    """Bytes for a person to read."""
+    """A human-readable size."""
     return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"

@@ -41,12 +41,12 @@ _LISTED = 8  # names of each kind that a refusal lists
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class KeyReport:
-    """What became of a checkpoint's keys.
+    """A report on how a checkpoint's keys were converted.
 
     Attributes:
         parts: for each part of the model how many keys it has, and how many parameters.
         recomputed: keys of tables that are no weights and were left out.
-        notes: what else became of them.
+        notes: further remarks on them.
     """
 
     parts: dict[str, tuple[int, int]]
@@ -54,7 +54,7 @@ class KeyReport:
     notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """A table for people."""
+        """A table as lines of text."""
         rows = [(part, *counts) for part, counts in self.parts.items()]
         rows.append(("all", sum(keys for _, keys, _ in rows), sum(numbers for _, _, numbers in rows)))
         table = [f"{part:<10}{keys:>6,} keys {numbers:>15,} parameters" for part, keys, numbers in rows]
@@ -107,7 +107,7 @@ def release(source: Path, target: Path, *, largest: int = LARGEST_FILE) -> KeyRe
 
 
 def _read(source: Path, target: Path) -> tuple[dict[str, Stored], PreTrainedTokenizerFast]:
-    """What both directions read of the source, after a look at the target."""
+    """The tensors and the tokenizer of the source, after a check of the target."""
     refuse_existing(target)
     read_config(source)
     tensors = read_folder(source)
@@ -140,7 +140,7 @@ def read_tokenizer(source: Path) -> PreTrainedTokenizerFast:
 
 
 def token_ids(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
-    """What config and generation config say of words; a response ends at either end (128001 and 128009 in Llama-3)."""
+    """Special token ids for config and generation config; a response ends at either end (128001 and 128009 in Llama-3)."""
     check_words(tokenizer)
     bos, text_end, turn_end, pad, image = tokenizer.convert_tokens_to_ids([BOS, TEXT_END, TURN_END, PAD, IMAGE])
     return {
@@ -235,5 +235,5 @@ def _write_json(file: Path, content: Mapping[str, Any]) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """Of what an error says."""
+    """The first line of an error message."""
     return str(error).strip().splitlines()[0]

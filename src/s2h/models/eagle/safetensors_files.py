@@ -146,7 +146,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """What a JSON file holds.
+    """The contents of a JSON file.
 
     Raises:
         DataError: it is missing, or holds no object.
