@@ -124,8 +124,8 @@ def _reasons() -> Iterator[str]:
 def driver_version() -> str:
     """Version of the NVIDIA driver; empty where none is loaded."""
     output = _DRIVER.read_text() if _DRIVER.exists() else "\n".join(_nvidia_smi("--version") or [])
-    found = re.search(r"\b(\d{3}(?:\.\d+){1,2})\b", output)
-    return found[1] if found else ""
+    match = re.search(r"\b(\d{3}(?:\.\d+){1,2})\b", output)
+    return match[1] if match else ""
 
 
 def _numbers(version: str) -> list[int]:

@@ -58,13 +58,13 @@ def run_job(
                 LOGGER.info("another job has produced this result meanwhile")
                 return
             started, cache = datetime.now(UTC), job.cache if cached else None
-            found = cache.fetch(job.key, job.outputs) if cache else None
-            if not found:
+            cached_from = cache.fetch(job.key, job.outputs) if cache else None
+            if not cached_from:
                 with claimed_gpus(snakemake.resources.get("gpus", 0)):
                     main()
-            records = job.records(found, started)
+            records = job.records(cached_from, started)
             job.write(records)
-            if cache and not found:
+            if cache and not cached_from:
                 cache.store(job.key, job.outputs, records)
 
 

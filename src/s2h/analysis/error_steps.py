@@ -83,8 +83,8 @@ def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
     for title, run in by_recipe(part, recipe_titles):
         for (level, modality), cell in run.partition_by("level", "modality", as_dict=True, maintain_order=True).items():
             shares = (_share(cell.filter(block)) for block in blocks.values())
-            shown = count(cell["predictions"][0]), _share(cell)
-            rows.append((title, f"{level} {modality}", *shown, *shares))
+            totals = count(cell["predictions"][0]), _share(cell)
+            rows.append((title, f"{level} {modality}", *totals, *shares))
     return Grid(("Recipe", "Set"), ("predictions", "wrong", *blocks), tuple(rows), grouped=1)
 
 

@@ -215,8 +215,8 @@ def parts(frame: pl.DataFrame, keys: Iterable[str]) -> Iterator[tuple[tuple[obje
 
 def sets_of(part: pl.DataFrame) -> list[Cell]:
     """The levels and modalities that a table has rows of, in order."""
-    found = set(part.select("level", "modality").iter_rows())
-    return [(level, modality) for level in LEVELS for modality in MODALITIES if (level, modality) in found]
+    present = set(part.select("level", "modality").iter_rows())
+    return [(level, modality) for level in LEVELS for modality in MODALITIES if (level, modality) in present]
 
 
 def by_recipe(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Iterator[tuple[str, pl.DataFrame]]:

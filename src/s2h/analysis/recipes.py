@@ -182,5 +182,5 @@ def _cells(rows: pl.DataFrame) -> Iterator[str]:
 
 def _most_puzzles(rows: pl.DataFrame, level: str) -> int:
     """Different puzzles of a level: all parts take the first ones of its set."""
-    found = rows.filter(level=level)["unique_puzzles"].max()
-    return 0 if found is None else int(found)  # type: ignore[arg-type]
+    most = rows.filter(level=level)["unique_puzzles"].max()
+    return 0 if most is None else int(most)  # type: ignore[arg-type]

@@ -242,7 +242,7 @@ class _Parts(io.RawIOBase):
 
 
 def _decompressed(file: BinaryIO) -> AbstractContextManager[IO[bytes]]:
-    """The decompressed data of a file; raises an error where it is cut off."""
+    """A reader of the decompressed data of a file; it raises an error where the file is cut off."""
     head = file.read(2)
     file.seek(0)
     readers: dict[bytes, Callable[[BinaryIO], Any]] = {

@@ -53,8 +53,8 @@ def image_names(entry: Any) -> list[str]:
 
 def entry_id(entry: Any, position: int) -> str:
     """The name of an entry in reports: its id, or its place in the list."""
-    found = entry.get("id") if isinstance(entry, dict) else None
-    return _printable(str(position if found is None else found))
+    name = entry.get("id") if isinstance(entry, dict) else None
+    return _printable(str(position if name is None else name))
 
 
 def parse_entry(entry: Any, position: int) -> Conversation:

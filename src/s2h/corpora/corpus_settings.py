@@ -31,12 +31,12 @@ class CorpusSettings(Settings):
 
     def image_paths(self) -> list[str]:
         """The files and folders of the images, with every ``*`` filled in; a pattern without a match is left out."""
-        found = [
+        paths = [
             path
             for pattern in self.images
             for path in (sorted(glob.glob(_home(pattern))) if "*" in pattern else [_home(pattern)])
         ]
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(paths))
 
     def annotations_path(self) -> str:
         """The file of the annotations."""

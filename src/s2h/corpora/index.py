@@ -106,10 +106,10 @@ def _entries(annotations: str) -> pl.DataFrame:
     """Place and image of every entry."""
     offsets, sizes, names = [], [], []
     for number, (offset, size, entry) in enumerate(read_entries(annotations), start=1):
-        found = image_names(entry)
+        images = image_names(entry)
         offsets.append(offset)
         sizes.append(size)
-        names.append(found[0].encode("utf-8", "replace").decode() if len(found) == 1 else "")
+        names.append(images[0].encode("utf-8", "replace").decode() if len(images) == 1 else "")
         if number % _SAID_EVERY == 0:
             LOGGER.info("%d entries read", number)
     if not offsets:

@@ -172,13 +172,13 @@ def _check_number_of_steps(puzzle: Table, steps: int) -> None:
 def _check_sentence(puzzle: Table, number: int, sentence: str) -> int:
     """Raise FirstError unless the sentence lists the values of the path and adds them up; returns the sum."""
     listed, _, total = sentence.removeprefix(_TOTAL).partition(" = ")
-    values, found = [_number(value) for value in listed.split(" + ")], _number(total)
-    if not sentence.startswith(_TOTAL) or None in values or found is None:
+    values, result = [_number(value) for value in listed.split(" + ")], _number(total)
+    if not sentence.startswith(_TOTAL) or None in values or result is None:
         raise FirstError("format", number, "total", f"{_TOTAL}a + b = s", sentence or "nothing")
     difference = first_difference(puzzle.path_values(), values, what="value")
     if difference:
         place, wanted, given = difference
         raise FirstError("reasoning", number, "list", f"{place}: {wanted}", given)
-    if found != sum(puzzle.path_values()):
-        raise FirstError("arithmetic", number, "sum", sum(puzzle.path_values()), found)
-    return found
+    if result != sum(puzzle.path_values()):
+        raise FirstError("arithmetic", number, "sum", sum(puzzle.path_values()), result)
+    return result

@@ -186,7 +186,7 @@ def _runs(part: pl.DataFrame, summary: pl.DataFrame, measure: str) -> pl.DataFra
 
 
 def _correlation(runs: pl.DataFrame, measure: str) -> str:
-    """The rank correlation as text; empty for few runs, or runs that do not differ."""
+    """The number of runs, with their rank correlation unless they are few or do not differ."""
     differ = runs.height and min(runs[column].n_unique() for column in (measure, "accuracy")) > 1
     if runs.height < _FEWEST or not differ:
         return "one run" if runs.height == 1 else f"{runs.height} runs"

@@ -165,9 +165,9 @@ def _sources() -> list[Artist]:
 
 def _note(hard: pl.DataFrame, published: bool) -> str:
     ours = f"Bars: 95 % Wilson intervals on n = {spread(hard['n'])} puzzles; points: {seeds_note(hard)}."
-    beside = " Our recipes of one budget stand a little apart."
+    offset = " Our recipes of one budget stand a little apart."
     theirs = " Published: arXiv 2501.02669, models of eight billion parameters on puzzles of the paper's sizes."
-    return ours + beside + (theirs if published else "")
+    return ours + offset + (theirs if published else "")
 
 
 BUDGETS = FigureKind(TITLE, ("accuracy",), draw, data=(PUBLISHED,))

@@ -62,7 +62,8 @@ def _draw_panel(axes: Axes, part: pl.DataFrame, recipes: Sequence[str], *, style
         found = part.filter(pl.col("recipe") == recipe)
         ends = [(modality, found.filter(pl.col("modality") == modality)) for modality in _MARKS]
         joined = [(100 * rows["accuracy"][0], place + _SEPARATION[modality]) for modality, rows in ends if rows.height]
-        axes.plot(*zip(*joined, strict=True), color=GRID, linewidth=2.5, zorder=1) if joined else None
+        if joined:
+            axes.plot(*zip(*joined, strict=True), color=GRID, linewidth=2.5, zorder=1)
         for modality, rows in ends:
             _draw_points(axes, rows, place + _SEPARATION[modality], style=styles[recipe], modality=modality)
     axes.set_ylim(len(recipes) - 0.5, -0.5)

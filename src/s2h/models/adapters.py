@@ -71,11 +71,14 @@ def merge_adapters(model: Any, place: Path) -> None:
         place: folder with ``adapter_config.json`` and ``adapter_model.safetensors``.
     """
     settings = json.loads((place / "adapter_config.json").read_text(encoding="utf-8"))
-    found = load_file(place / "adapter_model.safetensors")
-    for key in sorted(key for key in found if ".lora_A." in key):
+    tensors = load_file(place / "adapter_model.safetensors")
+    for key in sorted(key for key in tensors if ".lora_A." in key):
         layer = model.get_submodule(key.removeprefix(_BEFORE).partition(".lora_A.")[0])
         _add(
-            layer.weight, found[key], found[key.replace(".lora_A.", ".lora_B.")], settings["lora_alpha"] / settings["r"]
+            layer.weight,
+            tensors[key],
+            tensors[key.replace(".lora_A.", ".lora_B.")],
+            settings["lora_alpha"] / settings["r"],
         )
 
 

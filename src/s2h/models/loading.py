@@ -107,10 +107,10 @@ def _not_loadable(folder: str | Path, error: Exception) -> ModelError:
 def _advice(folder: str | Path) -> str:
     """Advice on a folder that transformers cannot read but that can be converted; empty otherwise."""
     try:
-        found = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8")).get("model_type")
+        model_type = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8")).get("model_type")
     except (OSError, ValueError, AttributeError):
         return ""
-    if found not in eagle.RELEASED_TYPES:
+    if model_type not in eagle.RELEASED_TYPES:
         return ""
     return (
         "this is a released Eagle-X2, which is converted first (in the config: source.kind: released_eagle; by hand: "

@@ -41,7 +41,7 @@ def freeze(model: nn.Module, frozen: Iterable[ModelPart]) -> dict[ModelPart, tup
             parameter.requires_grad_(False)
         number = getattr(parameter, "ds_numel", parameter.numel())  # under ZeRO-3 a process holds a piece
         total, learning = counts[part]
-        counts[part] = (total + number, learning + number * parameter.requires_grad)
+        counts[part] = (total + number, learning + (number if parameter.requires_grad else 0))
     for part in stopped:
         if not counts[part][0]:
             raise ModelError(f"frozen names {part}, but the model has no such part: {_listed(counts)}.")

@@ -118,8 +118,8 @@ class PuzzleStage(Stage):
             report = self.paths.validation.format(task=task)
             code = self.code("make_puzzles", "s2h.puzzles.shards", TASKS.module(task))
             if not is_validated(report, self._made_by(task, code), paths):
-                made = self.paths.below("puzzles", "")
-                missing += [report, *(self.paths.below("checks", path.removeprefix(made)) for path in paths)]
+                folder = self.paths.below("puzzles", "")
+                missing += [report, *(self.paths.below("checks", path.removeprefix(folder)) for path in paths)]
         return missing
 
     def reports_of(self, shards: Shards) -> list[str]:

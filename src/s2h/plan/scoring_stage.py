@@ -113,8 +113,8 @@ class ScoringStage(Stage):
     def fetched_files(self) -> list[str]:
         """The files of all sets that are fetched and on which some run is scored."""
         tasks = {task for run in self.config.all_runs() for task in self.config.members(run.task)}
-        found = self.config.external_evals.items()
-        return [self._fetched(name) for name, outside in found if outside.url and outside.task in tasks]
+        sets = self.config.external_evals.items()
+        return [self._fetched(name) for name, outside in sets if outside.url and outside.task in tasks]
 
     def address(self, wildcards: Wildcards) -> str | None:
         """The URL of a set."""

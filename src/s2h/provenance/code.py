@@ -91,16 +91,16 @@ def _text(path: Path) -> str:
 @lru_cache(maxsize=256)
 def _imports(name: str) -> frozenset[str]:
     """The modules that a module imports and whose code counts with it."""
-    path, found = _path(name), set()
+    path, modules = _path(name), set()
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names if _counts(alias.name, name)}
+            modules |= {alias.name for alias in node.names if _counts(alias.name, name)}
         elif isinstance(node, ast.ImportFrom):
             module = resolve_name("." * node.level + (node.module or ""), package)
             if _counts(module, name):
-                found |= {_module_of(module, alias.name) for alias in node.names}
-    return frozenset(each for each in found - {_PACKAGE} if not _is_namespace(each))
+                modules |= {_module_of(module, alias.name) for alias in node.names}
+    return frozenset(each for each in modules - {_PACKAGE} if not _is_namespace(each))
 
 
 def _counts(module: str, importer: str) -> bool:

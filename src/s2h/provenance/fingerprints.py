@@ -79,12 +79,12 @@ def same_contents(one: Fingerprint, other: Fingerprint) -> bool:
 
 def looks_unchanged(path: str | Path, fingerprint: Fingerprint) -> bool:
     """Whether all files still have their sizes and ages: a cheap look that reads nothing."""
-    found = {name: (mark.bytes, mark.mtime_ns) for name, mark in removed_files(path).items()}
+    marks = {name: (mark.bytes, mark.mtime_ns) for name, mark in removed_files(path).items()}
     for name, file in _files(path).items():
         with suppress(FileNotFoundError):  # it may be removed just now
             status = file.stat()
-            found[name] = (status.st_size, status.st_mtime_ns)
-    return found == {name: (mark.bytes, mark.mtime_ns) for name, mark in fingerprint.items()}
+            marks[name] = (status.st_size, status.st_mtime_ns)
+    return marks == {name: (mark.bytes, mark.mtime_ns) for name, mark in fingerprint.items()}
 
 
 def _files(path: str | Path) -> dict[str, Path]:

@@ -109,26 +109,26 @@ def input_contents(path: str | Path, results: str | Path) -> str:
         record = read_record(place)
     except DataError as error:
         raise DataError(f"{path} was never finished: {error}\n{advice(path)}") from None
-    if not looks_unchanged(path, record.files) and (found := damage(path, record.files)):
-        raise DataError(f"{path} is not what {record.rule} wrote: {found}\n{advice(path)}")
+    if not looks_unchanged(path, record.files) and (problem := damage(path, record.files)):
+        raise DataError(f"{path} is not what {record.rule} wrote: {problem}\n{advice(path)}")
     return record.contents
 
 
 def damage(path: str | Path, expected: Fingerprint) -> str:
     """The damage to a file or folder, as text; empty where it holds what is expected."""
-    found = take_fingerprint(path)
-    if same_contents(found, expected):
+    fingerprint = take_fingerprint(path)
+    if same_contents(fingerprint, expected):
         return ""
     problems = []
     for name, mark in expected.items():
         where = f"{name}: " if name else ""
-        if name not in found:
+        if name not in fingerprint:
             problems.append(f"{where}it is gone")
-        elif found[name].bytes != mark.bytes:
-            problems.append(f"{where}it has {found[name].bytes:,} bytes, not {mark.bytes:,}")
-        elif found[name].sha256 != mark.sha256:
+        elif fingerprint[name].bytes != mark.bytes:
+            problems.append(f"{where}it has {fingerprint[name].bytes:,} bytes, not {mark.bytes:,}")
+        elif fingerprint[name].sha256 != mark.sha256:
             problems.append(f"{where}it has the right size but other contents")
-    problems += [f"{name}: it was added" for name in found if name not in expected]
+    problems += [f"{name}: it was added" for name in fingerprint if name not in expected]
     more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
     return f"{'; '.join(problems[:3])}{more}."
 

@@ -71,7 +71,7 @@ OUTCOMES = (
     Outcome(
         "correct_valid_cot",
         "Correct, valid chain",
-        "The answer and every step that leads to it are right.",
+        "The answer and every step leading to it are right.",
         shown=False,
     ),
     Outcome(
@@ -282,8 +282,8 @@ def _filters(groups: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> 
     yield {"field": "task", "title": "Task", "choices": {name: titles.get(name, name) for name in names["task"]}}
     yield {"field": "level", "title": "Level", "choices": {name: name for name in names["level"]}}
     yield {"field": "modality", "title": "Modality", "choices": {name: name for name in names["modality"]}}
-    found = {kind["outcome"].name for group in groups for kind in group["kinds"]}
-    choices = {each.name: each.title for each in OUTCOMES if each.name in found}
+    outcomes = {kind["outcome"].name for group in groups for kind in group["kinds"]}
+    choices = {each.name: each.title for each in OUTCOMES if each.name in outcomes}
     yield {"field": "outcome", "title": "Outcome", "choices": choices}
 
 

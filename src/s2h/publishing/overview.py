@@ -203,8 +203,8 @@ def _examples(
 
 def _example(row: Mapping[str, Any], shards: Shards) -> dict[str, Any]:
     paths = shards.get(row["task"], {}).get(row["level"], [])
-    found = pl.concat([pl.scan_parquet(path, glob=False) for path in paths]) if paths else None
-    puzzles = found.filter(pl.col("puzzle_id") == row["puzzle_id"]).collect() if found is not None else pl.DataFrame()
+    frames = pl.concat([pl.scan_parquet(path, glob=False) for path in paths]) if paths else None
+    puzzles = frames.filter(pl.col("puzzle_id") == row["puzzle_id"]).collect() if frames is not None else pl.DataFrame()
     if not puzzles.height:
         raise DataError(f"the puzzle {row['puzzle_id']} is in no evaluation shard: score the run again.")
     puzzle = puzzles.row(0, named=True)

@@ -526,7 +526,7 @@ def _compact_chain(grid: Grid, rows: Sequence[str], columns: Sequence[str]) -> s
     stops = [f"{places[cell]} {rows[cell[0]]} {columns[cell[1]]}" for cell in grid.tour()]
     lines = [" ".join(stops), " ".join(["avoid", *grid.obstacle_kinds()])]
     for step in search(grid):
-        found = ["take", step.collected] if step.collected else []
+        taken = ["take", step.collected] if step.collected else []
         refused = [word for pair in step.rejected for word in pair]
-        lines.append(" ".join([rows[step.cell[0]], columns[step.cell[1]], *found, *refused, step.move or "back"]))
+        lines.append(" ".join([rows[step.cell[0]], columns[step.cell[1]], *taken, *refused, step.move or "back"]))
     return "\n".join(lines)

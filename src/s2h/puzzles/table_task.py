@@ -153,8 +153,8 @@ class TableTask(Task[Table]):
 
     def judge(self, puzzle: Table, prediction: str) -> Verdict:
         """The sum alone decides."""
-        found = re.fullmatch(r"([0-9]{1,6})\.?", final_answer(prediction) or "")
-        answer = found.group(1) if found else ""
+        match = re.fullmatch(r"([0-9]{1,6})\.?", final_answer(prediction) or "")
+        answer = match.group(1) if match else ""
         return Verdict(bool(answer), answer, bool(answer) and int(answer) == sum(puzzle.path_values()))
 
     def vocabulary(self) -> frozenset[str]:

@@ -328,8 +328,8 @@ class VisualAnalogy(Task[Analogy]):
 
 def read_option(prediction: str) -> str:
     """The number of the option that a prediction answers with; empty where there is none."""
-    found = re.fullmatch(r"(?:[Oo]ption )?\(?([1-4])\)?\.?", " ".join((final_answer(prediction) or "").split()))
-    return found.group(1) if found else ""
+    match = re.fullmatch(r"(?:[Oo]ption )?\(?([1-4])\)?\.?", " ".join((final_answer(prediction) or "").split()))
+    return match.group(1) if match else ""
 
 
 def _siblings(attribute: Attribute) -> tuple[Attribute, ...]:

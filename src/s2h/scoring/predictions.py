@@ -45,8 +45,8 @@ def model_digest(model: str | Path, source: Source, settings: ScoringSettings) -
     digest = hashlib.sha256(json.dumps([settings.backend, settings.max_new_tokens, options]).encode())
     folder = Path(model).expanduser()
     if folder.is_dir():
-        held = {name: mark for name, mark in take_fingerprint(folder).items() if name.endswith(_DECIDING)}
-        digest.update(contents_digest(held).encode())
+        files = {name: mark for name, mark in take_fingerprint(folder).items() if name.endswith(_DECIDING)}
+        digest.update(contents_digest(files).encode())
     else:
         digest.update(source.model_dump_json().encode())
     return digest.hexdigest()
@@ -83,8 +83,8 @@ class Store:
         if len(kept) < len(whole):
             self._file.write_bytes(kept)
         for line in kept.splitlines():
-            found = json.loads(line)
-            yield found.pop("example"), Prediction(**found)
+            record = json.loads(line)
+            yield record.pop("example"), Prediction(**record)
 
     def add(self, predictions: Iterable[tuple[str, Prediction]]) -> None:
         """Keep predictions, each by its example's digest."""
@@ -92,8 +92,8 @@ class Store:
         for example, prediction in predictions:
             text = prediction.text.encode("utf-8", "replace").decode()  # no table holds half a surrogate pair
             self.predictions[example] = Prediction(text, prediction.tokens, prediction.seconds)
-            found = {"example": example, "text": text, "tokens": prediction.tokens, "seconds": prediction.seconds}
-            lines.append(json.dumps(found) + "\n")
+            record = {"example": example, "text": text, "tokens": prediction.tokens, "seconds": prediction.seconds}
+            lines.append(json.dumps(record) + "\n")
         with self._file.open("a", encoding="ascii") as file:
             file.writelines(lines)
 

@@ -112,10 +112,10 @@ def read_set(
     columns = [*_COLUMNS, "image"] if has_image(modality) else _COLUMNS
     records = list(itertools.islice(read_shards(list(shards), columns), puzzles))
     for record in records:
-        found = (record["task"], record["level"], record["split"])
-        if found != (task.name, level, "eval"):
+        origin = (record["task"], record["level"], record["split"])
+        if origin != (task.name, level, "eval"):
             raise DataError(
-                f"the puzzle {record['puzzle_id']} is from {'/'.join(found)}, but scores are made on "
+                f"the puzzle {record['puzzle_id']} is from {'/'.join(origin)}, but scores are made on "
                 f"{task.name}/{level}/eval: give the eval shards of this task and level."
             )
     refuse_repeats(f"{task.name}/{level}", [record["puzzle_id"] for record in records])

@@ -49,13 +49,13 @@ def find_vllm() -> str:
     """
     named = os.environ.get(VARIABLE)
     places = [named] if named else [str(_ROOT / ".venv-vllm/bin/vllm"), "vllm"]
-    found = next(filter(None, map(shutil.which, places)), None)
-    if found is None:
+    program = next(filter(None, map(shutil.which, places)), None)
+    if program is None:
         raise ModelError(
             f"scoring.backend is vllm, but no such program is there (looked for {' and '.join(places)}): install it "
             f"with make vllm, name it in the environment variable {VARIABLE}, or set scoring.backend to transformers."
         )
-    return str(Path(found).absolute())
+    return str(Path(program).absolute())
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -124,8 +124,8 @@ def _feature_function(model: Any) -> Any:
     def features(**inputs: Tensor) -> Any:
         chosen = {name: value for name, value in inputs.items() if name in known}
         chosen["pixel_values"] = chosen["pixel_values"].to(model.dtype)
-        found = find(**chosen)  # type: ignore[misc]
-        return getattr(found, "pooler_output", found)
+        outputs = find(**chosen)  # type: ignore[misc]
+        return getattr(outputs, "pooler_output", outputs)
 
     return features
 

@@ -79,8 +79,8 @@ def peak_memory(device: torch.device) -> int:
     """Most bytes that this process has held so far: tensors on a GPU, all of its memory where a CPU computes."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return held if sys.platform == "darwin" else 1024 * held  # Linux counts in KiB
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak  # Linux counts in KiB
 
 
 class MetricsWriter:

@@ -142,9 +142,9 @@ class _Mlflow:
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", _PROJECT)
         experiment = self._client.get_experiment_by_name(name)
         place = experiment.experiment_id if experiment else self._client.create_experiment(name)
-        found = self._client.search_runs([place], f"tags.s2h_key = '{run.key}'")
-        if found:
-            self._id = found[0].info.run_id
+        runs = self._client.search_runs([place], f"tags.s2h_key = '{run.key}'")
+        if runs:
+            self._id = runs[0].info.run_id
             self._client.update_run(self._id, status="RUNNING")
         else:
             self._id = self._client.create_run(place, run_name=run.name, tags={"s2h_key": run.key}).info.run_id

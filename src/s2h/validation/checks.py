@@ -55,8 +55,8 @@ def check_record(
 def _check_bookkeeping(task: Task[Any], which: PuzzleSet, index: int, record: Mapping[str, Any]) -> None:
     """What holds for the records of every task."""
     place = (task.name, which.level, which.split, index)
-    found = tuple(record[name] for name in ("task", "level", "split", "index"))
-    require(found == place, "record", f"it is {found}, where {place} should be")
+    actual = tuple(record[name] for name in ("task", "level", "split", "index"))
+    require(actual == place, "record", f"it is {actual}, where {place} should be")
     puzzle_id = f"{task.name}-{which.level}-{which.split}-{index:07d}"
     require(record["puzzle_id"] == puzzle_id, "record", f"it is called {record['puzzle_id']}, not {puzzle_id}")
     require(split_of(record["text"]) == which.split, "record", f"by its content it does not belong to {which.split}")
@@ -72,8 +72,8 @@ def _check_bookkeeping(task: Task[Any], which: PuzzleSet, index: int, record: Ma
 def _check_response(task: Task[Any], record: Mapping[str, Any]) -> None:
     """Without a second opinion the chain of thought must at least be the task's own."""
     prediction = f"{record['reasoning']}\n\n{record['answer_block']}"
-    found = find_diagnoser(task).diagnose(task.from_json(record["puzzle"]), prediction)
-    require(found.chain_correct, "reasoning", f"the response is not judged to be right: {found.error_detail}")
+    diagnosis = find_diagnoser(task).diagnose(task.from_json(record["puzzle"]), prediction)
+    require(diagnosis.chain_correct, "reasoning", f"the response is not judged to be right: {diagnosis.error_detail}")
 
 
 def check_shard(

@@ -140,7 +140,7 @@ def read_tokenizer(source: Path) -> PreTrainedTokenizerFast:
 
 
 def token_ids(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
-    """Special token ids for config and generation config; a response ends at either end (128001 and 128009 in Llama-3)."""
+    """Special token ids of the configs; a response ends at either of two tokens (128001 and 128009 in Llama-3)."""
     check_words(tokenizer)
     bos, text_end, turn_end, pad, image = tokenizer.convert_tokens_to_ids([BOS, TEXT_END, TURN_END, PAD, IMAGE])
     return {

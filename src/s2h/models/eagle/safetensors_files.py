@@ -152,12 +152,12 @@ def read_json(file: Path) -> dict[str, Any]:
         DataError: it is missing, or holds no object.
     """
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{file} cannot be read: {error}.") from None
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise DataError(f"{file} does not hold names and values.")
-    return found
+    return content
 
 
 def _stored(file: Path, entry: Mapping[str, Any], data: int) -> Stored:

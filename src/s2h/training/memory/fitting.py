@@ -70,13 +70,13 @@ def recomputes(
     Raises:
         TrainingError: the training does not fit either way.
     """
-    asked = job.settings.gradient_checkpointing
-    for recompute in (False, True) if asked == "auto" else (bool(asked),):
+    setting = job.settings.gradient_checkpointing
+    for recompute in (False, True) if setting == "auto" else (bool(setting),):
         measured = batches if machine.gpu else []
-        found = memory_needed(job, config, measured, frozen=frozen, recompute=recompute, machine=machine)
-        problem = _problem(found, machine, offloads=offloads_optimizer(config))
+        estimate = memory_needed(job, config, measured, frozen=frozen, recompute=recompute, machine=machine)
+        problem = _problem(estimate, machine, offloads=offloads_optimizer(config))
         way = "computed again in the backward pass" if recompute else "kept"
-        LOGGER.info("with activations %s: %s", way, problem or f"{_summary(found, machine)}: it fits")
+        LOGGER.info("with activations %s: %s", way, problem or f"{_summary(estimate, machine)}: it fits")
         if not problem:
             return recompute
     raise TrainingError(f"training {job.base} {problem}: {memory_advice(config)}.")
@@ -112,21 +112,21 @@ def memory_needed(
     )
 
 
-def _problem(found: MemoryEstimate, machine: Machine, *, offloads: bool) -> str:
+def _problem(estimate: MemoryEstimate, machine: Machine, *, offloads: bool) -> str:
     """What does not fit; empty where all does."""
-    host = found.host
+    host = estimate.host
     if not machine.gpu:
-        host = found.gpu * machine.local_world_size + (found.host if offloads else 0)
-    if machine.gpu and found.gpu > machine.gpu:
-        return f"needs {found.gpu / _GIB:.1f} GiB of each GPU, of which {machine.gpu / _GIB:.1f} GiB can be used"
+        host = estimate.gpu * machine.local_world_size + (estimate.host if offloads else 0)
+    if machine.gpu and estimate.gpu > machine.gpu:
+        return f"needs {estimate.gpu / _GIB:.1f} GiB of each GPU, of which {machine.gpu / _GIB:.1f} GiB can be used"
     if host > machine.host:
         return f"needs {host / _GIB:.1f} GiB of the machine's memory, of which {machine.host / _GIB:.1f} GiB are free"
     return ""
 
 
-def _summary(found: MemoryEstimate, machine: Machine) -> str:
-    each = f"{found.gpu / _GIB:.2f} GiB of each {'GPU' if machine.gpu else 'process'}"
-    return f"{each}, {found.host / _GIB:.2f} GiB of the machine" if machine.gpu else each
+def _summary(estimate: MemoryEstimate, machine: Machine) -> str:
+    each = f"{estimate.gpu / _GIB:.2f} GiB of each {'GPU' if machine.gpu else 'process'}"
+    return f"{each}, {estimate.host / _GIB:.2f} GiB of the machine" if machine.gpu else each
 
 
 def memory_advice(config: dict[str, Any]) -> str:
