@@ -1,4 +1,4 @@
-"""What each run cost: examples, tokens and hours of its training, predictions and hours of its decoding."""
+"""The cost of each run: examples, tokens and hours of its training, predictions and hours of its decoding."""
 
 from __future__ import annotations
 

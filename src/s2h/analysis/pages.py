@@ -12,7 +12,7 @@ import polars as pl
 from s2h.puzzles.record import LEVELS, MODALITIES
 
 PAGE = ("task", "model", "budget", "seed")
-"""What the runs of one table share."""
+"""The columns whose values the runs of one table share."""
 
 ABSENT = "–"
 """The cell of a missing number."""

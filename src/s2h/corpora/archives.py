@@ -107,7 +107,7 @@ def kind_of(archive: Archive) -> Kind:
     if head[257:262] == b"ustar":
         return "tar"
     raise DataError(
-        f"{archive.name} is no image archive: it begins like neither a zip, a tar nor a compressed tar file. Is it "
+        f"{archive.name} is not an image archive: it begins like neither a zip, a tar nor a compressed tar file. Is it "
         "whole, and the first of its parts?"
     )
 

@@ -17,7 +17,7 @@ from s2h.puzzles.task import Task, Verdict
 from s2h.supervision.formats import CONVERT_TOKEN, TRANSCRIPTION_HEADER
 
 Error = Literal["format", "perception", "reasoning", "arithmetic", "unexplained"]
-"""What kind of mistake a prediction makes first.
+"""The kind of a prediction's first error.
 
 ``format``: it cannot be read. ``perception``: it tells of the image or text what is not there. ``reasoning``: what it
 sees is right, what it concludes is not. ``arithmetic``: it adds up wrongly. ``unexplained``: the answer is wrong, and

@@ -94,7 +94,7 @@ class TableDiagnoser(Diagnoser[Table]):
             raise FirstError("arithmetic", None, "answer", total, found)
 
     def _follow_lines(self, puzzle: Table, chain: str) -> int:
-        """The paper's style: two lines of introduction, a line a step, the sum; returns the sum."""
+        """The paper's style: two lines of introduction, one line per step, the sum; returns the sum."""
         found, gold = lines(chain), lines(self.task.chain_of_thought(puzzle))
         for wanted, line in zip(gold[:2], [*found, "", ""], strict=False):
             if line != wanted:

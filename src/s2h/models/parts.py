@@ -46,7 +46,7 @@ def freeze(model: nn.Module, frozen: Iterable[ModelPart]) -> dict[ModelPart, tup
         if not counts[part][0]:
             raise ModelError(f"frozen names {part}, but the model has no such part: {_listed(counts)}.")
     if not any(learning for _, learning in counts.values()):
-        raise ModelError(f"with {', '.join(sorted(stopped))} frozen nothing of the model would learn.")
+        raise ModelError(f"with {', '.join(sorted(stopped))} frozen no parameter of the model would be trained.")
     return counts
 
 

@@ -1,4 +1,4 @@
-"""Where a model comes from, and where its weights lie: one class for each kind of source; free of torch."""
+"""Sources of models and the places of their weights: one class for each kind of source; free of torch."""
 
 from __future__ import annotations
 
@@ -352,7 +352,7 @@ AnySource = (
     | ComposedSource
 )
 Source = Annotated[AnySource, Field(discriminator="kind")]
-"""What ``source`` of a model in the config is read as."""
+"""The type of ``source`` of a model in the config."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Where a result comes from, and whether all results still are what their jobs wrote."""
+"""The lineage of a result, and the verification of all results against their records."""
 
 from __future__ import annotations
 

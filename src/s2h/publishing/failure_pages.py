@@ -31,7 +31,7 @@ Shards = Mapping[str, Mapping[str, Sequence[str]]]
 """Parquet files of the evaluation puzzles, by task and level."""
 
 Span = tuple[int, int]
-"""Where a word stands in a text: its first character and the one after its last."""
+"""The span of a word in a text: its first character and the one after its last."""
 
 _RUN = ("trained_on", "recipe", "budget", "model", "seed")
 _SET = ("task", "level", "modality")

@@ -81,7 +81,7 @@ class Thing:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Panel:
-    """What one image of the puzzle shows.
+    """The contents of one image of the puzzle.
 
     Attributes:
         family: whether it shows lines or shapes.
@@ -231,7 +231,7 @@ class Analogy:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Reading:
-    """What a puzzle shows once it is understood; every chain of thought is worded from this.
+    """The solution of a puzzle; every chain of thought is worded from it.
 
     Attributes:
         examples: the (attribute, relation) of each example.

@@ -240,7 +240,7 @@ def _compact_panel(head: str, panel: Panel, sizes: Sequence[int]) -> str:
 
 
 def compact_chain(puzzle: Analogy, sizes: Sequence[int]) -> str:
-    """A line a row: where its pattern lies, the values there, panel by panel, and the relation between them."""
+    """One line per row: the place of its pattern, the values there, panel by panel, and their relation."""
     found = read(puzzle)
     lines = []
     for head, ((attribute, relation), row) in zip(heads(), _rows(puzzle, found), strict=True):

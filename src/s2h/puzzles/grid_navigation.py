@@ -19,7 +19,7 @@ Cell = tuple[int, int]
 """(row, column), both from 0."""
 
 MOVES: dict[str, Cell] = {"up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1)}
-"""What each move adds to (row, column); in the order in which the search breaks ties."""
+"""The (row, column) step of each move; in the order in which the search breaks ties."""
 
 SOURCE, DESTINATION, EMPTY = "S", "D", "O"
 OBJECTS = {
@@ -238,7 +238,7 @@ class GridNavigation(Task[Grid]):
         return "\n".join([join.join(columns), *lines])
 
     def question(self, puzzle: Grid, modality: Modality) -> str:
-        """What is asked; in the compact style the same few words for every puzzle."""
+        """The question; in the compact style the same few words for every puzzle."""
         return "collect all then reach D" if self.compact else _paper_question(modality)
 
     def transcription_question(self) -> str:
@@ -518,7 +518,7 @@ def _paper_reason(reason: str) -> str:
 
 
 def _compact_chain(grid: Grid, rows: Sequence[str], columns: Sequence[str]) -> str:
-    """The stops, the obstacles, then a line a step: the cell, each refused move with its reason, the move made.
+    """The stops, the obstacles, then one line per step: the cell, each refused move with its reason, the move made.
 
     A move is refused when a reason follows it: ``outside``, ``visited`` or what is in the way.
     """

@@ -85,7 +85,7 @@ def draw_puzzle(task: Task[P], which: PuzzleSet, index: int) -> tuple[P, str]:
 
 
 def make_record(task: Task[Any], which: PuzzleSet, index: int) -> Record:
-    """All that is stored of puzzle ``index`` of a set."""
+    """The record of puzzle ``index`` of a set."""
     puzzle, text = draw_puzzle(task, which, index)
     puzzle_id = f"{task.name}-{which.level}-{which.split}-{index:07d}"
     return Record(

@@ -292,7 +292,7 @@ class VisualAnalogy(Task[Analogy]):
         return texts.compact_text(puzzle, self.settings.sizes) if self.compact else texts.paper_text(puzzle)
 
     def question(self, puzzle: Analogy, modality: Modality) -> str:
-        """What is asked; in the compact style the same few words for every puzzle."""
+        """The question; in the compact style the same few words for every puzzle."""
         return texts.COMPACT_QUESTION if self.compact else texts.paper_question(modality)
 
     def transcription_question(self) -> str:

@@ -1,4 +1,4 @@
-"""What answers prompts: a model here, in one process or several; or a server, which may be vLLM's for this job.
+"""Backends that answer prompts: a model here, in one process or several; or a server, which may be vLLM's for this job.
 
 Each takes chunks of prompts and yields predictions chunk by chunk as they are finished, so that none is lost when
 decoding is interrupted. Models listed by VLMEvalKit are run by ``s2h.scoring.vlmevalkit``.
@@ -167,7 +167,7 @@ class EndpointBackend:
     metadata: Mapping[str, str] = {}
     chunk_size = 1
     more: Mapping[str, Any] = {}
-    """What every request holds besides."""
+    """Further parameters of every request."""
 
     def __init__(self, source: EndpointSource, settings: ScoringSettings) -> None:
         from openai import DefaultHttpxClient, OpenAI
@@ -280,7 +280,7 @@ def gpu_memory() -> list[int]:
 
 
 def shape_of(folder: str) -> vllm.Shape:
-    """What decides over how many GPUs a model folder can be spread, from its config alone."""
+    """The sizes that limit over how many GPUs a model folder can be spread, from its config alone."""
     from transformers import AutoConfig
 
     weights = 2 * parameter_count(folder)  # which says what is wrong with the folder

@@ -31,7 +31,7 @@ _FREE_SHARE = 0.6  # of the free memory is planned with; the rest is for what is
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model is asked.
+    """A prompt for a model.
 
     Attributes:
         text: the user's turn, without the image.
@@ -44,7 +44,7 @@ class Prompt:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a model answered.
+    """The response of a model to a prompt.
 
     Attributes:
         text: the prediction without special tokens.

@@ -110,7 +110,7 @@ def decode(sets: Sequence[EvalSet], backend: Backend, store: Store, *, title: st
     rows = {example_digest(row): row for each in sets for row in each.rows}
     missing = [example for example in rows if example not in store.predictions]
     if len(missing) < len(rows):
-        LOGGER.info("%d of %d predictions are there already", len(rows) - len(missing), len(rows))
+        LOGGER.info("%d of %d predictions already exist", len(rows) - len(missing), len(rows))
     prompts = [Prompt(rows[example].question, rows[example].image) for example in missing]
     chunks = list(make_chunks(prompts, backend.chunk_size))
     progress, done = Progress(title, len(missing)), 0
@@ -129,7 +129,7 @@ def recheck(sets: Sequence[EvalSet], backend: Backend, store: Store, examples: i
     for position, (prediction,) in backend.generate(single, sequential=True):
         different += prediction.text != store.predictions[chosen[position][0]].text
     if chosen:
-        LOGGER.info("%d of %d predictions come out differently when decoded alone", different, len(chosen))
+        LOGGER.info("%d of %d predictions differ when decoded one at a time", different, len(chosen))
     return len(chosen), different
 
 

@@ -61,7 +61,7 @@ class EvalSet:
         self._task, self._diagnoser = task, find_diagnoser(task)
 
     def diagnose(self, row: EvalRow, prediction: str) -> Diagnosis:
-        """What a prediction for one of the puzzles is worth."""
+        """The diagnosis of a prediction for one of the puzzles."""
         return self._diagnoser.diagnose(self._task.from_json(row.puzzle), prediction)
 
 

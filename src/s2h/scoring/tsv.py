@@ -40,7 +40,7 @@ class ExternalEval(EvalSet):
         self._reader = find_reader(task)
 
     def diagnose(self, row: EvalRow, prediction: str) -> Diagnosis:
-        """What a prediction is worth by the metrics of the task's reader; ``correct`` is its exact match."""
+        """The diagnosis of a prediction by the metrics of the task's reader; ``correct`` is its exact match."""
         metrics = self._reader.measure(row, prediction)
         answer = final_answer(prediction) or ""
         correct = metrics["exact_match"] == 1

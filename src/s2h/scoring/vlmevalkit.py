@@ -42,7 +42,7 @@ from s2h.scoring.score_record import Score, write_scores
 from s2h.scoring.sets import EvalRow, EvalSet
 
 MODEL_NAME = "s2h"
-"""What the model under test is called in VLMEvalKit's registry and in its file names."""
+"""The name of the model under test in VLMEvalKit's registry and in its file names."""
 
 Message = list[dict[str, str]]
 """One question as VLMEvalKit words it: parts with ``type`` (image or text) and ``value`` (a path or the text)."""
@@ -379,7 +379,7 @@ def _quoted(build: Any) -> Any:
 
 
 def _failures(work: Path, *, since: float) -> Iterator[str]:
-    """What VLMEvalKit's reports of this run say went wrong, model by model and set by set."""
+    """The failures in VLMEvalKit's reports of this run, by model and set."""
     for report in sorted(work.glob("*/status.json")):
         if report.stat().st_mtime < since - 1:
             continue

@@ -36,7 +36,7 @@ def prompt(form: Format) -> pl.Expr:
 
 
 def transcription(form: Format, convert_tokens: int = 0) -> pl.Expr:
-    """What the response writes before it reasons: the puzzle as text, or tokens in its place; empty for most formats.
+    """The part of the response before its reasoning: the puzzle as text, or as tokens; empty for most formats.
 
     The transcription alone writes the text and nothing else.
     """

@@ -70,7 +70,7 @@ def _counted(prompt: int, answer: list[Segment], most: int | None) -> tuple[int,
 
 
 def _kinds(rows: pl.DataFrame) -> pl.DataFrame:
-    """What decides how many tokens template and image add: the task, whether there is an image, and its size.
+    """The keys on which the tokens of template and image depend: task, whether there is an image, and its size.
 
     All images of a task of puzzles have one size, so only mixtures of corpora hold them.
     """

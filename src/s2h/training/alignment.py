@@ -76,7 +76,7 @@ Gradient = Mapping[str, Tensor]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Alignment:
-    """What a step along one gradient does to another loss; null where moments or a gradient are missing.
+    """The effect of a step along one gradient on another loss; null where moments or a gradient are missing.
 
     Attributes:
         inner_product: decrease of the target's loss for a step of plain gradient descent, per unit of learning rate.
@@ -175,7 +175,7 @@ def probe(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AlignmentSpec:
-    """What an alignment measures, on which model.
+    """The settings of an alignment measurement: its examples and its model.
 
     Attributes:
         model: folder of a trained phase.

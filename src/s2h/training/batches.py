@@ -19,7 +19,7 @@ _CLOSE = 1.01  # groups are as even as they can be, to within 1 %
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Limits:
-    """What one micro-batch may hold.
+    """The limits of a micro-batch.
 
     Attributes:
         examples: most examples; None for any number.

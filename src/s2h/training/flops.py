@@ -111,7 +111,7 @@ def _decoder(model: Any) -> tuple[float, float]:
 
 
 def _decoded(model: Any, length: int) -> Any:
-    """What the decoder makes of a sequence."""
+    """The last hidden states of the decoder for a sequence."""
     hidden = _hidden(model, length, requires_grad=_learns_before(model))
     return model.get_decoder()(inputs_embeds=hidden, use_cache=False).last_hidden_state
 
@@ -146,7 +146,7 @@ def _vision(model: Any, processor: Any) -> tuple[float, float]:
 
 
 def _features(model: Any, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What the decoder is given of an image."""
+    """The image features that the decoder is given."""
     known = inspect.signature(model.get_image_features).parameters
     given = {name: value for name, value in inputs.items() if name in known}
     outputs = model.get_image_features(**given)

@@ -13,7 +13,7 @@ from s2h.training.trackers import TrackerName
 
 
 class PhaseSpec(Settings):
-    """What decides the weights that a phase leaves, beside its base, mixture and seed.
+    """The settings that determine the weights of a phase, beside its base, mixture and seed.
 
     Attributes:
         settings: how to train.

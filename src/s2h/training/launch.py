@@ -79,7 +79,7 @@ def _command(arguments: Sequence[str], *, processes: int, nodes: int, threads: i
 
 
 def _first_host(job: str) -> str:
-    """Where the processes meet: the first node of the job, at a port that its number decides."""
+    """The rendezvous address of the processes: the first node of the job, and a port derived from the job's number."""
     done = subprocess.run(["squeue", "-h", "-j", job, "-o", "%B"], capture_output=True, text=True, check=False)
     host = done.stdout.strip()
     if not host:

@@ -117,7 +117,7 @@ def dummy_image(processor: Any) -> dict[str, Tensor]:
 
 
 def _feature_function(model: Any) -> Any:
-    """What a model makes of pictures, taking those of a processor's outputs that it knows."""
+    """The function that gives a model's image features, called with the processor's outputs that it accepts."""
     find = getattr(model, "get_image_features", None)
     known = set(inspect.signature(find).parameters) if find else set()
 

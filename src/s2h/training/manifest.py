@@ -46,7 +46,7 @@ class Outcome:
 
 
 def manifest(job: Job, data: PhaseData, engine: TrainingEngine, outcome: Outcome) -> dict[str, Any]:
-    """All that is needed to know where a model comes from.
+    """The manifest: the provenance of a trained model.
 
     Args:
         job: what was trained.

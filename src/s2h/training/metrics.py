@@ -50,7 +50,7 @@ class Meter:
             self._waited += time.monotonic() - since
 
     def end(self, *, tokens: int, flops: float | None) -> dict[str, float]:
-        """What was measured since the step began; what is not known is left out.
+        """The metrics of the step since it began; unknown ones are omitted.
 
         Args:
             tokens: of the step, of all processes.
@@ -124,7 +124,7 @@ class MetricsWriter:
 
 
 def as_lines(steps: Steps) -> list[str]:
-    """A line of JSON for each step."""
+    """One JSON line per step."""
     return [json.dumps(step) + "\n" for step in steps]
 
 

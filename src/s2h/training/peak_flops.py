@@ -1,4 +1,4 @@
-"""What cards can compute at most, from their vendors' data sheets: what model FLOPs utilisation (MFU) is a share of."""
+"""Peak FLOP/s of cards, from their vendors' data sheets: the denominator of model FLOPs utilisation (MFU)."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from s2h.errors import DataError
 from s2h.models.weights import check_weights
 
 FOLDER = "snapshots"
-"""Where they lie in the folder of a trained model, in order of their names."""
+"""The folder of the snapshots in a trained model's folder, in order of their names."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

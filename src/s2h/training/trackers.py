@@ -28,7 +28,7 @@ _PATIENCE = 120.0  # seconds that the end of a training waits until a tracker ha
 
 
 def missing_package(names: Iterable[TrackerName]) -> str:
-    """What to do about trackers whose package is not installed here; empty where all are."""
+    """Advice on trackers whose package is not installed; empty where all are."""
     absent = [name for name in names if not _is_installed(name)]
     if not absent:
         return ""

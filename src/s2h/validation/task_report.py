@@ -34,7 +34,7 @@ class ValidationSettings(Settings):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SetReport:
-    """What the checks of one set found.
+    """The findings of the checks of one set.
 
     Attributes:
         level: SIMPLE, MEDIUM or HARD.

@@ -91,7 +91,7 @@ def memory_needed(
     recompute: bool,
     machine: Machine,
 ) -> MemoryEstimate:
-    """What a training takes, with activations that are kept or computed again; see ``recomputes``."""
+    """The memory that a training run takes, with activations kept or recomputed; see ``recomputes``."""
     activations = []
     for batch in batches:
         model = weightless_trainable(job, frozen=frozen, recompute=recompute)
@@ -113,7 +113,7 @@ def memory_needed(
 
 
 def _problem(estimate: MemoryEstimate, machine: Machine, *, offloads: bool) -> str:
-    """What does not fit; empty where all does."""
+    """The part that does not fit into memory, as text; empty where all does."""
     host = estimate.host
     if not machine.gpu:
         host = estimate.gpu * machine.local_world_size + (estimate.host if offloads else 0)
@@ -130,7 +130,7 @@ def _summary(estimate: MemoryEstimate, machine: Machine) -> str:
 
 
 def memory_advice(config: dict[str, Any]) -> str:
-    """What to change when memory does not suffice, the least painful first."""
+    """Advice on what to change when memory does not suffice, the least costly first."""
     zero3 = ", spread the weights too (training.deepspeed: config/deepspeed/zero3.json)"
     spread = "" if zero_stage(config) == 3 else zero3
     return (
