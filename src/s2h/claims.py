@@ -84,7 +84,7 @@ def _allocation() -> str:
 
 
 def _folder() -> Path:
-    """Where the locks lie: the same place for all users, whatever their TMPDIR is."""
+    """The folder of the locks: the same for all users, whatever their TMPDIR is."""
     folder = Path(tempfile.gettempdir() if fake_gpus() else "/tmp") / "s2h-gpus"
     with suppress(FileExistsError):
         folder.mkdir()

@@ -19,7 +19,7 @@ def wilson_interval(successes: float, n: int, confidence: float = 0.95) -> tuple
     """Wilson's score interval for a share (Wilson, 1927), which stays in [0, 1] and is right at 0 and n successes too.
 
     Args:
-        successes: right answers, 0 to ``n``; as a mean over several training runs it need not be a whole number.
+        successes: correct answers, 0 to ``n``; as a mean over several training runs it need not be a whole number.
         n: all answers; nothing is known of a share of none, and the interval is (0, 1).
         confidence: probability with which the interval holds the share, between 0 and 1.
 

@@ -110,7 +110,7 @@ def to_markdown(corpus: str, findings: Findings) -> str:
     """Counts, and a table of what was dropped."""
     formats = ", ".join(f"{number:,} {form}" for form, number in sorted(findings.formats.items())) or "none"
     lines = [
-        f"# {corpus}: what was found",
+        f"# Corpus report: {corpus}",
         "",
         f"{findings.read:,} entries were read and {findings.kept:,} kept ({findings.share:.2%}): "
         f"{findings.kept - findings.text_only:,} with an image, {findings.text_only:,} of text alone, with "

@@ -118,7 +118,7 @@ class ScoringSettings(Settings):
             not suffice after all, batches are halved.
         backend: ``transformers``, or ``vllm`` for the models that it serves: on GPUs; ``make vllm`` installs it, and
             each job starts and ends its own.
-        recheck: so many examples are decoded alone as well, and predictions that come out differently are counted and
+        recheck: so many examples are decoded one at a time as well, and predictions that differ are counted and
             reported: arithmetic in batches rounds differently.
     """
 

@@ -29,7 +29,7 @@ from s2h.provenance.fingerprints import (
 from s2h.provenance.records import read_record, record_path
 
 Keep = Literal["all", "last_phase", "adapters"]
-"""What stays once a run is scored: all weights, those of its last phase, or adapters in place of what they make."""
+"""The weights kept once a run is scored: all, those of its last phase, or adapters instead of merged weights."""
 
 ADAPTERS = "adapters"
 """Where they lie in the folder of a model that was trained with ``lora``; beside ``config.json`` transformers would

@@ -169,12 +169,12 @@ class TrainingStage(Stage):
         return self._checkpoints(self.planned(wildcards).name)
 
     def metrics(self, wildcards: Wildcards) -> str:
-        """JSON lines file of the phase's metrics, a line a step."""
+        """JSON lines file of the phase's metrics, one line per step."""
         planned = self.planned(wildcards)
         return self.paths.below(f"logs/{planned.rule}", planned.name, ".metrics.jsonl")
 
     def tensorboard(self, wildcards: Wildcards) -> str:
-        """Folder of the same for TensorBoard."""
+        """TensorBoard folder of the phase's metrics."""
         return self.paths.below("tensorboard", self.planned(wildcards).name)
 
     def title(self, wildcards: Wildcards) -> str:

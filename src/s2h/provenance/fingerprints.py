@@ -73,7 +73,7 @@ def contents_digest(fingerprint: Fingerprint) -> str:
 
 
 def same_contents(one: Fingerprint, other: Fingerprint) -> bool:
-    """Whether all files are there, and hold the same."""
+    """Whether two fingerprints have the same files with the same contents."""
     return {name: mark.sha256 for name, mark in one.items()} == {name: mark.sha256 for name, mark in other.items()}
 
 

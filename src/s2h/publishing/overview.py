@@ -142,7 +142,7 @@ def _sentences(
     if others:
         yield f"{title} does best on HARD images: {found} right ({', '.join(others)})."
     else:
-        yield f"{title} answers {found} of HARD images rightly."
+        yield f"{title} answers {found} of HARD images correctly."
     beside_them = {("HARD", "text"): "the same puzzles given as text", ("SIMPLE", "image"): "SIMPLE images"}
     same = [f"{percent(cells[cell]['accuracy'])} % of {words}" for cell, words in beside_them.items() if cell in cells]
     if same:

@@ -226,7 +226,7 @@ def _dataset_class(eval_set: EvalSet, images: Path) -> type[Any]:
 
 
 def means(diagnoses: Sequence[Diagnosis]) -> dict[str, float]:
-    """Shares of right answers and chains, and the mean of each metric that the task has."""
+    """Accuracy of answers and chains, and the mean of each metric that the task has."""
     found = {
         "accuracy": [float(each.correct) for each in diagnoses],
         "chain_accuracy": [float(each.chain_correct) for each in diagnoses],

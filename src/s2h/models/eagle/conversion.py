@@ -115,9 +115,9 @@ def _read(source: Path, target: Path) -> tuple[dict[str, Stored], PreTrainedToke
 
 
 def refuse_existing(target: Path) -> None:
-    """Raise DataError where the folder to write is there already."""
+    """Raise DataError where the folder to write already exists."""
     if target.exists():
-        raise DataError(f"{target} is there already: name a folder that is not, or remove it.")
+        raise DataError(f"{target} already exists: name a folder that is not, or remove it.")
 
 
 def read_config(folder: Path) -> dict[str, Any]:
