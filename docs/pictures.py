@@ -68,7 +68,8 @@ def cell(value: Any) -> str:
         case dict():
             return "; ".join(f"{name} on {' or '.join(members)}" for name, members in value.items())
         case [{"family": _}, *_]:
-            return ", ".join(each["family"] + " (training only)" * (each["eval_share"] == 0) for each in value)
+            notes = (" (training only)" if each["eval_share"] == 0 else "" for each in value)
+            return ", ".join(f"{each['family']}{note}" for each, note in zip(value, notes, strict=True))
         case [int(least), int(most)]:
             return str(least) if least == most else f"{least} to {most}"
         case list():

@@ -59,7 +59,7 @@ def test_the_project_is_found_from_a_folder_below_it(tmp_path: Path, monkeypatch
 
 @pytest.mark.parametrize(
     ("text", "problem"),
-    [("a: [1", "is no YAML"), ("- 1\n", "has keys at its top"), ("", "has keys at its top")],
+    [("a: [1", "is not valid YAML"), ("- 1\n", "has keys at its top"), ("", "has keys at its top")],
 )
 def test_a_file_that_is_no_config_is_named(tmp_path: Path, text: str, problem: str) -> None:
     path = tmp_path / "mine.yaml"

@@ -79,12 +79,12 @@ def _claim_free(folder: Path, names: Sequence[str], number: int, chosen: list[st
 
 
 def _allocation() -> str:
-    """What the names of GPUs belong to: SLURM gives each job GPUs of its own, and may count them anew from 0."""
+    """The scope of GPU numbers: SLURM gives each job GPUs of its own, and may count them anew from 0."""
     return f"slurm-{os.environ['SLURM_JOB_ID']}-" if "SLURM_JOB_ID" in os.environ else ""
 
 
 def _folder() -> Path:
-    """Where the locks lie: the same place for all users, whatever their TMPDIR is."""
+    """The folder of the locks: the same for all users, whatever their TMPDIR is."""
     folder = Path(tempfile.gettempdir() if fake_gpus() else "/tmp") / "s2h-gpus"
     with suppress(FileExistsError):
         folder.mkdir()

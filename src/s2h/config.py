@@ -283,15 +283,15 @@ class Config(Settings):
                     f"of {name} in the {task.style} style"
                 )
         for level, puzzles in needed.items():
-            made = task.levels[level].train if level in task.levels else None
-            if made is None:
+            available = task.levels[level].train if level in task.levels else None
+            if available is None:
                 raise ValueError(
                     f"the recipe {run.recipe} needs {level} puzzles, but tasks.{name}.levels has no {level}"
                 )
-            if puzzles > made:
+            if puzzles > available:
                 raise ValueError(
                     f"the recipe {run.recipe} at budget {run.budget} needs {puzzles} {level} puzzles of {name}, but "
-                    f"{made} are made: raise tasks.{name}.levels.{level}.train to {puzzles}, or lower the budget"
+                    f"{available} are made: raise tasks.{name}.levels.{level}.train to {puzzles}, or lower the budget"
                 )
 
     def fitting_recipes(self, name: str) -> dict[str, Recipe]:
@@ -340,8 +340,8 @@ class Config(Settings):
         try:
             return TrainingSettings.model_validate((base.model_dump() if base else {}) | changes)
         except ValidationError as error:
-            found = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
-            raise ValueError(f"{place} changes the training: {found}") from None
+            problems = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
+            raise ValueError(f"{place} changes the training: {problems}") from None
 
     def task_object(self, name: str) -> Task[Any]:
         """A task with its settings."""
@@ -395,5 +395,5 @@ def _explain(error: Any) -> str:
     # Below "source" pydantic names the kind that it chose, which is not a key of the file.
     place = ".".join(part for at, part in enumerate(loc) if at == 0 or loc[at - 1] != "source")
     message = error["msg"].removeprefix("Value error, ")
-    found = "" if error["type"] in ("value_error", "missing") else f" (found: {error['input']!r})"
-    return f"config: {place + ': ' if place else ''}{message}{found}"
+    given = "" if error["type"] in ("value_error", "missing") else f" (found: {error['input']!r})"
+    return f"config: {place + ': ' if place else ''}{message}{given}"

@@ -55,7 +55,7 @@ def visible_gpus() -> list[str]:
 
 
 def _named_gpus() -> list[str]:
-    """What CUDA_VISIBLE_DEVICES names, be it here or not; nothing where it is unset."""
+    """The GPUs that CUDA_VISIBLE_DEVICES names, present or not; empty where it is unset."""
     names = [name.strip() for name in os.environ.get(VISIBLE, "").split(",")]
     return list(takewhile(lambda name: name.isdigit() or name.startswith(("GPU-", "MIG-")), names))
 
@@ -68,7 +68,7 @@ def usable_gpus() -> int:
 
 
 def local_device(local_rank: int = 0) -> torch.device:
-    """What this process computes on: the GPU of its number, which becomes the current one, or the CPU.
+    """The device of this process: the GPU of its local rank, which becomes the current one, or the CPU.
 
     The CPU where CUDA_VISIBLE_DEVICES is empty, as in jobs that ask for no GPU, or unset on a machine without one.
 
@@ -95,7 +95,7 @@ def local_device(local_rank: int = 0) -> torch.device:
 
 
 def missing_gpus(asked: int, usable: int) -> str:
-    """What to say, and what to look at first, where fewer GPUs can be used than were asked for."""
+    """The error message, with likely causes, where fewer GPUs can be used than were requested."""
     return (
         f"{asked} GPUs were asked for, but {usable} can be used: {'; '.join(_reasons())}. Ask for those that can be "
         "used, or for the CPU (models.*.resources: {gpus: 0, decoding_gpus: 0})."
@@ -103,7 +103,7 @@ def missing_gpus(asked: int, usable: int) -> str:
 
 
 def _reasons() -> Iterator[str]:
-    """What is found to be wrong, the likeliest first."""
+    """Likely causes of missing GPUs, the likeliest first."""
     import torch
 
     driver, cuda, listed = driver_version(), torch.version.cuda, count_gpus()
@@ -124,8 +124,8 @@ def _reasons() -> Iterator[str]:
 def driver_version() -> str:
     """Version of the NVIDIA driver; empty where none is loaded."""
     output = _DRIVER.read_text() if _DRIVER.exists() else "\n".join(_nvidia_smi("--version") or [])
-    found = re.search(r"\b(\d{3}(?:\.\d+){1,2})\b", output)
-    return found[1] if found else ""
+    match = re.search(r"\b(\d{3}(?:\.\d+){1,2})\b", output)
+    return match[1] if match else ""
 
 
 def _numbers(version: str) -> list[int]:
@@ -133,7 +133,7 @@ def _numbers(version: str) -> list[int]:
 
 
 def _nvidia_smi(*words: str) -> list[str] | None:
-    """What the driver's program prints; None where it is missing, fails to answer or finds no driver."""
+    """The output of ``nvidia-smi``; None where it is missing, fails to answer or finds no driver."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return None

@@ -1,4 +1,4 @@
-"""What can go wrong, as one small tree.
+"""The exceptions of the package, in one hierarchy.
 
     S2HError
     ├── ConfigError      the config asks for something that does not exist or cannot be

@@ -80,12 +80,12 @@ def _fetch(url: str, part: Path, headers: Mapping[str, str]) -> None:
 def _append(url: str, part: Path, headers: Mapping[str, str]) -> None:
     """Fetch what a file lacks, once; raises OSError where it cannot be had or is cut off."""
     have = _size(part)
-    asked = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
+    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     for name, value in headers.items():
-        asked.add_unredirected_header(name, value)
+        request.add_unredirected_header(name, value)
     try:
         with (
-            urllib.request.urlopen(asked, timeout=_TIMEOUT) as answer,
+            urllib.request.urlopen(request, timeout=_TIMEOUT) as answer,
             part.open("ab" if answer.status == 206 else "wb") as file,
         ):
             _copy(answer, file)
@@ -97,12 +97,12 @@ def _append(url: str, part: Path, headers: Mapping[str, str]) -> None:
 
 def _copy(answer: HTTPResponse, file: BinaryIO) -> None:
     """Write what comes as it comes; raises OSError where less came than was promised."""
-    promised, came = answer.headers.get("Content-Length"), 0
+    promised, received = answer.headers.get("Content-Length"), 0
     while piece := answer.read1(_PIECE):
         file.write(piece)
-        came += len(piece)
-    if promised is not None and came < int(promised):
-        raise ConnectionError(f"the connection ended after {came:,} of {int(promised):,} bytes")
+        received += len(piece)
+    if promised is not None and received < int(promised):
+        raise ConnectionError(f"the connection ended after {received:,} of {int(promised):,} bytes")
 
 
 def _size(part: Path) -> int:
@@ -111,8 +111,8 @@ def _size(part: Path) -> int:
 
 def _check(url: str, sha256: str, part: Path) -> None:
     """Raise DataError, and remove the file, where it is not the one that was asked for."""
-    found = sha256_of(part)
-    if found == sha256:
+    actual = sha256_of(part)
+    if actual == sha256:
         return
     pointer, size = is_pointer(part), _size(part)
     part.unlink()
@@ -122,6 +122,6 @@ def _check(url: str, sha256: str, part: Path) -> None:
             "(on GitHub https://media.githubusercontent.com/media/…)."
         )
     raise DataError(
-        f"{url} gave {size:,} bytes with sha256 {found}, but {sha256} was expected: they were removed, and running "
+        f"{url} gave {size:,} bytes with sha256 {actual}, but {sha256} was expected: they were removed, and running "
         "again fetches the file anew; where that changes nothing, another one lies there."
     )

@@ -37,7 +37,7 @@ atomic_file = atomic_path
 
 @contextmanager
 def atomic_folder(path: str | Path) -> Iterator[Path]:
-    """The same with a folder that is there already; what ``path`` held before is replaced."""
+    """Give a temporary folder next to ``path``, and rename it to ``path`` on success, replacing what was there."""
     with atomic_path(path) as temporary:
         temporary.mkdir()
         yield temporary

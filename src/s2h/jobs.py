@@ -1,4 +1,4 @@
-"""What every job of the workflow does around its work: inputs that are whole, one job a result, GPUs, cache, record."""
+"""The frame of every job of the workflow: checked inputs, one job per result, GPUs, cache, record."""
 
 from __future__ import annotations
 
@@ -55,16 +55,16 @@ def run_job(
         job = _Job.of(snakemake, code=code, ignored_params=ignored_params, extra_inputs=extra_inputs)
         with job.locked():
             if job.is_done():
-                LOGGER.info("another job has made this meanwhile")
+                LOGGER.info("another job has produced this result meanwhile")
                 return
             started, cache = datetime.now(UTC), job.cache if cached else None
-            found = cache.fetch(job.key, job.outputs) if cache else None
-            if not found:
+            cached_from = cache.fetch(job.key, job.outputs) if cache else None
+            if not cached_from:
                 with claimed_gpus(snakemake.resources.get("gpus", 0)):
                     main()
-            records = job.records(found, started)
+            records = job.records(cached_from, started)
             job.write(records)
-            if cache and not found:
+            if cache and not cached_from:
                 cache.store(job.key, job.outputs, records)
 
 
@@ -88,7 +88,7 @@ class _Job:
     def of(
         cls, snakemake: Any, *, code: Sequence[str], ignored_params: Collection[str], extra_inputs: Sequence[str]
     ) -> _Job:
-        """What Snakemake tells a script, with its inputs checked; the arguments are those of ``run_job``.
+        """The job of a Snakemake script, with its inputs checked; the arguments are those of ``run_job``.
 
         Raises:
             DataError: an input is not what its record says.
@@ -182,7 +182,7 @@ class _Job:
             self._write_record(record.output, record.to_json())
 
     def _write_record(self, output: str, text: str) -> None:
-        """In place, so that the lock stays with the file: one that is cut short is no record."""
+        """Write the record in place, so that the lock stays with the file; a truncated one is not read as a record."""
         place = self._record_path(output)
         place.parent.mkdir(parents=True, exist_ok=True)
         with place.open("w", encoding="utf-8") as file:

@@ -89,7 +89,7 @@ class Progress:
     Args:
         title: what is being done, e.g. ``train mix_plus, phase 1 of 2``.
         total: number of steps of the whole job.
-        done: steps done before, when a job goes on after an interruption.
+        done: steps done before, when an interrupted job resumes.
         every: seconds between two lines.
     """
 

@@ -33,7 +33,7 @@ def read_values(*overlays: str | Path, root: Path | None = None) -> dict[str, An
         root: the project's folder; by default the current one, or the nearest one above it that is one.
 
     Raises:
-        ConfigError: a file is missing, or is no YAML with keys at its top.
+        ConfigError: a file is missing, or is not valid YAML with keys at its top.
     """
     root = root or find_root(Path.cwd())
     values: dict[str, Any] = {}
@@ -88,7 +88,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is no YAML: {error}") from None
+        raise ConfigError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(values, dict):
         raise ConfigError(f"{path} holds {values!r}: a config file has keys at its top.")
     return values

@@ -1,4 +1,4 @@
-"""Where everything lies that the workflow makes."""
+"""The paths of everything that the workflow makes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Paths:
 
     @property
     def check(self) -> str:
-        """What a checker found in a shard: Parquet."""
+        """The findings of a checker in a shard: Parquet."""
         return self.below("checks", SHARD, ".parquet")
 
     @property
@@ -66,7 +66,7 @@ class Paths:
 
     @property
     def dataset_card(self) -> str:
-        """What a task's puzzles are, as the hub shows it: Markdown."""
+        """The dataset card of a task's puzzles on the hub: Markdown."""
         return self.below("puzzles", "{task}/README.md")
 
     @property
@@ -113,7 +113,7 @@ class Paths:
 
     @property
     def corpus_report(self) -> str:
-        """What of a corpus is used and what is not: JSON."""
+        """The report on the used and dropped entries of a corpus: JSON."""
         return self.below("corpora", "{corpus}/report.json")
 
     # models
@@ -150,7 +150,7 @@ class Paths:
 
     @property
     def removed(self) -> str:
-        """What was removed of a run's weights: JSON."""
+        """The record of a run's removed weights: JSON."""
         return self.below("removed", RUN, ".json")
 
     # scores
@@ -167,7 +167,7 @@ class Paths:
 
     @property
     def scores(self) -> str:
-        """What each of them is worth: Parquet."""
+        """The score of each prediction: Parquet."""
         return self.below("scores", RUN, ".parquet")
 
     @property

@@ -41,9 +41,9 @@ class Part(Settings):
         format: supervision format.
         share: share of the phase's examples.
         chain: chain of thought in the responses: ``full``, ``none``, an alternative of the task by its name, or
-            ``internalised``, of which less and less is kept as the phase goes on.
-        convert_tokens: in Image-via-Text, this many ``<Convert>`` tokens stand in place of the conversion; 0 writes
-            the conversion out.
+            ``internalised``, of which less and less is kept over the phase.
+        convert_tokens: in Image-via-Text, this many ``<Convert>`` tokens replace the transcription; 0 writes the
+            transcription out.
         repeats: how often each example is written into one epoch.
     """
 

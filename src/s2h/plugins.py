@@ -83,8 +83,8 @@ def _import(name: str) -> ModuleType:
 
 def _check_task(name: str) -> None:
     """Raise ConfigError where what is registered as a task is none of that name."""
-    found = TASKS[name]
-    if not (isinstance(found, type) and issubclass(found, Task)):
+    task = TASKS[name]
+    if not (isinstance(task, type) and issubclass(task, Task)):
         raise ConfigError(f"the task {name!r} is registered as {TASKS.place(name)}: name a class derived from Task.")
-    if found.name != name:
-        raise ConfigError(f"the task {name!r} is registered as {TASKS.place(name)}, whose name is {found.name!r}.")
+    if task.name != name:
+        raise ConfigError(f"the task {name!r} is registered as {TASKS.place(name)}, whose name is {task.name!r}.")

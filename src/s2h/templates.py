@@ -37,5 +37,5 @@ def data_address(data: bytes, kind: str) -> str:
 
 
 def _finalized(value: Any) -> Any:
-    """What stands in place of each value of the template, before it is escaped."""
+    """The text of a value of the template, before it is escaped."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -31,11 +31,11 @@ def release(folder: Path) -> bool:
 
 def workers(folder: Path) -> list[int]:
     """Process ids of workflows and jobs that run in ``folder``, without this process and those that called it."""
-    found = []
+    pids = []
     callers = {process.pid for process in psutil.Process().parents()} | {psutil.Process().pid}
     for process in psutil.process_iter(["cmdline", "cwd"]):
         words = " ".join(process.info["cmdline"] or [])
         here = process.info["cwd"] is not None and Path(process.info["cwd"]) == folder.resolve()
         if here and process.pid not in callers and ("snakemake" in words or "s2h." in words):
-            found.append(process.pid)
-    return found
+            pids.append(process.pid)
+    return pids

@@ -114,7 +114,8 @@ def test_the_page_has_a_table_for_each_thing_that_differs(tmp_path):
     assert page.count("## Table Readout\n") == 1
     assert "### Another recipe, seed 0\n" in page
     assert "### Another budget, seed 0, trained on both\n" in page
-    assert "| Budget | Model | First | Second | Set | n | left out | first right | second right | difference |" in page
+    heads = "| Budget | Model | First | Second | Set | n | omitted | first accuracy | second accuracy | difference |"
+    assert heads in page
     low, high = (round(100 * end) for end in bootstrap_interval(0, 30, 40))
     numbers = f"40 | 0 | 25 | 100 | -75 [{low}, {high}] | 0 | 30 | 1.9e-09"
     assert f"| 30,000 | tiny | Text | Mix | HARD text | {numbers} |" in page

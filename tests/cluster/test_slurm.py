@@ -263,5 +263,5 @@ def test_ctrl_c_empties_the_queue_and_a_killed_workflow_leaves_its_job_to_the_ne
     assert len(queue()) == 1
     subprocess.run(command("--unlock"), cwd=checkout, env=environment(checkout), capture_output=True, check=True)
     snakemake(checkout, model)
-    assert "another job has made this meanwhile" in (checkout / f"{log}.log").read_text()
+    assert "another job has produced this result meanwhile" in (checkout / f"{log}.log").read_text()
     assert queue() == []

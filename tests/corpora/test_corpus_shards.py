@@ -172,7 +172,7 @@ WRONG = {
     "torn list": ("chat.json", b'[{"id": 1}, {"id"', "not a JSON list of entries, at byte 12"),
     "no text": ("chat.json", b"\xff\xfe[", "not a JSON list of entries"),
     "no entry": ("chat.json", b"[]", "hold no entry"),
-    "no archive": ("images.zip", b"<html>not found</html>", "is no image archive"),
+    "no archive": ("images.zip", b"<html>not found</html>", "is not an image archive"),
     "torn zip": ("images.zip", None, "images.zip cannot be read"),
 }
 

@@ -171,4 +171,4 @@ def test_the_command_line_accounts_for_every_key(parts: Parts, tmp_path: Path) -
     assert "none is left over; 1 tables that are no weights were left out" in said
     assert "the projector is from random weights, seed 3" in said
     assert "rounded from F32 to BF16" in said
-    assert "is there already" in str(CliRunner().invoke(app, words).exception)
+    assert "already exists" in str(CliRunner().invoke(app, words).exception)

@@ -255,7 +255,7 @@ def test_a_folder_with_bin_files_alone_is_told_so(broken: Path, tmp_path: Path) 
 
 def test_nothing_that_is_there_is_overwritten(released: Path) -> None:
     before = sorted(path.name for path in released.iterdir())
-    with pytest.raises(DataError, match="is there already"):
+    with pytest.raises(DataError, match="already exists"):
         convert(released, released)
     assert sorted(path.name for path in released.iterdir()) == before
 

@@ -153,7 +153,7 @@ def test_a_server_that_dies_at_its_start_is_an_error_with_the_end_of_its_log(fak
     with pytest.raises(ModelError) as caught, served(fake(crash=CRASH), log=tmp_path / "log"):
         raise AssertionError
     lines = str(caught.value).splitlines()
-    assert lines[0].startswith("vLLM does not serve the model: mend what its log says, or set scoring.backend to trans")
+    assert lines[0].startswith("vLLM does not serve the model: fix the error in its log, or set scoring.backend")
     assert lines[0].endswith(f"The server ended with code 1; of its log, {tmp_path / 'log'}:")
     assert lines[1].endswith("ValueError: no kernel image for sm_30")
     assert lines[2:] == [f"  frame {i}" for i in range(10, 40)]

@@ -142,7 +142,7 @@ def test_a_tracker_that_fails_is_told_of_once_and_ends_nothing(
     LOGGER.propagate = True
     assert len(told(installed, "wandb", STEP, STEP, STEP)) == 1
     assert [record.message for record in caplog.records] == [
-        "wandb does not follow this training any more, which goes on: no route to host"
+        "wandb no longer tracks this run; training continues: no route to host"
     ]
 
 

@@ -1,4 +1,4 @@
-"""Right answers in the paper's layout: recipes and evaluation sets against budgets, the paper's figures beside ours."""
+"""Accuracy in the paper's layout: recipes and evaluation sets against budgets, the paper's figures beside ours."""
 
 from __future__ import annotations
 
@@ -147,8 +147,8 @@ def _caption(part: pl.DataFrame) -> str:
 
 
 def _range(part: pl.DataFrame, name: str) -> str:
-    found = sorted(set(part[name].to_list()))
-    return " to ".join(f"{number:,}" for number in dict.fromkeys((found[0], found[-1])))
+    values = sorted(set(part[name].to_list()))
+    return " to ".join(f"{number:,}" for number in dict.fromkeys((values[0], values[-1])))
 
 
 def make(study: Study) -> tuple[pl.DataFrame, Page]:

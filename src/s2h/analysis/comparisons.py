@@ -118,7 +118,7 @@ def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
 
 _EMPTY = "This study has no two runs of a task that differ in exactly one of recipe, budget and model."
 _NOTE = (
-    "Accuracy (%), on the n puzzles that both runs scored (left out: puzzles that one of them scored). "
+    "Accuracy (%), on the n puzzles that both runs scored (omitted: puzzles that only one of them scored). "
     "Difference: the first minus the second, in percentage points with its 95 % bootstrap interval over puzzles. "
     "Only first, only second: puzzles that one run alone has right. McNemar p: exact, two-sided, not corrected for the "
     f"number of comparisons. {ABSENT}: no puzzle in common."
@@ -133,7 +133,8 @@ def _sections(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Iterator
         yield Section(task, f"Another {differs}, seed {seed}{together}", _grid(part, differs, recipe_titles))
 
 
-_HEADERS = ("n", "left out", "first right", "second right", "difference", "only first", "only second", "McNemar p")
+_ACCURACIES = ("first accuracy", "second accuracy", "difference")
+_HEADERS = ("n", "omitted", *_ACCURACIES, "only first", "only second", "McNemar p")
 
 
 def _grid(part: pl.DataFrame, differs: str, recipe_titles: Mapping[str, str]) -> Grid:

@@ -1,4 +1,4 @@
-"""What each run cost: examples, tokens and hours of its training, predictions and hours of its decoding."""
+"""The cost of each run: examples, tokens and hours of its training, predictions and hours of its decoding."""
 
 from __future__ import annotations
 
@@ -148,9 +148,9 @@ def _sections(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Iterator
 
 _NOTE = (
     "Examples, tokens and training: of all phases; the time is that of steps, waiting for data included, without "
-    "starting and saving. GPU time: the same times the GPUs that trained, 0 on a CPU. TFLOP/s and MFU: the model's "
-    "work, in 10¹² operations a second of each device, and as a share of what the card can do at most. Waiting: share "
-    "of the time spent waiting for data. Decoding: all scored predictions, on text and on images. Tasks "
+    "starting and saving. GPU time: training time multiplied by the number of GPUs, 0 on a CPU. TFLOP/s and MFU: "
+    "10¹² operations per second of each device, and their share of the card's peak. Waiting: share of "
+    "the time spent waiting for data. Decoding: all scored predictions, on text and on images. Tasks "
     f"that were trained together show the same training each. {ABSENT}: nothing was trained, or it was not measured."
 )
 _RUN = {"budget": "budget", "seed": "seed"}

@@ -1,4 +1,4 @@
-"""Right answers against what makes a puzzle hard: the length of its path, its turns, its steps."""
+"""Accuracy against what makes a puzzle hard: the length of its path, its turns, its steps."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _BINS = 12  # at most, for each level
 def read_measures(
     shards: Mapping[str, Mapping[str, Sequence[str]]], settings: Mapping[str, Mapping[str, Any]]
 ) -> pl.DataFrame:
-    """What each evaluation puzzle measures.
+    """The difficulty measures of each evaluation puzzle.
 
     Args:
         shards: of each task and level.
@@ -117,7 +117,7 @@ def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
         for (task, model, budget, measure), part in parts(frame, ("task", "model", "budget", "measure"))
     )
     empty = "No task of this study measures its puzzles."
-    return Page.of("Right answers by difficulty", sections, note=_NOTE, empty=empty)
+    return Page.of("Accuracy by difficulty", sections, note=_NOTE, empty=empty)
 
 
 _NOTE = (

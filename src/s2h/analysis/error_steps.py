@@ -1,4 +1,4 @@
-"""Where in the chain of thought wrong predictions first go wrong."""
+"""The step of the chain of thought in which wrong predictions first go wrong."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _SINGLE = range(1, 9)  # steps that have a column of their own
 
 
 def _blocks() -> dict[str, pl.Expr]:
-    """Which steps each column counts."""
+    """A filter for each column: the steps that it counts."""
     step = pl.col("step")
     return {
         "before": step == 0,
@@ -83,13 +83,13 @@ def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
     for title, run in by_recipe(part, recipe_titles):
         for (level, modality), cell in run.partition_by("level", "modality", as_dict=True, maintain_order=True).items():
             shares = (_share(cell.filter(block)) for block in blocks.values())
-            shown = count(cell["predictions"][0]), _share(cell)
-            rows.append((title, f"{level} {modality}", *shown, *shares))
+            totals = count(cell["predictions"][0]), _share(cell)
+            rows.append((title, f"{level} {modality}", *totals, *shares))
     return Grid(("Recipe", "Set"), ("predictions", "wrong", *blocks), tuple(rows), grouped=1)
 
 
 def _share(rows: pl.DataFrame) -> str:
-    """In whole per cent; a few wrong predictions among many are told from none."""
+    """The sum of the shares in %, without decimals; ``<1`` for a few wrong predictions among many."""
     share = float(rows["share"].sum())
     return "<1" if percent(share) == "0" and share > 0 else percent(share)
 

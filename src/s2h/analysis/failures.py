@@ -1,4 +1,4 @@
-"""What predictions fail at: how many are right with a right chain, and where the others first go wrong."""
+"""Failures: how many predictions are correct with a valid chain of thought, and the first error of the others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ERRORS: tuple[str, ...] = get_args(Error)
 """Kinds of the first error of a prediction."""
 
 OUTCOMES = ("correct_valid_cot", "correct_invalid_cot", "correct_no_cot", *ERRORS)
-"""What becomes of a prediction: right with a right chain, with a flaw in its chain, without a chain; else its error."""
+"""Outcomes of a prediction: correct with a valid, an invalid or no chain of thought; else its error."""
 
 COLUMNS = ["correct", "chain_correct", "error", "first_error_step", "error_detail"]
 """The columns of the scores that this table is made from."""
@@ -111,11 +111,11 @@ def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     return Page.of("Failures", run_sections(frame, partial(_grid, recipe_titles=recipe_titles)), note=_NOTE)
 
 
-_HEADERS = ("right, chain right", "right, chain flawed", "right, no chain", *ERRORS)
+_HEADERS = ("correct, valid CoT", "correct, invalid CoT", "correct, no CoT", *ERRORS)
 _NOTE = (
-    "Predictions in per cent of n, by what becomes of them: right answers by their chain of thought, wrong ones by the "
-    "first thing that is wrong. First wrong step: mean place in the chain, from 1 (0: before the steps). Most "
-    "frequent: what is first wrong, with the number of predictions; the flawed chains of right answers count in both. "
+    "Outcomes as a percentage of the n predictions: correct answers by the validity of their chain of thought (CoT), "
+    "wrong ones by the first error. First wrong step: mean position in the chain, from 1 (0: before the steps). Most "
+    "frequent: first errors with their number of predictions; invalid chains of correct answers count in both. "
     f"{ABSENT}: no such prediction."
 )
 

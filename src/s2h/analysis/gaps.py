@@ -48,9 +48,11 @@ def _modality_gaps(scores: pl.DataFrame) -> pl.DataFrame:
     text, image = (scores.filter(pl.col("modality") == modality) for modality in MODALITIES)
     both = pl.col("scored_first") > 0, pl.col("scored_second") > 0
     pairs = pair_scores(text, image, [*RUN, "level"]).filter(*both)
-    apart = pairs.filter(pl.col("n") == 0).select(*RUN, "level")
-    if apart.height:
-        raise DataError(f"text and image of {apart.row(0)} share no puzzle, so their gap is unknown: score it again.")
+    unpaired = pairs.filter(pl.col("n") == 0).select(*RUN, "level")
+    if unpaired.height:
+        raise DataError(
+            f"text and image of {unpaired.row(0)} share no puzzle, so their gap is unknown: score it again."
+        )
     gaps = pairs.with_columns(
         gap=pl.lit(MODALITY_GAP),
         modality=pl.lit(None, pl.Enum(MODALITIES)),
@@ -84,7 +86,7 @@ def to_page(gaps: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
 
 
 _NOTE = (
-    "Differences of right answers in percentage points with 95 % bootstrap intervals over puzzles. SIMPLE→HARD: "
+    "Differences in accuracy in percentage points with 95 % bootstrap intervals over puzzles. SIMPLE→HARD: "
     "SIMPLE minus HARD, different puzzles. text→image: text minus image, the same puzzles, in pairs. "
     f"{ABSENT}: not scored."
 )
@@ -94,8 +96,8 @@ _EMPTY = "No run was scored on both sides of a gap."
 def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
     columns = [(LEVEL_GAP, modality) for modality in MODALITIES] + [(MODALITY_GAP, level) for level in LEVELS]
     named = part.with_columns(of=pl.coalesce("level", "modality"))
-    found = set(named.select("gap", "of").iter_rows())
-    columns = [column for column in columns if column in found]
+    present = set(named.select("gap", "of").iter_rows())
+    columns = [column for column in columns if column in present]
     lines = []
     for title, run in by_recipe(named, recipe_titles):
         cells = {

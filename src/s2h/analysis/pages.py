@@ -12,10 +12,10 @@ import polars as pl
 from s2h.puzzles.record import LEVELS, MODALITIES
 
 PAGE = ("task", "model", "budget", "seed")
-"""What the runs of one table share."""
+"""The columns whose values the runs of one table share."""
 
 ABSENT = "–"
-"""Stands where there is no number."""
+"""The cell of a missing number."""
 
 Cell = tuple[str, str]
 """(level, modality)."""
@@ -52,7 +52,7 @@ class Grid:
         return (*self.words, *self.numbers, *self.notes)
 
     def shown(self) -> Iterator[tuple[bool, tuple[str, ...]]]:
-        """Each row as it is shown, and whether another group than that above begins with it."""
+        """Each row as shown, and whether a new group begins with it."""
         above: tuple[str, ...] = ()
         for row in self.rows:
             group = row[: self.grouped]
@@ -78,7 +78,7 @@ class Section:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Page:
-    """A table for people.
+    """A table for readers.
 
     Attributes:
         title: of the page.
@@ -215,8 +215,8 @@ def parts(frame: pl.DataFrame, keys: Iterable[str]) -> Iterator[tuple[tuple[obje
 
 def sets_of(part: pl.DataFrame) -> list[Cell]:
     """The levels and modalities that a table has rows of, in order."""
-    found = set(part.select("level", "modality").iter_rows())
-    return [(level, modality) for level in LEVELS for modality in MODALITIES if (level, modality) in found]
+    present = set(part.select("level", "modality").iter_rows())
+    return [(level, modality) for level in LEVELS for modality in MODALITIES if (level, modality) in present]
 
 
 def by_recipe(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -238,12 +238,12 @@ def order_of(names: Iterable[str]) -> Callable[[str], tuple[int, str]]:
 
 
 def percent(share: float | None) -> str:
-    """A share or a difference of shares in whole per cent."""
+    """A share or a difference of shares in %, without decimals."""
     return ABSENT if share is None else str(round(100 * share))
 
 
 def percent_interval(share: float, low: float, high: float) -> str:
-    """The same with its interval."""
+    """A share or a difference of shares with its interval, in %, without decimals."""
     return f"{percent(share)} [{percent(low)}, {percent(high)}]"
 
 
@@ -253,7 +253,7 @@ def accuracy_cell(row: Mapping[str, Any] | None) -> str:
 
 
 def count(number: int | None) -> str:
-    """A whole number."""
+    """A number with thousands separators."""
     return ABSENT if number is None else f"{number:,}"
 
 

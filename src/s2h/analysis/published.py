@@ -1,4 +1,4 @@
-"""The paper's figures: right answers of its model, to stand beside ours."""
+"""The paper's figures: accuracy of its model, to compare with ours."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import polars as pl
 from s2h.puzzles.record import LEVELS, MODALITIES
 
 PUBLISHED = Path(__file__).with_name("published.csv")
-"""Right answers by task, recipe, budget, level and modality, from the vector data of the paper's plots (version 1)."""
+"""Accuracy by task, recipe, budget, level and modality, from the vector data of the paper's plots (version 1)."""
 
 KEYS = ["task", "recipe", "level", "modality"]
 """The columns that name a curve over budgets."""

@@ -1,4 +1,4 @@
-"""What each recipe holds: examples, unique puzzles and tokens, part by part, at each budget."""
+"""Contents of each recipe: examples, unique puzzles and tokens, part by part, at each budget."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SCHEMA = {
     "repeats": pl.Int64,
     "examples": pl.Int64,  # seen in the phase, repeats and epochs included
     "tokens": pl.Int64,  # of these examples, image tokens included; null where the model's processor is not at hand
-    "target_tokens": pl.Int64,  # of these the ones that are learned
+    "target_tokens": pl.Int64,  # tokens in the loss (not masked)
 }
 
 
@@ -51,7 +51,7 @@ class RecipeStudy:
         name: of the task, or of the tasks that are trained together.
         model: name of the model.
         processor: its folder.
-        processor_options: what it is told when it is loaded.
+        processor_options: keyword arguments for loading it.
         shards: some train shards of each member and level.
         recipes: the recipes that fit the task, by name.
     """
@@ -65,7 +65,7 @@ class RecipeStudy:
 
     @classmethod
     def of(cls, *, recipes: Mapping[str, Any], **fields: Any) -> RecipeStudy:
-        """The same with recipes as a config file holds them."""
+        """A study whose recipes are given as a config file holds them."""
         return cls(recipes={name: Recipe.model_validate(recipe) for name, recipe in recipes.items()}, **fields)
 
 
@@ -85,7 +85,7 @@ def recipe_rows(study: RecipeStudy, budgets: Iterable[int]) -> pl.DataFrame:
 
 
 def _encoder(study: RecipeStudy) -> ExampleEncoder | None:
-    """What counts tokens; None where the model's processor is not at hand."""
+    """The encoder that counts tokens; None where the model's processor is not available."""
     try:
         return ExampleEncoder.of_model(study.processor, **study.processor_options)
     except ModelError as error:
@@ -155,15 +155,15 @@ def write_recipe_tables(
 def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     """The page of what ``recipe_rows`` gave."""
     sections = budget_sections(frame, partial(_grid, recipe_titles=recipe_titles))
-    return Page.of("What the recipes hold", sections, note=_NOTE, empty="No recipe of this study trains anything.")
+    return Page.of("Recipe contents", sections, note=_NOTE, empty="No recipe of this study trains anything.")
 
 
 _NOTE = (
     "Examples are counted as they are seen, epochs and repeats included; puzzles as different ones. Tokens are "
-    "estimates from a sample of the puzzles, image tokens included; the learned ones are those of the responses."
+    "estimates from a sample of the puzzles, image tokens included; target tokens are those in the loss."
 )
 _FORMS = {"text": "text", "image": "image", "image_via_text": "via text", "image_to_text": "to text"}
-_HEADERS = ("phases", "examples", *_FORMS.values(), *LEVELS, "tokens", "learned")
+_HEADERS = ("phases", "examples", *_FORMS.values(), *LEVELS, "tokens", "target tokens")
 
 
 def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
@@ -182,5 +182,5 @@ def _cells(rows: pl.DataFrame) -> Iterator[str]:
 
 def _most_puzzles(rows: pl.DataFrame, level: str) -> int:
     """Different puzzles of a level: all parts take the first ones of its set."""
-    found = rows.filter(level=level)["unique_puzzles"].max()
-    return 0 if found is None else int(found)  # type: ignore[arg-type]
+    most = rows.filter(level=level)["unique_puzzles"].max()
+    return 0 if most is None else int(most)  # type: ignore[arg-type]

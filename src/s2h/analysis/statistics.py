@@ -1,4 +1,4 @@
-"""Statistics of right answers: intervals of shares and of their differences, a paired test, spread across seeds."""
+"""Statistics of accuracy: intervals of shares and of their differences, a paired test, spread across seeds."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from scipy.stats import binomtest, norm
 from s2h.seeding import generator
 
 RESAMPLES = 10_000
-"""Resamples of a bootstrap, unless told otherwise."""
+"""Default number of resamples of a bootstrap."""
 
 
 def wilson_interval(successes: float, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson's score interval for a share (Wilson, 1927), which stays in [0, 1] and is right at 0 and n successes too.
 
     Args:
-        successes: right answers, 0 to ``n``; as a mean over several training runs it need not be a whole number.
+        successes: correct answers, 0 to ``n``; as a mean over several training runs it need not be a whole number.
         n: all answers; nothing is known of a share of none, and the interval is (0, 1).
         confidence: probability with which the interval holds the share, between 0 and 1.
 
@@ -98,7 +98,7 @@ def independent_bootstrap_interval(
     resamples: int = RESAMPLES,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """The same for shares on two sets of different puzzles, each of which is resampled by itself.
+    """Percentile interval of the difference of two shares on different puzzles; each set is resampled by itself.
 
     Args:
         right_first: puzzles of the first set that are solved.

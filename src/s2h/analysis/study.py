@@ -1,4 +1,4 @@
-"""What tables are made from, and what a table is."""
+"""The inputs of the tables, and the class of a table."""
 
 from __future__ import annotations
 

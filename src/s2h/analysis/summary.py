@@ -1,4 +1,4 @@
-"""What was found: right answers of each run on each evaluation set, and the gaps between these."""
+"""The main results: accuracy of each run on each evaluation set, and the gaps between these."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the phases of a training left beside their weights, as the tables read it."""
+"""Metrics and manifests that the phases of a training run left beside their weights, as the tables read them."""
 
 from __future__ import annotations
 

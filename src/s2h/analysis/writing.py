@@ -16,7 +16,7 @@ from s2h.templates import open_template
 TEMPLATE = Path(__file__).with_name("page.html")
 
 Files = Mapping[str, str | Path]
-"""Where a table goes: csv (four decimals), parquet (unrounded), markdown, latex and html (the page)."""
+"""The files of a table: csv (four decimals), parquet (unrounded), markdown, latex and html (the page)."""
 
 ENDINGS = {"csv": "csv", "parquet": "parquet", "markdown": "md", "latex": "tex", "html": "html"}
 """How the names of these files end."""

@@ -1,4 +1,4 @@
-"""All verbs in one command."""
+"""The command ``s2h`` with all its subcommands."""
 
 from __future__ import annotations
 

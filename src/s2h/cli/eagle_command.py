@@ -55,6 +55,6 @@ def _bytes(gigabytes: float) -> int:
     return int(gigabytes * 1e9)
 
 
-def _print(account: KeyReport) -> None:
-    """What became of the keys."""
-    print("\n".join(account.lines()))
+def _print(report: KeyReport) -> None:
+    """Print the report on the keys."""
+    print("\n".join(report.lines()))

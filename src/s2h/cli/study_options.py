@@ -1,4 +1,4 @@
-"""The options by which a verb is told of a study, in Snakemake's words."""
+"""The options by which a command selects a study, named as in Snakemake."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from s2h.plan.plan import Plan
 
 More = Annotated[list[str] | None, typer.Argument(help="more files of --configfile, or more KEY=VALUE of --config")]
-ConfigFiles = Annotated[list[Path] | None, typer.Option("--configfile", help="config files laid over the default")]
+ConfigFiles = Annotated[list[Path] | None, typer.Option("--configfile", help="config files that override the default")]
 Changes = Annotated[list[str] | None, typer.Option("--config", help="KEY=VALUE, as results=results/sweep")]
 
 

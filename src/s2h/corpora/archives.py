@@ -50,7 +50,7 @@ class Archive:
 
     @property
     def name(self) -> str:
-        """As messages call it."""
+        """The name that messages use."""
         return self.paths[0] if len(self.paths) == 1 else f"{self.paths[0]} … {Path(self.paths[-1]).name}"
 
 
@@ -91,7 +91,7 @@ def plain_name(name: str) -> str:
 
 
 def kind_of(archive: Archive) -> Kind:
-    """What an archive is, told by its first bytes.
+    """The kind of an archive, by its first bytes.
 
     Raises:
         DataError: none of those that are read here, or it cannot be opened.
@@ -107,7 +107,7 @@ def kind_of(archive: Archive) -> Kind:
     if head[257:262] == b"ustar":
         return "tar"
     raise DataError(
-        f"{archive.name} is no image archive: it begins like neither a zip, a tar nor a compressed tar file. Is it "
+        f"{archive.name} is not an image archive: it begins like neither a zip, a tar nor a compressed tar file. Is it "
         "whole, and the first of its parts?"
     )
 
@@ -226,7 +226,7 @@ class _Parts(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Any) -> int:
-        """Fill from the part in which the place lies; the next call goes on in the next part."""
+        """Fill from the part in which the place lies; the next call continues in the next part."""
         for file, start, end in zip(self._files, self._starts, self._starts[1:], strict=False):
             if start <= self._at < end:
                 file.seek(self._at - start)
@@ -242,7 +242,7 @@ class _Parts(io.RawIOBase):
 
 
 def _decompressed(file: BinaryIO) -> AbstractContextManager[IO[bytes]]:
-    """What a compressed file holds; each of these raises an error where it is cut off."""
+    """A reader of the decompressed data of a file; it raises an error where the file is cut off."""
     head = file.read(2)
     file.seek(0)
     readers: dict[bytes, Callable[[BinaryIO], Any]] = {

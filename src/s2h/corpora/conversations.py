@@ -52,9 +52,9 @@ def image_names(entry: Any) -> list[str]:
 
 
 def entry_id(entry: Any, position: int) -> str:
-    """What reports call an entry: its id, or its place in the list."""
-    found = entry.get("id") if isinstance(entry, dict) else None
-    return _printable(str(position if found is None else found))
+    """The name of an entry in reports: its id, or its place in the list."""
+    name = entry.get("id") if isinstance(entry, dict) else None
+    return _printable(str(position if name is None else name))
 
 
 def parse_entry(entry: Any, position: int) -> Conversation:
@@ -85,7 +85,7 @@ def parse_entry(entry: Any, position: int) -> Conversation:
 
 
 def _turn(turn: Any) -> tuple[str, str]:
-    """Role and text."""
+    """Role and text of a turn."""
     if not isinstance(turn, dict) or not isinstance(turn.get("value"), str):
         raise Unusable("no conversation", "a turn needs a text named value")
     role = _ROLES.get(str(turn.get("from")))

@@ -28,7 +28,7 @@ _MOST_STRETCHED = 200  # longer to shorter side; Qwen2.5-VL's processor refuses 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Picture:
-    """What an image file holds.
+    """Format and size of an image file.
 
     Attributes:
         format: name of its format, a key of ``STARTS``.

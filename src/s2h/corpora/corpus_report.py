@@ -1,4 +1,4 @@
-"""What was found in a corpus: counts, what was dropped and why, and whether enough is left."""
+"""The report on a corpus: counts, entries dropped by reason, and whether enough is left."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _EXAMPLES = 5  # of each reason
 
 @dataclasses.dataclass(slots=True)
 class Findings:
-    """What became of entries; those of several shards are added up in their order.
+    """Counts of kept and dropped entries; those of several shards are added up in their order.
 
     Attributes:
         kept: entries that are trained on.
@@ -36,18 +36,18 @@ class Findings:
 
     @property
     def read(self) -> int:
-        """Entries that were looked at."""
+        """The number of entries read."""
         return self.kept + sum(self.dropped.values())
 
     @property
     def share(self) -> float:
-        """Share of them that is kept; 0 where there is none."""
+        """Share of the entries that is kept; 0 where there is none."""
         return self.kept / self.read if self.read else 0.0
 
     def keep(self, *, turns: int, image_bytes: int, form: str) -> None:
         """Count an entry that is kept; ``form`` is the format of its image, empty for none."""
         self.kept += 1
-        self.text_only += not form
+        self.text_only += 0 if form else 1
         self.responses += turns
         self.image_bytes += image_bytes
         if form:
@@ -61,7 +61,7 @@ class Findings:
             shown.append(f"{entry}: {detail}")
 
     def add(self, other: Findings) -> None:
-        """Add those of the entries that follow."""
+        """Add the findings on the entries that follow."""
         for name in ("kept", "text_only", "responses", "image_bytes"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for counts, more in ((self.formats, other.formats), (self.dropped, other.dropped)):
@@ -71,19 +71,19 @@ class Findings:
             self.examples[reason] = [*self.examples.get(reason, []), *examples][:_EXAMPLES]
 
     def to_json(self) -> str:
-        """As text that is the same for the same findings."""
+        """The findings as JSON; the same findings give the same text."""
         return json.dumps({"read": self.read, **dataclasses.asdict(self)}, indent=1, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Findings:
-        """Those of ``to_json``."""
+        """The findings that ``to_json`` wrote."""
         values = json.loads(text)
         values.pop("read")
         return cls(**values)
 
 
 def write_report(
-    corpus: str, found: Iterable[Findings], *, min_kept_fraction: float, json_path: str, markdown_path: str
+    corpus: str, findings: Iterable[Findings], *, min_kept_fraction: float, json_path: str, markdown_path: str
 ) -> None:
     """Add up the findings of a corpus's shards and write them for programs and for people.
 
@@ -91,7 +91,7 @@ def write_report(
         DataError: too few entries are good; the message holds the whole report, and no file is written.
     """
     total = Findings()
-    for each in found:
+    for each in findings:
         total.add(each)
     markdown = to_markdown(corpus, total)
     if not total.kept or total.share < min_kept_fraction:
@@ -106,23 +106,23 @@ def write_report(
         temporary.write_text(markdown, encoding="utf-8")
 
 
-def to_markdown(corpus: str, found: Findings) -> str:
+def to_markdown(corpus: str, findings: Findings) -> str:
     """Counts, and a table of what was dropped."""
-    formats = ", ".join(f"{number:,} {form}" for form, number in sorted(found.formats.items())) or "none"
+    formats = ", ".join(f"{number:,} {form}" for form, number in sorted(findings.formats.items())) or "none"
     lines = [
-        f"# {corpus}: what was found",
+        f"# Corpus report: {corpus}",
         "",
-        f"{found.read:,} entries were read and {found.kept:,} kept ({found.share:.2%}): "
-        f"{found.kept - found.text_only:,} with an image, {found.text_only:,} of text alone, with {found.responses:,} "
-        f"responses. Their images: {formats}; {found.image_bytes:,} bytes.",
+        f"{findings.read:,} entries were read and {findings.kept:,} kept ({findings.share:.2%}): "
+        f"{findings.kept - findings.text_only:,} with an image, {findings.text_only:,} of text alone, with "
+        f"{findings.responses:,} responses. Their images: {formats}; {findings.image_bytes:,} bytes.",
         "",
     ]
-    if found.dropped:
+    if findings.dropped:
         lines += ["| dropped because | entries | first of them |", "| --- | --: | --- |"]
-    for reason, number in sorted(found.dropped.items(), key=lambda each: (-each[1], each[0])):
-        shown = "<br>".join(_cell(example) for example in found.examples[reason])
+    for reason, number in sorted(findings.dropped.items(), key=lambda each: (-each[1], each[0])):
+        shown = "<br>".join(_cell(example) for example in findings.examples[reason])
         lines.append(f"| {reason} | {number:,} | {shown} |")
-    return "\n".join(lines) + ("\n" if found.dropped else "")
+    return "\n".join(lines) + ("\n" if findings.dropped else "")
 
 
 def _cell(text: str) -> str:

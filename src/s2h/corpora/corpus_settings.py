@@ -31,19 +31,19 @@ class CorpusSettings(Settings):
 
     def image_paths(self) -> list[str]:
         """The files and folders of the images, with every ``*`` filled in; a pattern without a match is left out."""
-        found = [
+        paths = [
             path
             for pattern in self.images
             for path in (sorted(glob.glob(_home(pattern))) if "*" in pattern else [_home(pattern)])
         ]
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(paths))
 
     def annotations_path(self) -> str:
         """The file of the annotations."""
         return _home(self.annotations)
 
     def problems(self) -> list[str]:
-        """What is not there."""
+        """The files of the settings that are missing."""
         wrong = [] if Path(self.annotations_path()).is_file() else [f"there is no file {self.annotations}"]
         for pattern in self.images:
             if "*" in pattern and not glob.glob(_home(pattern)):

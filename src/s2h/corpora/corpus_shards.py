@@ -124,7 +124,7 @@ def write_shard(
 
 
 def read_findings(shard: str | Path) -> Findings:
-    """What the job of a shard found; raises DataError where the file is torn or foreign."""
+    """The findings that the job of a shard wrote; raises DataError where the file is torn or foreign."""
     try:
         return Findings.from_json(pq.read_metadata(shard).metadata[b"findings"])
     except (OSError, KeyError, TypeError, ValueError, pa.ArrowInvalid) as error:
@@ -153,7 +153,7 @@ def image_places(shard: str | Path) -> list[tuple[int, int]]:
 
 
 def _places_of(data: mmap.mmap, group: Any, kinds: list[dict[str, Any]]) -> Iterator[tuple[int, int]]:
-    """Those of one row group: in its pages every image is its size in four bytes and then the file as it is."""
+    """Places of the images of one row group: each value is its length in four bytes, then the image file."""
     chunks = (group.column(place) for place in range(group.num_columns))
     chunk = next(chunk for chunk in chunks if chunk.path_in_schema == "image.bytes")
     at, end = chunk.data_page_offset, chunk.data_page_offset + chunk.total_compressed_size
@@ -178,7 +178,7 @@ def _next_image(data: mmap.mmap, at: int, end: int, size: int, starts: tuple[byt
 
 
 def _check_places(path: Path, written: list[str]) -> None:
-    """What lies at the places must be what was written: a version of Parquet that stores it otherwise fails here."""
+    """Check that the images lie at their places: a version of Parquet that stores them otherwise fails here."""
     with open(path, "rb") as file:
         for (offset, size), digest in zip(image_places(path), written, strict=True):
             file.seek(max(offset, 0))

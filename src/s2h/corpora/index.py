@@ -41,7 +41,7 @@ _SAID_EVERY = 100_000  # entries or members
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Index:
-    """What was found.
+    """The index of a corpus.
 
     Attributes:
         rows: of ``SCHEMA``, one for each entry in its order.
@@ -106,10 +106,10 @@ def _entries(annotations: str) -> pl.DataFrame:
     """Place and image of every entry."""
     offsets, sizes, names = [], [], []
     for number, (offset, size, entry) in enumerate(read_entries(annotations), start=1):
-        found = image_names(entry)
+        images = image_names(entry)
         offsets.append(offset)
         sizes.append(size)
-        names.append(found[0].encode("utf-8", "replace").decode() if len(found) == 1 else "")
+        names.append(images[0].encode("utf-8", "replace").decode() if len(images) == 1 else "")
         if number % _SAID_EVERY == 0:
             LOGGER.info("%d entries read", number)
     if not offsets:
@@ -163,7 +163,7 @@ def _located(entries: pl.DataFrame, members: pl.DataFrame, archives: Sequence[Ar
         pl.col("image").map_elements(plain_name, return_dtype=pl.String).alias("plain")
     )
     exact = members.unique("plain", keep="first", maintain_order=True)
-    # Two images that differ in that folder alone are told apart by nothing, so neither is taken.
+    # Two images that differ in that folder alone cannot be told apart, so neither is taken.
     below = members.with_columns(pl.col("plain").str.splitn("/", 2).struct[1].alias("plain")).drop_nulls("plain")
     below = below.unique("plain", keep="none")
     loose = _in_folders(names, archives)

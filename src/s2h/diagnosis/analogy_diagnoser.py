@@ -137,7 +137,7 @@ def _first_set(text: str) -> str:
 
 
 def _piece(line: str, at: int) -> tuple[str, int, int]:
-    """What a true line says at a place: the kind of that piece, and where it begins and ends."""
+    """The piece of a true line at a place: its kind, its begin and its end."""
     for pattern in _PIECES:
         found = pattern.fullmatch(line)
         for name in found.groupdict() if found else ():
@@ -148,7 +148,7 @@ def _piece(line: str, at: int) -> tuple[str, int, int]:
 
 
 def _sections(block: str) -> dict[str, str]:
-    """What an answer block says of each example and option, by its head; of a head that comes twice the first."""
+    """The text of each example and option in an answer block, by its head; of a repeated head the first."""
     found: dict[str, str] = {}
     _, *pieces = _HEADS.split(block)
     for head, text in zip(pieces[::2], pieces[1::2], strict=True):

@@ -17,7 +17,7 @@ from s2h.puzzles.task import Task, Verdict
 from s2h.supervision.formats import CONVERT_TOKEN, TRANSCRIPTION_HEADER
 
 Error = Literal["format", "perception", "reasoning", "arithmetic", "unexplained"]
-"""What kind of mistake a prediction makes first.
+"""The kind of a prediction's first error.
 
 ``format``: it cannot be read. ``perception``: it tells of the image or text what is not there. ``reasoning``: what it
 sees is right, what it concludes is not. ``arithmetic``: it adds up wrongly. ``unexplained``: the answer is wrong, and
@@ -53,7 +53,7 @@ class FirstError(Exception):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Diagnosis:
-    """What a prediction is worth, and where it goes wrong first.
+    """The verdict on a prediction, and its first error.
 
     Attributes:
         parsed: an answer of the right form was found.
@@ -98,7 +98,7 @@ class Parts:
 
 
 class Diagnoser(Generic[P]):
-    """Diagnoses predictions for the puzzles of one task; a subclass knows how its task's chains go on.
+    """Diagnoses predictions for the puzzles of one task; a subclass knows how its task's chains are built.
 
     Args:
         task: the task, with its settings.
@@ -157,7 +157,7 @@ class Diagnoser(Generic[P]):
         return Parts(prediction, transcription, chain.strip(), answer)
 
     def answer_start(self, prediction: str) -> int:
-        """Where the answer block begins: at the last ``Answer:``, or at the end where there is none."""
+        """The position at which the answer block begins: at the last ``Answer:``, or at the end where there is none."""
         at = prediction.rfind("Answer:")
         return len(prediction) if at < 0 else at
 
@@ -301,7 +301,7 @@ def common_prefix_length(one: str, other: str) -> int:
 
 
 def first_difference(expected: Sequence[object], found: Sequence[object], *, what: str) -> tuple[str, str, str] | None:
-    """Where two lists differ first: the place in words ("cell 3"), what should stand there, and what does."""
+    """The first difference of two lists: the place in words ("cell 3"), what should stand there, and what does."""
     for number, (wanted, given) in enumerate(zip_longest(expected, found), 1):
         if wanted != given:
             return f"{what} {number}", _plain(wanted), _plain(given)

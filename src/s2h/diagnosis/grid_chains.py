@@ -1,4 +1,4 @@
-"""What the chains of Grid Navigation say, in both styles, without a judgement on it.
+"""Parsing the chains of thought of Grid Navigation, in both styles, without judging them.
 
 Cells are named by row and column, as in "b c".
 """
@@ -21,7 +21,7 @@ _RETRACE = ["No", "move", "is", "left", "so", "I", "retrace", "one", "step"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Header:
-    """What a chain says before its first step.
+    """The part of a chain before its first step.
 
     Attributes:
         source: where the walk begins.

@@ -40,7 +40,7 @@ Namer = Callable[[Cell], str]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Walk:
-    """What a list of moves comes to, if obstacles could be entered.
+    """The result of a list of moves, as if obstacles could be entered.
 
     The walk ends at its first visit of the destination, or where it leaves the grid.
 

@@ -94,7 +94,7 @@ class TableDiagnoser(Diagnoser[Table]):
             raise FirstError("arithmetic", None, "answer", total, found)
 
     def _follow_lines(self, puzzle: Table, chain: str) -> int:
-        """The paper's style: two lines of introduction, a line a step, the sum; returns the sum."""
+        """The paper's style: two lines of introduction, one line per step, the sum; returns the sum."""
         found, gold = lines(chain), lines(self.task.chain_of_thought(puzzle))
         for wanted, line in zip(gold[:2], [*found, "", ""], strict=False):
             if line != wanted:
@@ -172,13 +172,13 @@ def _check_number_of_steps(puzzle: Table, steps: int) -> None:
 def _check_sentence(puzzle: Table, number: int, sentence: str) -> int:
     """Raise FirstError unless the sentence lists the values of the path and adds them up; returns the sum."""
     listed, _, total = sentence.removeprefix(_TOTAL).partition(" = ")
-    values, found = [_number(value) for value in listed.split(" + ")], _number(total)
-    if not sentence.startswith(_TOTAL) or None in values or found is None:
+    values, result = [_number(value) for value in listed.split(" + ")], _number(total)
+    if not sentence.startswith(_TOTAL) or None in values or result is None:
         raise FirstError("format", number, "total", f"{_TOTAL}a + b = s", sentence or "nothing")
     difference = first_difference(puzzle.path_values(), values, what="value")
     if difference:
         place, wanted, given = difference
         raise FirstError("reasoning", number, "list", f"{place}: {wanted}", given)
-    if found != sum(puzzle.path_values()):
-        raise FirstError("arithmetic", number, "sum", sum(puzzle.path_values()), found)
-    return found
+    if result != sum(puzzle.path_values()):
+        raise FirstError("arithmetic", number, "sum", sum(puzzle.path_values()), result)
+    return result

@@ -42,7 +42,7 @@ _SIZES = (2.6, 5.2)  # of the marks of the smallest and the largest budget
 
 
 class _Pair(NamedTuple):
-    """Whose gradient is compared with whose."""
+    """A pair of gradients that are compared: source and target."""
 
     source_level: str
     source_format: str
@@ -50,7 +50,7 @@ class _Pair(NamedTuple):
     target_format: str
 
     def title(self, *, with_target: bool) -> str:
-        """In the paper's words."""
+        """Source (and target) of the pair, in the paper's words."""
         source, target = (
             f"{level} {_FORMATS.get(name, name)}"
             for level, name in ((self.source_level, self.source_format), (self.target_level, self.target_format))
@@ -142,7 +142,7 @@ def _label_pairs(block: NDArray[np.object_], pairs: Sequence[_Pair], setting: st
     name.set_in_layout(False)  # a long one would widen the first column
     for place, pair in enumerate(pairs):
         block[0, place].set_title(pair.title(with_target=several), size=SMALL)
-        block[1, place].set_xlabel("training done, %")
+        block[1, place].set_xlabel("training progress (%)")
         block[0, place].tick_params(labelbottom=False, labelleft=place == 0)
         block[1, place].tick_params(labelleft=place == 0)
     for axes, measure in zip(block[:, 0], _MEASURES.values(), strict=True):
@@ -153,7 +153,7 @@ def _draw_exactness(axes: Axes, shown: pl.DataFrame, styles: Mapping[str, Recipe
     """How many examples of the target are answered word for word, along training."""
     _draw_along(axes, shown, "target_exact", styles=styles, factor=100)
     share_axis(axes)
-    axes.set_ylabel("whole response\nright, %")
+    axes.set_ylabel("exact response\nmatch (%)")
     axes.set_title("the target itself", size=SMALL)
 
 
@@ -170,7 +170,7 @@ def _draw_accuracy(axes: Axes, part: pl.DataFrame, summary: pl.DataFrame, *, sty
     highest = 25 * math.ceil(4 * limits(runs["ci_high"])[1]) if runs.height else 100
     axes.set_ylim(-0.04 * highest, 1.3 * highest)  # the correlation stands at the top
     axes.set_yticks([0, highest / 2, highest], [f"{tick:g}" for tick in (0, highest / 2, highest)])
-    axes.set_ylabel("HARD image\nright answers, %")
+    axes.set_ylabel("HARD image\naccuracy (%)")
     axes.xaxis.set_major_locator(MaxNLocator(2))
     axes.set_xlabel(f"mean {_MEASURES[measure]}")
     axes.text(0.04, 0.98, _correlation(runs, measure), transform=axes.transAxes, size=SMALL, va="top")
@@ -186,7 +186,7 @@ def _runs(part: pl.DataFrame, summary: pl.DataFrame, measure: str) -> pl.DataFra
 
 
 def _correlation(runs: pl.DataFrame, measure: str) -> str:
-    """Of the ranks; nothing is said of a few runs, or of runs that do not differ."""
+    """The number of runs, with their rank correlation unless they are few or do not differ."""
     differ = runs.height and min(runs[column].n_unique() for column in (measure, "accuracy")) > 1
     if runs.height < _FEWEST or not differ:
         return "one run" if runs.height == 1 else f"{runs.height} runs"

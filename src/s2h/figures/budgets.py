@@ -55,9 +55,11 @@ def draw(tables: Tables, titles: Titles) -> Figure:
             _draw_lines(axes, ours, theirs, scale=scale, order=recipes_of(part, titles), styles=styles)
             _label(axes, modality, first=grid.is_first(number))
             axes.set_title(setting_title(setting, settings, titles) if row == 0 else "")
-    entries = [legend_entry(titles.recipe(name), styles[name], linestyle="solid") for name in recipes]
-    found = any(theirs.height for theirs in published.values())
-    return finish_page(grid.figure, TITLE, entries=entries + _sources() * found, note=_note(hard, found))
+    entries: list[Artist] = [legend_entry(titles.recipe(name), styles[name], linestyle="solid") for name in recipes]
+    has_published = any(theirs.height for theirs in published.values())
+    if has_published:
+        entries += _sources()
+    return finish_page(grid.figure, TITLE, entries=entries, note=_note(hard, has_published))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ class _Scale:
 
     @property
     def ends(self) -> tuple[float, float]:
-        """Where the axis begins and ends."""
+        """The limits of the axis."""
         budgets = [*self.ours, *self.theirs] or [1]
         margin = 2**0.5 if len(budgets) > 1 else 2.0
         return min(budgets) / margin, max(budgets) * margin
@@ -144,12 +146,12 @@ def _label(axes: Axes, modality: str, *, first: bool) -> None:
     share_axis(axes)
     lowest = modality == _MODALITIES[-1]
     axes.tick_params(labelleft=first, labelbottom=lowest)
-    axes.set_ylabel(f"HARD {modality}\nright answers, %" if first else "")
+    axes.set_ylabel(f"HARD {modality}\naccuracy (%)" if first else "")
     axes.set_xlabel("training examples" if lowest else "")
 
 
 def _published(setting: Setting, part: pl.DataFrame) -> pl.DataFrame:
-    """What was published of the recipes that a task is trained with here."""
+    """The published accuracies of the recipes that a task is trained with here."""
     shown = pl.col("recipe").is_in(part["recipe"].unique().to_list())
     rows = pl.col("task") == setting.task, pl.col("level") == "HARD"
     return read_published().filter(*rows, shown)
@@ -163,9 +165,9 @@ def _sources() -> list[Artist]:
 
 def _note(hard: pl.DataFrame, published: bool) -> str:
     ours = f"Bars: 95 % Wilson intervals on n = {spread(hard['n'])} puzzles; points: {seeds_note(hard)}."
-    beside = " Our recipes of one budget stand a little apart."
+    offset = " Our recipes of one budget stand a little apart."
     theirs = " Published: arXiv 2501.02669, models of eight billion parameters on puzzles of the paper's sizes."
-    return ours + beside + theirs * published
+    return ours + offset + (theirs if published else "")
 
 
 BUDGETS = FigureKind(TITLE, ("accuracy",), draw, data=(PUBLISHED,))

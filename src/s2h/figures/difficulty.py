@@ -29,7 +29,7 @@ TITLE = "Accuracy against the difficulty of the puzzle"
 _MODALITIES = ("image", "text")  # from the top
 _SHADES = {"SIMPLE": "#f1efe6", "MEDIUM": "#e4e6ec", "HARD": "#dde3ee"}
 _MOST_WITH_BARS = 6  # recipes: the intervals of more would hide the lines
-_BAND = 13.0  # height of a level's label above 100, in per cent
+_BAND = 13.0  # height of a level's label above 100, in %
 _SHIFT = 0.05  # from recipe to recipe, as a share of a bin
 
 
@@ -56,7 +56,7 @@ def draw(tables: Tables, titles: Titles) -> Figure:
             _draw_lines(axes, part.filter(pl.col("modality") == modality), recipes, styles=styles)
             axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             axes.tick_params(labelleft=grid.is_first(number), labelbottom=row == 1)
-            axes.set_ylabel(f"{modality}\nright answers, %" if grid.is_first(number) else "")
+            axes.set_ylabel(f"{modality}\naccuracy (%)" if grid.is_first(number) else "")
             axes.set_xlabel(measure if row == 1 else "")
             axes.set_title(setting_title(setting, settings, titles) if row == 0 else "")
     entries = [legend_entry(titles.recipe(name), styles[name]) for name in recipes]
@@ -66,7 +66,7 @@ def draw(tables: Tables, titles: Titles) -> Figure:
 
 
 def _ranges(part: pl.DataFrame) -> dict[str, tuple[float, float]]:
-    """From where to where the measure goes in each level."""
+    """The range of the measure in each level."""
     return {
         level: (limits(rows["low"])[0] - 0.5, limits(rows["high"])[1] + 0.5)
         for level in LEVELS

@@ -1,4 +1,4 @@
-"""Where in the chain of thought predictions for HARD puzzles first go wrong, and how."""
+"""First errors of predictions for HARD puzzles, by step of the chain of thought and kind."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _KINDS = {
     "arithmetic": "#6aa5cf",
     "format": "#f2c14e",
     "unexplained": "#e4e4e4",
-}  # from dark to light, so that they are told apart in grey
+}  # from dark to light, so that they are distinguishable in grey
 _LANE, _AROUND = 0.27, 0.5  # height of a recipe's lane, and of what is around a panel, in inches
 _FILLED = 0.86  # of a lane, by the highest bar
 _NO_STEP = -1.6  # where predictions stand that say nothing of which a step could be wrong
@@ -98,11 +98,11 @@ def _highest(hard: pl.DataFrame) -> float:
 
 
 def _entries(hard: pl.DataFrame) -> list[Artist]:
-    found = set(hard["error"])
+    kinds = set(hard["error"])
     return [
         Patch(label=kind, facecolor=colour, edgecolor=INK, linewidth=0.4)
         for kind, colour in _KINDS.items()
-        if kind in found
+        if kind in kinds
     ]
 
 

@@ -1,4 +1,4 @@
-"""What a figure is: the tables that it reads, and a function that draws them."""
+"""The class of a figure: the tables that it reads, and a function that draws them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Titles:
         return self.recipes.get(name, name)
 
     def task(self, name: str) -> str:
-        """The same of a task."""
+        """The title of a task; one that has none is called by its name."""
         return self.tasks.get(name, name)
 
 

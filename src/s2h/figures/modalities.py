@@ -52,7 +52,7 @@ def draw(tables: Tables, titles: Titles) -> Figure:
         name = setting_title(setting, settings, titles)
         row[0].text(-0.03, 1.04, name, transform=row[0].transAxes, ha="right", weight="bold")
     for axes in panels[-1]:
-        axes.set_xlabel("right answers, %")
+        axes.set_xlabel("accuracy (%)")
     return finish_page(figure, TITLE, entries=_entries(), note=_note(shown))
 
 
@@ -62,7 +62,8 @@ def _draw_panel(axes: Axes, part: pl.DataFrame, recipes: Sequence[str], *, style
         found = part.filter(pl.col("recipe") == recipe)
         ends = [(modality, found.filter(pl.col("modality") == modality)) for modality in _MARKS]
         joined = [(100 * rows["accuracy"][0], place + _SEPARATION[modality]) for modality, rows in ends if rows.height]
-        axes.plot(*zip(*joined, strict=True), color=GRID, linewidth=2.5, zorder=1) if joined else None
+        if joined:
+            axes.plot(*zip(*joined, strict=True), color=GRID, linewidth=2.5, zorder=1)
         for modality, rows in ends:
             _draw_points(axes, rows, place + _SEPARATION[modality], style=styles[recipe], modality=modality)
     axes.set_ylim(len(recipes) - 0.5, -0.5)

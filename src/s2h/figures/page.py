@@ -39,7 +39,7 @@ class Grid:
     axes: NDArray[np.object_]
 
     def panel(self, column: int, row: int) -> Axes:
-        """One of the panels."""
+        """One panel of the grid."""
         wide = self.axes.shape[1]
         found: Axes = self.axes[column // wide * self.rows + row, column % wide]
         return found
@@ -110,7 +110,7 @@ def message_page(title: str, message: str) -> Figure:
 
 
 def share_axis(axes: Axes, *, headroom: float = 0.0) -> None:
-    """Make the y axis one of shares in per cent; ``headroom`` is left above 100, in per cent."""
+    """Make the y axis one of percentages; ``headroom`` is left above 100, in %."""
     axes.set_ylim(-4, 104 + headroom)
     axes.set_yticks([0, 25, 50, 75, 100])
 
@@ -142,11 +142,11 @@ def _wrap(figure: Figure, text: str, *, size: float, weight: str) -> str:
 
 
 def _lines_height(text: str, size: float) -> float:
-    """Of lines of type, in inches."""
+    """The height of a text, in inches."""
     return (text.count("\n") + 1) * size * _SPACING / 72
 
 
 def _renderer(figure: Figure) -> RendererAgg:
-    """What measures the sizes of words."""
-    found: RendererAgg = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
-    return found
+    """The renderer that measures text."""
+    renderer: RendererAgg = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    return renderer

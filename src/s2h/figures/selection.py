@@ -14,7 +14,7 @@ _SETTING = ("task", "trained_on", "model")
 
 
 class Setting(NamedTuple):
-    """What the lines of a panel share: a task that was scored, what was trained for it, and the model."""
+    """The setting of a panel: the scored task, the task or mixture trained on, and the model."""
 
     task: str
     trained_on: str
@@ -74,7 +74,7 @@ def spread(values: pl.Series) -> str:
 
 
 def seeds_note(frame: pl.DataFrame) -> str:
-    """Of how many seeds the shown means are."""
+    """A note on the number of seeds behind the shown means."""
     return "one seed" if limits(frame["seeds"])[1] == 1 else f"means over {spread(frame['seeds'])} seeds"
 
 

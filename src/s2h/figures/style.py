@@ -24,7 +24,7 @@ INK, PALE, GRID = "#333333", "#8a8a8a", "#dddddd"
 """Colours of what is no data."""
 
 ABSENT = "–"
-"""Stands where there is no number, as in the tables."""
+"""The mark of a missing number, as in the tables."""
 
 _COLOURS = ("#f0b429", "#1a1a1a", "#b85c9e", "#009e73", "#56b4e9", "#005b94", "#d55e00", "#7a4a12")
 _MARKERS = ("s", "o", "P", "X", "D", "^", "v", "<", ">")
@@ -63,7 +63,7 @@ def recipe_styles(recipes: Iterable[str]) -> dict[str, RecipeStyle]:
     """A style for each of the study's recipes.
 
     The paper's recipes always have the same. Another one has the same as long as no other of the study's recipes
-    would take it; up to 45 recipes differ in marker or dashes, so that they are told apart without colours.
+    would take it; up to 45 recipes differ in marker or dashes, so that they are distinguishable without colours.
     """
     names = sorted(set(recipes))
     numbers = {name: _SHIPPED.index(name) for name in names if name in _SHIPPED}
@@ -89,7 +89,7 @@ def legend_entry(label: str, style: RecipeStyle, **changes: Any) -> Line2D:
 
 
 def draw_intervals(axes: Axes, places: Any, part: pl.DataFrame, **changes: Any) -> None:
-    """Draw a table's intervals at the given places of the x axis, as thin bars in per cent."""
+    """Draw a table's intervals at the given places of the x axis, as thin bars in %."""
     low, high = (100 * part[end] for end in ("ci_low", "ci_high"))
     axes.vlines(places, low, high, **({"linewidth": 0.7, "alpha": 0.6} | changes))
 

@@ -27,7 +27,7 @@ _BEFORE = "base_model.model."  # what peft puts before the names of a model's la
 def with_adapters(model: Any, lora: LoraSettings, layers: Sequence[str]) -> Any:
     """The model with low-rank adapters in the given layers; nothing else of it learns.
 
-    Inputs are not told to require gradients, as is often done for gradient checkpointing: its form without reentrance
+    Inputs are not set to require gradients, as is often done for gradient checkpointing: its form without reentrance
     needs none, and the backward pass would go through a vision tower in which nothing learns.
 
     Args:
@@ -71,11 +71,14 @@ def merge_adapters(model: Any, place: Path) -> None:
         place: folder with ``adapter_config.json`` and ``adapter_model.safetensors``.
     """
     settings = json.loads((place / "adapter_config.json").read_text(encoding="utf-8"))
-    found = load_file(place / "adapter_model.safetensors")
-    for key in sorted(key for key in found if ".lora_A." in key):
+    tensors = load_file(place / "adapter_model.safetensors")
+    for key in sorted(key for key in tensors if ".lora_A." in key):
         layer = model.get_submodule(key.removeprefix(_BEFORE).partition(".lora_A.")[0])
         _add(
-            layer.weight, found[key], found[key.replace(".lora_A.", ".lora_B.")], settings["lora_alpha"] / settings["r"]
+            layer.weight,
+            tensors[key],
+            tensors[key.replace(".lora_A.", ".lora_B.")],
+            settings["lora_alpha"] / settings["r"],
         )
 
 

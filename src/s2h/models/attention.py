@@ -1,7 +1,7 @@
 """Attention of vision towers that cut pictures into windows (Qwen's): all windows in one call.
 
 transformers calls torch's scaled dot product once for each window of each picture in each layer. FlashAttention takes
-them all in one call, told by their cumulative lengths; so does ``attend``, through transformers' own place for other
+them all in one call, given by their cumulative lengths; so does ``attend``, through transformers' own place for other
 implementations of attention, where FlashAttention is not installed.
 
 Shapes: H heads, S patches of all windows one after the other, W width of a head, P windows of one length n.
@@ -64,9 +64,9 @@ def _in_one_kernel(
     query = query_1HSW if own or scaling is None else query_1HSW * (scaling * query_1HSW.shape[-1] ** 0.5)
     query_SHW, key_SHW, value_SHW = (each[0].transpose(0, 1) for each in (query, key_1HSW, value_1HSW))
     starts = starts.to(query.device, torch.int32)
-    found = varlen_attn(query_SHW, key_SHW, value_SHW, starts, starts, longest, longest)
-    assert isinstance(found, Tensor)
-    return found[None]
+    output = varlen_attn(query_SHW, key_SHW, value_SHW, starts, starts, longest, longest)
+    assert isinstance(output, Tensor)
+    return output[None]
 
 
 def _by_length(
@@ -75,15 +75,15 @@ def _by_length(
     """Windows of one length as one batch of torch's scaled dot product."""
     edges = starts.long().cpu()
     lengths, begins = edges.diff(), edges[:-1]
-    places, found = [], []
+    places, outputs = [], []
     for length in sorted(set(lengths.tolist())):
         place_Pn = begins[lengths == length][:, None] + torch.arange(length)
         place = place_Pn.flatten().to(query_1HSW.device)
         query, key, value = (_cut(each, place, length) for each in (query_1HSW, key_1HSW, value_1HSW))
         found_PHnW = functional.scaled_dot_product_attention(query, key, value, scale=scaling)
         places.append(place)
-        found.append(found_PHnW.transpose(1, 2).flatten(0, 1))
-    return torch.cat(found)[torch.cat(places).argsort()][None]
+        outputs.append(found_PHnW.transpose(1, 2).flatten(0, 1))
+    return torch.cat(outputs)[torch.cat(places).argsort()][None]
 
 
 def _cut(tensor_1HSW: Tensor, place: Tensor, length: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the models of a study take of the disk, reckoned from their parameters alone, and whether there is room.
+"""Disk space of the models of a study, estimated from their parameters, and whether there is room.
 
 An estimate to plan with; each training looks again before it starts (``s2h.training.checkpoints``).
 """
@@ -47,7 +47,7 @@ def stored(
     last: bool = True,
     keep: Keep = "all",
 ) -> Stored:
-    """What a training leaves and needs.
+    """The disk space that a training run leaves and needs.
 
     Args:
         folder: where its model lies.
@@ -69,7 +69,7 @@ def stored(
 
 
 def disk_report(models: Sequence[Stored], results: str) -> list[str]:
-    """What a study takes of the disk, in lines for a person; none where it is little.
+    """The disk space of a study, as lines of text; none where it is small.
 
     Args:
         models: that it trains.

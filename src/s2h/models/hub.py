@@ -16,13 +16,13 @@ from s2h.fetching import fetch_file, sha256_of
 from s2h.models.sources import OutsideSource
 
 _KEPT = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
-"""Weights, config, tokenizer and processor; no second copy of the weights in another form, and no code."""
+"""File patterns of weights, config, tokenizer and processor; no second copy of the weights, and no code."""
 _KEPT_WITHOUT = [*_KEPT, "pytorch_model*.bin"]
-"""The same of a model that is not there as safetensors, such as CLIP at 336 pixels."""
+"""File patterns of a model that is not published as safetensors, such as CLIP at 336 pixels."""
 
 
 def fetch_model(source: OutsideSource, folder: Path) -> None:
-    """Fetch a model; an interrupted download goes on where it was, in a folder beside ``folder``.
+    """Fetch a model; an interrupted download resumes, in a folder beside ``folder``.
 
     ``fetched.json`` in it says which commit it is, and the sha256 of every file.
 
@@ -52,8 +52,8 @@ def _fetch(source: OutsideSource, folder: Path) -> str | None:
     safe = any(file.rfilename.endswith(".safetensors") for file in info.siblings or [])
     kept = _KEPT if safe else _KEPT_WITHOUT
     large = [name for name in digests if any(fnmatch(name, pattern) for pattern in kept)]
-    apart = [glob.escape(name) for name in large]
-    snapshot_download(source.name, revision=info.sha, local_dir=folder, allow_patterns=kept, ignore_patterns=apart)
+    excluded = [glob.escape(name) for name in large]
+    snapshot_download(source.name, revision=info.sha, local_dir=folder, allow_patterns=kept, ignore_patterns=excluded)
     headers = {"Authorization": f"Bearer {token}"} if (token := get_token()) else {}
     for name in large:
         url = hf_hub_url(source.name, name, revision=info.sha)

@@ -23,7 +23,7 @@ def load_processor(folder: str | Path, **options: Any) -> Any:
 
     Args:
         folder: what ``save_pretrained`` wrote.
-        options: what the processor is told, e.g. ``max_pixels``.
+        options: keyword arguments for loading the processor, e.g. ``max_pixels``.
     """
     eagle.register()
     try:
@@ -89,7 +89,7 @@ def weightless_model(folder: str | Path, **options: Any) -> Any:
 
     Args:
         folder: what ``save_pretrained`` wrote.
-        options: what the model is told beside its config, e.g. ``attn_implementation``.
+        options: keyword arguments for building the model beside its config, e.g. ``attn_implementation``.
     """
     eagle.register()
     try:
@@ -105,12 +105,12 @@ def _not_loadable(folder: str | Path, error: Exception) -> ModelError:
 
 
 def _advice(folder: str | Path) -> str:
-    """What to do first about a folder that transformers cannot read but that can be converted; else nothing."""
+    """Advice on a folder that transformers cannot read but that can be converted; empty otherwise."""
     try:
-        found = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8")).get("model_type")
+        model_type = json.loads((Path(folder) / "config.json").read_text(encoding="utf-8")).get("model_type")
     except (OSError, ValueError, AttributeError):
         return ""
-    if found not in eagle.RELEASED_TYPES:
+    if model_type not in eagle.RELEASED_TYPES:
         return ""
     return (
         "this is a released Eagle-X2, which is converted first (in the config: source.kind: released_eagle; by hand: "

@@ -1,4 +1,4 @@
-"""The parts of a vision-language model, told by the names of its parameters."""
+"""The parts of a vision-language model, identified by the names of its parameters."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def freeze(model: nn.Module, frozen: Iterable[ModelPart]) -> dict[ModelPart, tup
             parameter.requires_grad_(False)
         number = getattr(parameter, "ds_numel", parameter.numel())  # under ZeRO-3 a process holds a piece
         total, learning = counts[part]
-        counts[part] = (total + number, learning + number * parameter.requires_grad)
+        counts[part] = (total + number, learning + (number if parameter.requires_grad else 0))
     for part in stopped:
         if not counts[part][0]:
             raise ModelError(f"frozen names {part}, but the model has no such part: {_listed(counts)}.")
     if not any(learning for _, learning in counts.values()):
-        raise ModelError(f"with {', '.join(sorted(stopped))} frozen nothing of the model would learn.")
+        raise ModelError(f"with {', '.join(sorted(stopped))} frozen no parameter of the model would be trained.")
     return counts
 
 

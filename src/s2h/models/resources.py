@@ -1,6 +1,6 @@
-"""What a training and a decoding ask a cluster for, from the model, the number of examples and the attempt.
+"""Cluster resources of training and decoding jobs, from the model, the number of examples and the attempt.
 
-A starting point, generous rather than tight: what is killed by a limit comes back with more (``attempt``) and goes on
+A starting point, generous rather than tight: what is killed by a limit is restarted with more (``attempt``) and resumes
 from its checkpoint, and the profile may set any of it for all jobs of a rule.
 """
 
@@ -20,16 +20,16 @@ _DECODING_SECONDS = 0.5
 _FIXED_SECONDS = 0.02  # for each example, whatever the model: pictures, tokens; on two cores the whole tiny model
 _TEXT_MB = 0.002  # of a conversation and its places: Eagle-1.8M has 1.9 GB of JSON for 1.8 million
 # Of a process that reads ahead, beside what it shares with others; and of each image of a micro-batch, four of which it
-# keeps ready. Measured with Qwen2.5-VL's processor and 1,248 tokens an image: 700 MB, and 24 MB in fp32.
+# keeps ready. Measured with Qwen2.5-VL's processor and 1,248 tokens per image: 700 MB, and 24 MB in fp32.
 _LOADER_MB, _LOADED_IMAGE_MB = 700, 4 * 24
-_LEAST_IMAGE_TOKENS = 512  # of an example with an image, where a micro-batch is told in tokens
+_LEAST_IMAGE_TOKENS = 512  # of an example with an image, where a micro-batch is given in tokens
 _START_MINUTES = 15  # imports, loading weights, writing a model
 _SLACK = 1.5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ResourceRequest:
-    """What a job asks for.
+    """The resources that a job requests.
 
     Attributes:
         cpus: cores on each node.
@@ -49,7 +49,7 @@ class ResourceRequest:
 def training_request(
     model: ModelSettings, training: TrainingSettings, *, examples: int, attempt: int, conversations: int = 0
 ) -> ResourceRequest:
-    """What the training of one phase asks for.
+    """The resources for training one phase.
 
     Args:
         model: what is trained.
@@ -75,7 +75,7 @@ def training_request(
 
 
 def decoding_request(model: ModelSettings, *, examples: int, attempt: int) -> ResourceRequest:
-    """What the decoding of a model's predictions asks for: one node, where GPUs share the examples."""
+    """The resources for decoding a model's predictions: one node, where GPUs share the examples."""
     resources = model.job_resources
     seconds = examples * (_FIXED_SECONDS + resources.params_b * _DECODING_SECONDS / max(resources.decoding_gpus, 1))
     return ResourceRequest(
@@ -88,7 +88,7 @@ def decoding_request(model: ModelSettings, *, examples: int, attempt: int) -> Re
 
 
 def alignment_request(model: ModelSettings, *, examples: int, attempt: int) -> ResourceRequest:
-    """What measuring the alignment of a phase asks for: one process, one GPU where the model trains on any.
+    """The resources for measuring the alignment of a phase: one process, one GPU where the model trains on any.
 
     Weights and two gradients with their steps in fp32: 4 bytes per parameter each, of which weights and one gradient
     are on the GPU.

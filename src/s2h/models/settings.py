@@ -58,11 +58,11 @@ class TrainingSettings(Settings):
             Encodings).
             The range of the shift grows over the second half of the phase from none to this many positions: shifts
             from the start hold up the learning of images. 0 turns it off, as in the paper.
-        save_minutes: about how long a run goes on between two checkpoints from which it goes on when it was
-            interrupted: a large model takes a minute to write one, of 16 bytes per parameter.
+        save_minutes: minutes between two checkpoints, from which an interrupted run resumes: a large model takes a
+            minute to write one, of 16 bytes per parameter.
         save_steps: optimizer steps between two of them, as well; null leaves it to the time alone.
         snapshots: models that are kept along a phase, at even distances and the last at its end, with the optimizer's
-            second moments, so that the alignment of gradients can be measured along the training; 6 to 8 bytes a
+            second moments, so that the alignment of gradients can be measured along the training; 6 to 8 bytes per
             parameter each. Not with ``lora``.
         deepspeed: DeepSpeed config file; batch sizes and precision are filled in from here.
     """
@@ -118,7 +118,7 @@ class ScoringSettings(Settings):
             not suffice after all, batches are halved.
         backend: ``transformers``, or ``vllm`` for the models that it serves: on GPUs; ``make vllm`` installs it, and
             each job starts and ends its own.
-        recheck: so many examples are decoded alone as well, and predictions that come out differently are counted and
+        recheck: so many examples are decoded one at a time as well, and predictions that differ are counted and
             reported: arithmetic in batches rounds differently.
     """
 
@@ -142,7 +142,7 @@ class ModelSettings(Settings):
 
     @property
     def job_resources(self) -> ModelResources:
-        """What its jobs are given."""
+        """The resources of its jobs."""
         return self.resources or self.source.default_resources
 
     @model_validator(mode="after")

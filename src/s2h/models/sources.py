@@ -1,4 +1,4 @@
-"""Where a model comes from, and where its weights lie: one class for each kind of source; free of torch."""
+"""Sources of models and the places of their weights: one class for each kind of source; free of torch."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from s2h.settings import Settings
 
 
 class ModelResources(Settings):
-    """What a model's jobs are given, on a cluster and here; nothing of it changes what is trained.
+    """The resources of a model's jobs, on a cluster and here; they do not change the training.
 
     Attributes:
         params_b: of parameters, from which time and memory are reckoned; the default is right for Qwen2.5-VL-7B.
@@ -50,7 +50,7 @@ class ModelSource(Settings):
 
     @property
     def processor_options(self) -> dict[str, int]:
-        """What the processor is told when it is loaded from the folder of this source; a trained model's remembers."""
+        """Keyword arguments for loading the processor of this source; a trained model's processor stores them."""
         return {}
 
     def folder(self, name: str, catalog: Catalog, *, task: str, seed: int) -> str:
@@ -114,7 +114,7 @@ class TinySource(ModelSource):
         return catalog.paths.tiny_model.format(task=task, model=name, seed=seed)
 
     def check_tasks(self, name: str, tasks: Mapping[str, Task[Any]]) -> None:
-        """It reads single words, and images of one size."""
+        """Raise ValueError unless all tasks use the compact style and images of one size."""
         for task, found in tasks.items():
             if found.settings.style != "compact":
                 raise ValueError(f"the model {name} reads the compact style only: set tasks.{task}.style to compact")
@@ -184,7 +184,7 @@ class HuggingFaceSource(OutsideSource):
 
     @property
     def processor_options(self) -> dict[str, int]:
-        """What the processor is told when it is loaded; the trained model's processor keeps it."""
+        """Keyword arguments for loading the processor; the trained model's processor stores them."""
         pixels = {"min_pixels": self.min_pixels, "max_pixels": self.max_pixels}
         return {name: value for name, value in pixels.items() if value is not None}
 
@@ -352,7 +352,7 @@ AnySource = (
     | ComposedSource
 )
 Source = Annotated[AnySource, Field(discriminator="kind")]
-"""What ``source`` of a model in the config is read as."""
+"""The type of ``source`` of a model in the config."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -399,6 +399,6 @@ def is_path(name: str) -> bool:
 
 
 def _first_problem(error: ValueError) -> str:
-    """What pydantic found first, without its own words."""
+    """The first of the validation errors, without pydantic's prefix."""
     assert isinstance(error, ValidationError)
     return str(error.errors()[0]["msg"]).removeprefix("Value error, ")

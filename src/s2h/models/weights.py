@@ -1,7 +1,7 @@
 """The weights of trained models: what of them a study keeps once a run is scored (``keep_weights`` in the config).
 
 A folder that loses its weights stays, with its manifest, metrics and processor; ``removed.json`` there holds the names,
-sizes and checksums of what is gone, so that records go on to say whether all else is what it was. It is written first:
+sizes and checksums of what is gone, so that records still say whether all else is what it was. It is written first:
 whoever is killed on the way has removed less, and nothing unnoticed.
 """
 
@@ -29,7 +29,7 @@ from s2h.provenance.fingerprints import (
 from s2h.provenance.records import read_record, record_path
 
 Keep = Literal["all", "last_phase", "adapters"]
-"""What stays once a run is scored: all weights, those of its last phase, or adapters in place of what they make."""
+"""The weights kept once a run is scored: all, those of its last phase, or adapters instead of merged weights."""
 
 ADAPTERS = "adapters"
 """Where they lie in the folder of a model that was trained with ``lora``; beside ``config.json`` transformers would
@@ -82,11 +82,11 @@ def has_adapters(folder: str | Path) -> bool:
 
 
 def describe_base(base: str | Path, output: str | Path) -> dict[str, Any]:
-    """What the manifest of a model tells of the base onto which its adapters belong: where it is, what it holds.
+    """The description of the base of a model's adapters in its manifest: its path and its contents.
 
     Args:
         base: model folder.
-        output: folder of the trained model; a base that is not an absolute path is told relative to it, so that both
+        output: folder of the trained model; a base that is not an absolute path is given relative to it, so that both
             may be moved together.
     """
     place = str(base) if Path(base).is_absolute() else os.path.relpath(base, output)
@@ -118,7 +118,7 @@ def _advice(folder: str | Path) -> str:
 
 
 def _removable(folders: Sequence[Path], keep: Keep) -> dict[Path, list[str]]:
-    """What is to be removed, by folder; nothing from which weights that stay are made."""
+    """The files to be removed, by folder; none that weights which stay depend on."""
     if keep == "last_phase" and folders and not missing_files(folders[-1]):
         return {folder: _weights(folder, "**/*.safetensors") for folder in folders[:-1]}
     if keep == "adapters":

@@ -1,1 +1,1 @@
-"""What the jobs of the workflow are given: inputs, params and resources, computed from the config for the rules."""
+"""The plan of the workflow's jobs: inputs, params and resources, computed from the config for the rules."""

@@ -17,7 +17,7 @@ _KINDS = 5  # of examples whose gradients are measured at each snapshot: four th
 
 @dataclasses.dataclass(frozen=True)
 class AlignmentStage(Stage):
-    """What the rule of gradient alignment is given.
+    """Inputs, params and resources of the rule of gradient alignment.
 
     Attributes:
         puzzles: the stage that makes the evaluation sets.
@@ -42,7 +42,7 @@ class AlignmentStage(Stage):
         return self.files_of(run_of(wildcards))
 
     def files(self) -> list[str]:
-        """``files_of`` all runs."""
+        """The alignment files of all runs."""
         return [path for run in self.config.all_runs() for path in self.files_of(run)]
 
     def _has_both_levels(self, task: str) -> bool:
@@ -80,7 +80,7 @@ class AlignmentStage(Stage):
         return Requested(self.request)
 
     def request(self, wildcards: Wildcards, attempt: int) -> ResourceRequest:
-        """What a measurement asks for."""
+        """Resources of a measurement."""
         model = self.config.models[wildcards.model]
         snapshots = max(model.training.snapshots, 1) if model.training else 1
         examples = _KINDS * self.config.alignment.puzzles * snapshots

@@ -14,7 +14,7 @@ from s2h.plan.stage import Stage, Wildcards
 
 @dataclasses.dataclass(frozen=True)
 class CorpusStage(Stage):
-    """What the rules of corpora, and of models from outside, are given."""
+    """Inputs, params and resources of the rules of corpora, and of models from outside."""
 
     def settings(self, wildcards: Wildcards) -> CorpusSettings:
         """Settings of a corpus."""
@@ -46,7 +46,7 @@ class CorpusStage(Stage):
         return [self.paths.corpus_shard.format(corpus=corpus, shard=f"{shard:05d}") for shard in range(count)]
 
     def all_shards(self, wildcards: Wildcards) -> list[str]:
-        """``shards`` of a job's corpus."""
+        """The shards of a job's corpus."""
         return self.shards(wildcards.corpus)
 
     def report(self, corpus: str) -> str:
@@ -60,7 +60,7 @@ class CorpusStage(Stage):
     # models from outside
 
     def hub_settings(self, wildcards: Wildcards) -> dict[str, Any]:
-        """What is fetched from the hub: name and revision."""
+        """Name and revision of a model on the hub."""
         return self.config.catalog[wildcards.model].model_dump(mode="json", include={"name", "revision"})
 
     def hub_models(self) -> list[str]:

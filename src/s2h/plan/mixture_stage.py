@@ -13,7 +13,7 @@ from s2h.supervision.recipes import puzzles_needed
 
 @dataclasses.dataclass(frozen=True)
 class MixtureStage(Stage):
-    """What the rules of mixtures are given.
+    """Inputs, params and resources of the rules of mixtures.
 
     Attributes:
         puzzles: the stage that makes the shards.

@@ -16,7 +16,7 @@ from s2h.validation.task_report import is_validated
 
 @dataclasses.dataclass(frozen=True)
 class PuzzleStage(Stage):
-    """What the rules of puzzles are given."""
+    """Inputs, params and resources of the rules of puzzles."""
 
     def shards(
         self, task: str, level: str, split: str, puzzles: int | None = None, *, of: str | None = None
@@ -44,7 +44,7 @@ class PuzzleStage(Stage):
         return {level: settings.eval for level, settings in self.config.task(task).levels.items() if settings.eval}
 
     def level_settings(self, wildcards: Wildcards) -> dict[str, Any]:
-        """What decides the puzzles of a shard: the task's settings with its level alone."""
+        """The settings that determine the puzzles of a shard: the task's, with its level only."""
         return self.task_settings(wildcards.task, [wildcards.level])
 
     def span(self, wildcards: Wildcards) -> list[int]:
@@ -72,7 +72,7 @@ class PuzzleStage(Stage):
     # validation
 
     def checks(self, wildcards: Wildcards) -> Shards:
-        """What was found in each shard of a task, by level and split."""
+        """The checker's findings on each shard of a task, by level and split."""
         task = wildcards.task
         return {
             level: {split: self.shards(task, level, split, of=self.paths.check) for split in SPLITS}
@@ -118,8 +118,8 @@ class PuzzleStage(Stage):
             report = self.paths.validation.format(task=task)
             code = self.code("make_puzzles", "s2h.puzzles.shards", TASKS.module(task))
             if not is_validated(report, self._made_by(task, code), paths):
-                made = self.paths.below("puzzles", "")
-                missing += [report, *(self.paths.below("checks", path.removeprefix(made)) for path in paths)]
+                folder = self.paths.below("puzzles", "")
+                missing += [report, *(self.paths.below("checks", path.removeprefix(folder)) for path in paths)]
         return missing
 
     def reports_of(self, shards: Shards) -> list[str]:

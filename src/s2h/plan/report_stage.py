@@ -22,7 +22,7 @@ _NOT_SHOWN = {"recipes", "cache", "keep_weights", "trackers"}
 
 @dataclasses.dataclass(frozen=True)
 class ReportStage(Stage):
-    """What the rules of tables, figures and pages are given.
+    """Inputs, params and resources of the rules of tables, figures and pages.
 
     Attributes:
         puzzles: the stage that makes the evaluation sets.

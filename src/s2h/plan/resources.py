@@ -1,4 +1,4 @@
-"""What a job asks for, as functions that Snakemake calls."""
+"""The resources of a job, as functions that Snakemake calls."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Requested:
     """Cores and resources of the jobs of a rule, from what its stage says.
 
     Args:
-        request: gives what a job asks for.
+        request: gives the resources of a job.
     """
 
     def __init__(self, request: Callable[[Wildcards, int], ResourceRequest]) -> None:
         self.request = request
 
     def cores(self, wildcards: Wildcards) -> int:
-        """As ``threads`` of the rule."""
+        """CPU cores, for ``threads`` of the rule."""
         return self.request(wildcards, 1).cpus
 
     def mem_mb(self, wildcards: Wildcards, attempt: int) -> int:
@@ -35,7 +35,7 @@ class Requested:
         return self.request(wildcards, attempt).mem_mb
 
     def runtime(self, wildcards: Wildcards, attempt: int) -> int:
-        """Minutes."""
+        """Time limit, minutes."""
         return self.request(wildcards, attempt).runtime
 
     def gpus(self, wildcards: Wildcards) -> int:

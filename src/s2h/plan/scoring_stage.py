@@ -18,7 +18,7 @@ from s2h.scoring.readers import READERS
 
 @dataclasses.dataclass(frozen=True)
 class ScoringStage(Stage):
-    """What the rules of scoring are given.
+    """Inputs, params and resources of the rules of scoring.
 
     Attributes:
         puzzles: the stage that makes the evaluation sets.
@@ -29,7 +29,7 @@ class ScoringStage(Stage):
     training: TrainingStage
 
     def evaluation(self, wildcards: Wildcards) -> dict[str, dict[str, Any]]:
-        """What is scored, by task: its settings, and shards and number of puzzles of each level that has any."""
+        """The puzzles to score, by task: its settings, and shards and number of puzzles of each level that has any."""
         tasks = self.members(wildcards)
         shards = self.puzzles.eval_shards(tasks)
         return {
@@ -58,7 +58,7 @@ class ScoringStage(Stage):
         return self.made_here(self.model(wildcards))
 
     def model_settings(self, wildcards: Wildcards) -> dict[str, Any]:
-        """Where the model comes from and how it is decoded."""
+        """The source of the model and its scoring settings."""
         return self.config.models[wildcards.model].model_dump(mode="json", exclude={"training", "resources"})
 
     def is_trained(self, wildcards: Wildcards) -> bool:
@@ -75,7 +75,7 @@ class ScoringStage(Stage):
         return Requested(self.request)
 
     def request(self, wildcards: Wildcards, attempt: int) -> ResourceRequest:
-        """What decoding asks for; each puzzle is given as text and as an image."""
+        """Resources of decoding; each puzzle is given as text and as an image."""
         puzzles = sum(sum(self.puzzles.eval_sizes(task).values()) for task in self.members(wildcards))
         model = self.config.models[wildcards.model]
         return decoding_request(model, examples=puzzles * len(MODALITIES), attempt=attempt)
@@ -113,11 +113,11 @@ class ScoringStage(Stage):
     def fetched_files(self) -> list[str]:
         """The files of all sets that are fetched and on which some run is scored."""
         tasks = {task for run in self.config.all_runs() for task in self.config.members(run.task)}
-        found = self.config.external_evals.items()
-        return [self._fetched(name) for name, outside in found if outside.url and outside.task in tasks]
+        sets = self.config.external_evals.items()
+        return [self._fetched(name) for name, outside in sets if outside.url and outside.task in tasks]
 
     def address(self, wildcards: Wildcards) -> str | None:
-        """Where a set is fetched from."""
+        """The URL of a set."""
         return self.config.external_evals[wildcards.external_eval].url
 
     def checksum(self, wildcards: Wildcards) -> str | None:

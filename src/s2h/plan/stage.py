@@ -1,4 +1,4 @@
-"""What all stages of the workflow share: the config, the paths, and digests of code and settings."""
+"""The base of all stages of the workflow: the config, the paths, and digests of code and settings."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Stage:
 
     @property
     def paths(self) -> Paths:
-        """Where everything lies."""
+        """The paths of the workflow."""
         return Paths(self.config.results)
 
     def code(self, script: str, *modules: str) -> str:

@@ -1,4 +1,4 @@
-"""What is looked at before the first job starts: GPUs that are missing, weights that were removed.
+"""Checks before the first job starts: GPUs that are missing, weights that were removed.
 
 Both read Snakemake's own objects, whose attributes are no public interface: this module is the one place that does.
 """
@@ -23,26 +23,26 @@ def refuse_missing_gpus(workflow: Any) -> None:
     """
     if not workflow.local_exec:
         return
-    here = len(visible_gpus())
+    available = len(visible_gpus())
     for job in workflow.dag.needrun_jobs():
         gpus = (
             job.rule.resources["gpus"].evaluate(job.wildcards, attempt=1).value if "gpus" in job.rule.resources else 0
         )
-        if gpus > here:
+        if gpus > available:
             sys.exit(
-                f"s2h: {job.rule.name} asks for {gpus} GPUs for the model {job.wildcards.model}, but {here} are here: "
-                f"ask for as many in models.{job.wildcards.model}.resources (gpus, decoding_gpus; 0 is the CPU), or "
-                "run it on a cluster (snakemake --profile slurm)."
+                f"s2h: {job.rule.name} asks for {gpus} GPUs for the model {job.wildcards.model}, but {available} are "
+                f"here: ask for as many in models.{job.wildcards.model}.resources (gpus, decoding_gpus; 0 is the CPU), "
+                "or run it on a cluster (snakemake --profile slurm)."
             )
 
 
 def refuse_removed_weights(jobs: Iterable[Any]) -> None:
     """End the program where a job needs weights that were removed and that no job makes again."""
     jobs = list(jobs)
-    made = {str(output) for job in jobs for output in job.output}
+    outputs = {str(output) for job in jobs for output in job.output}
     for job in jobs:
         if job.rule.name in _READS_WEIGHTS:
-            for folder in {*map(str, job.input)} - made:
+            for folder in {*map(str, job.input)} - outputs:
                 try:
                     check_weights(folder)
                 except ModelError as error:

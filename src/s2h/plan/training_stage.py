@@ -32,7 +32,7 @@ class PlannedPhase:
         phase: what it trains on and how.
         settings: how it is trained, the phase's changes included.
         base: the model folder from which it starts.
-        processor_options: what the processor of ``base`` is told when it is loaded.
+        processor_options: keyword arguments for loading the processor of ``base``.
         previous: names the files of the phase before; None for the first.
         following: the phase after it; None for the last.
         examples: that it sees.
@@ -54,13 +54,13 @@ class PlannedPhase:
 
     @property
     def leaves_optimizer(self) -> bool:
-        """Whether the phase that follows continues with the optimizer of this one."""
+        """Whether the phase that follows keeps the optimizer state of this one."""
         return self.following is not None and self.following.optimizer == "kept"
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingStage(Stage):
-    """What the rules of training are given: jobs of base models have the wildcard ``origin``, those of runs ``recipe``.
+    """Inputs, params and resources of the training rules; base models have the wildcard ``origin``, runs ``recipe``.
 
     Attributes:
         mixtures: the stage that makes the mixtures of recipes.
@@ -150,7 +150,7 @@ class TrainingStage(Stage):
         return int(self.planned(wildcards).phase.epochs)
 
     def spec(self, wildcards: Wildcards) -> dict[str, Any]:
-        """What decides the phase's weights beside base, mixture and seed, as ``PhaseSpec`` has it."""
+        """The ``PhaseSpec``: the phase's weights depend on it, the base, the mixture and the seed."""
         planned = self.planned(wildcards)
         kept = planned.phase.optimizer == "kept"
         return PhaseSpec(
@@ -165,20 +165,20 @@ class TrainingStage(Stage):
         return self.paths.below("checkpoints", name)
 
     def checkpoints(self, wildcards: Wildcards) -> str:
-        """Folder of the checkpoints from which an interrupted phase continues."""
+        """Folder of the checkpoints from which an interrupted phase resumes."""
         return self._checkpoints(self.planned(wildcards).name)
 
     def metrics(self, wildcards: Wildcards) -> str:
-        """JSON lines file of the phase's metrics, a line a step."""
+        """JSON lines file of the phase's metrics, one line per step."""
         planned = self.planned(wildcards)
         return self.paths.below(f"logs/{planned.rule}", planned.name, ".metrics.jsonl")
 
     def tensorboard(self, wildcards: Wildcards) -> str:
-        """Folder of the same for TensorBoard."""
+        """TensorBoard folder of the phase's metrics."""
         return self.paths.below("tensorboard", self.planned(wildcards).name)
 
     def title(self, wildcards: Wildcards) -> str:
-        """What is trained, for a person to read."""
+        """The human-readable name of the training run."""
         return self.planned(wildcards).title
 
     def is_cached(self, wildcards: Wildcards) -> bool:
@@ -191,7 +191,7 @@ class TrainingStage(Stage):
         return Requested(self.request)
 
     def request(self, wildcards: Wildcards, attempt: int) -> ResourceRequest:
-        """What a job asks for."""
+        """Resources of a training job."""
         planned = self.planned(wildcards)
         return training_request(
             self.config.models[planned.model],

@@ -1,4 +1,4 @@
-"""What becomes of the weights of trained models: how much of the disk they take, and what is kept of them."""
+"""The weights of trained models: their disk space, and which of them are kept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from s2h.plan.training_stage import PlannedPhase, TrainingStage
 
 @dataclasses.dataclass(frozen=True)
 class WeightsStage(Stage):
-    """What the rules of weights are given.
+    """Inputs, params and resources of the rules of weights.
 
     Attributes:
         training: the stage that makes the models.
@@ -30,7 +30,7 @@ class WeightsStage(Stage):
         return [filled(self.paths.removed, run) for run in self.training.trained_runs()]
 
     def disk_report(self) -> list[str]:
-        """What the study takes of the disk, in lines for a person; none where it is little."""
+        """The disk space of the study, as lines of text; none where it is small."""
         bases = [self._stored(phase, self.paths.below("base_models", phase.name)) for phase in self._base_phases()]
         return disk_report([*bases, *self._run_models()], self.config.results)
 
@@ -45,7 +45,7 @@ class WeightsStage(Stage):
         ]
 
     def _stored(self, phase: PlannedPhase, folder: str, *, ends: bool | None = None) -> Stored:
-        """What a phase takes; base models (``ends`` None) stay whole."""
+        """The disk space of a phase; base models (``ends`` None) stay whole."""
         needs = self.config.models[phase.model].job_resources
         if ends is None:
             return stored(folder, phase.model, needs, phase.settings)

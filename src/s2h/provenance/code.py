@@ -59,7 +59,7 @@ def imported_modules(*modules: str) -> set[str]:
 
 @lru_cache(maxsize=4096)
 def _find_spec(name: str) -> ModuleSpec | None:
-    """As ``importlib.util.find_spec``, which would import the packages that hold the module, and torch with them."""
+    """The spec of a module, found without importing its parent packages (``importlib.util.find_spec`` does)."""
     package, *inner = name.split(".")
     spec = find_spec(package)
     for part in inner:
@@ -80,7 +80,7 @@ def _path(name: str) -> Path:
 
 @lru_cache(maxsize=256)
 def _text(path: Path) -> str:
-    """What a file does: its code without comments, docstrings and layout."""
+    """The content of a file for its digest: its code without comments, docstrings and layout."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False):
@@ -91,16 +91,16 @@ def _text(path: Path) -> str:
 @lru_cache(maxsize=256)
 def _imports(name: str) -> frozenset[str]:
     """The modules that a module imports and whose code counts with it."""
-    path, found = _path(name), set()
+    path, modules = _path(name), set()
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names if _counts(alias.name, name)}
+            modules |= {alias.name for alias in node.names if _counts(alias.name, name)}
         elif isinstance(node, ast.ImportFrom):
             module = resolve_name("." * node.level + (node.module or ""), package)
             if _counts(module, name):
-                found |= {_module_of(module, alias.name) for alias in node.names}
-    return frozenset(each for each in found - {_PACKAGE} if not _is_namespace(each))
+                modules |= {_module_of(module, alias.name) for alias in node.names}
+    return frozenset(each for each in modules - {_PACKAGE} if not _is_namespace(each))
 
 
 def _counts(module: str, importer: str) -> bool:

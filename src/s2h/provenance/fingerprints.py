@@ -1,4 +1,4 @@
-"""What a file or folder holds, and whether it still holds it."""
+"""Fingerprints of files and folders: sizes, times and checksums."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def take_fingerprint(path: str | Path) -> dict[str, FileMark]:
 
 
 def removed_files(folder: str | Path) -> dict[str, FileMark]:
-    """What the files were that have been removed on purpose from a folder, by their paths there.
+    """The fingerprints of files removed on purpose from a folder, by their relative paths.
 
     Raises:
         DataError: the file that says so cannot be read.
@@ -73,18 +73,18 @@ def contents_digest(fingerprint: Fingerprint) -> str:
 
 
 def same_contents(one: Fingerprint, other: Fingerprint) -> bool:
-    """Whether all files are there, and hold the same."""
+    """Whether two fingerprints have the same files with the same contents."""
     return {name: mark.sha256 for name, mark in one.items()} == {name: mark.sha256 for name, mark in other.items()}
 
 
 def looks_unchanged(path: str | Path, fingerprint: Fingerprint) -> bool:
     """Whether all files still have their sizes and ages: a cheap look that reads nothing."""
-    found = {name: (mark.bytes, mark.mtime_ns) for name, mark in removed_files(path).items()}
+    marks = {name: (mark.bytes, mark.mtime_ns) for name, mark in removed_files(path).items()}
     for name, file in _files(path).items():
         with suppress(FileNotFoundError):  # it may be removed just now
             status = file.stat()
-            found[name] = (status.st_size, status.st_mtime_ns)
-    return found == {name: (mark.bytes, mark.mtime_ns) for name, mark in fingerprint.items()}
+            marks[name] = (status.st_size, status.st_mtime_ns)
+    return marks == {name: (mark.bytes, mark.mtime_ns) for name, mark in fingerprint.items()}
 
 
 def _files(path: str | Path) -> dict[str, Path]:

@@ -21,7 +21,7 @@ _PACKAGES = (
 
 
 def describe_job(config: Any, started: datetime) -> dict[str, Any]:
-    """What a record tells of the process that calls this.
+    """The facts of the calling process that a record stores.
 
     Args:
         config: the whole config of the workflow, of which a digest is kept.
@@ -43,13 +43,13 @@ def describe_job(config: Any, started: datetime) -> dict[str, Any]:
 
 def versions(packages: tuple[str, ...]) -> dict[str, str]:
     """The versions of those packages that are installed."""
-    found = {}
+    versions = {}
     for name in packages:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 @functools.cache

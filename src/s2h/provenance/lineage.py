@@ -1,4 +1,4 @@
-"""Where a result comes from, and whether all results still are what their jobs wrote."""
+"""The lineage of a result, and the verification of all results against their records."""
 
 from __future__ import annotations
 
@@ -68,12 +68,13 @@ def _description(record: Record) -> Iterator[str]:
     code = f", code {record.params['code']}" if "code" in record.params else ""
     yield f"commit {job['commit'] or 'unknown'}{code}, config {job['config']}, key {record.key[:16]}"
     size = sum(mark.bytes for mark in record.files.values())
-    yield f"{len(record.files)} file{'s' * (len(record.files) > 1)}, {size:,} bytes, contents {record.contents[:16]}"
+    plural = "s" if len(record.files) > 1 else ""
+    yield f"{len(record.files)} file{plural}, {size:,} bytes, contents {record.contents[:16]}"
 
 
 @dataclasses.dataclass(slots=True)
 class Verdict:
-    """What was found when all results were read again.
+    """The outcome of reading all results again.
 
     Attributes:
         whole: number of results that hold what their jobs wrote.
@@ -105,11 +106,12 @@ def verify(results: str | Path) -> Verdict:
         contents[record.output] = record.contents
         if not Path(output).exists():
             verdict.gone.append(output)
-        elif found := damage(output, record.files):
-            verdict.damaged[output] = found
+        elif problem := damage(output, record.files):
+            verdict.damaged[output] = problem
         else:
             verdict.whole += 1
-            verdict.reduced += [output] * bool(removed_files(output))
+            if removed_files(output):
+                verdict.reduced.append(output)
     for record in records:
         for path, held in record.inputs.items():
             if contents.get(path, held) != held:

@@ -33,7 +33,7 @@ class Record:
         output: its path.
         rule: of the workflow.
         wildcards: of the job.
-        params: what the job was told.
+        params: parameters of the job.
         key: digest of all that decides the output: rule, wildcards, params, code, and what the inputs hold.
         inputs: what each input held, by its path.
         files: what the output holds.
@@ -52,7 +52,7 @@ class Record:
     fetched: str = ""
 
     def to_json(self) -> str:
-        """As it is written."""
+        """The record as JSON."""
         return json.dumps(dataclasses.asdict(self), indent=1)
 
     @classmethod
@@ -69,7 +69,7 @@ class Record:
 
 
 def record_path(output: str | Path, results: str | Path) -> Path | None:
-    """Where the record of an output lies; None for a file that is not below ``results``."""
+    """The path of the record of an output; None for a file that is not below ``results``."""
     try:
         below = Path(output).absolute().relative_to(Path(results).absolute())
     except ValueError:
@@ -109,30 +109,30 @@ def input_contents(path: str | Path, results: str | Path) -> str:
         record = read_record(place)
     except DataError as error:
         raise DataError(f"{path} was never finished: {error}\n{advice(path)}") from None
-    if not looks_unchanged(path, record.files) and (found := damage(path, record.files)):
-        raise DataError(f"{path} is not what {record.rule} wrote: {found}\n{advice(path)}")
+    if not looks_unchanged(path, record.files) and (problem := damage(path, record.files)):
+        raise DataError(f"{path} is not what {record.rule} wrote: {problem}\n{advice(path)}")
     return record.contents
 
 
 def damage(path: str | Path, expected: Fingerprint) -> str:
-    """What is wrong with a file or folder; empty where it holds what is expected."""
-    found = take_fingerprint(path)
-    if same_contents(found, expected):
+    """The damage to a file or folder, as text; empty where it holds what is expected."""
+    fingerprint = take_fingerprint(path)
+    if same_contents(fingerprint, expected):
         return ""
     problems = []
     for name, mark in expected.items():
         where = f"{name}: " if name else ""
-        if name not in found:
+        if name not in fingerprint:
             problems.append(f"{where}it is gone")
-        elif found[name].bytes != mark.bytes:
-            problems.append(f"{where}it has {found[name].bytes:,} bytes, not {mark.bytes:,}")
-        elif found[name].sha256 != mark.sha256:
+        elif fingerprint[name].bytes != mark.bytes:
+            problems.append(f"{where}it has {fingerprint[name].bytes:,} bytes, not {mark.bytes:,}")
+        elif fingerprint[name].sha256 != mark.sha256:
             problems.append(f"{where}it has the right size but other contents")
-    problems += [f"{name}: it was added" for name in found if name not in expected]
+    problems += [f"{name}: it was added" for name in fingerprint if name not in expected]
     more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
     return f"{'; '.join(problems[:3])}{more}."
 
 
 def advice(path: str | Path) -> str:
-    """What to do about a damaged result."""
+    """Advice on a damaged result."""
     return f"It was torn or edited. To have it made again:\n  rm -r {path}\nand run again."

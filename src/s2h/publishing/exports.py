@@ -37,7 +37,7 @@ _INFO = {
         "tags": {"role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant"},
     }
 }
-"""How LLaMA-Factory is told what chat.jsonl holds."""
+"""LLaMA-Factory's ``dataset_info.json`` entry for chat.jsonl."""
 
 
 def export_mixture(mixture: str | Path, folder: Path) -> None:

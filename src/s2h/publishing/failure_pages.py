@@ -31,7 +31,7 @@ Shards = Mapping[str, Mapping[str, Sequence[str]]]
 """Parquet files of the evaluation puzzles, by task and level."""
 
 Span = tuple[int, int]
-"""Where a word stands in a text: its first character and the one after its last."""
+"""The span of a word in a text: its first character and the one after its last."""
 
 _RUN = ("trained_on", "recipe", "budget", "model", "seed")
 _SET = ("task", "level", "modality")
@@ -52,7 +52,7 @@ _ENLARGED = {"image": 384, "text": 192}  # pixels to which small images are brou
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outcome:
-    """What can become of an example.
+    """An outcome of an example.
 
     Attributes:
         name: as tables have it.
@@ -69,13 +69,16 @@ class Outcome:
 
 OUTCOMES = (
     Outcome(
-        "correct_valid_cot", "Right chain", "The answer is right, and so is every step that leads to it.", shown=False
+        "correct_valid_cot",
+        "Correct, valid chain",
+        "The answer and every step leading to it are right.",
+        shown=False,
     ),
     Outcome(
-        "correct_invalid_cot", "Right, flawed chain", "The answer is right, but something on the way to it is wrong."
+        "correct_invalid_cot", "Correct, invalid chain", "The answer is right, but something on the way to it is wrong."
     ),
     Outcome(
-        "correct_no_cot", "Right, no chain", "The answer is right, and no chain of thought leads to it.", shown=False
+        "correct_no_cot", "Correct, no chain", "The answer is right, and no chain of thought leads to it.", shown=False
     ),
     Outcome("format", "Format error", "There is no answer that can be read, or a line that cannot be read as a step."),
     Outcome("perception", "Perception error", "The prediction tells of the image or text what is not there."),
@@ -83,7 +86,7 @@ OUTCOMES = (
     Outcome("arithmetic", "Arithmetic error", "It adds up wrongly."),
     Outcome("unexplained", "Unexplained error", "The answer is wrong, and nothing is said before it."),
 )
-"""Those of ``s2h.analysis.failures``: every prediction is counted under one of them."""
+"""The outcomes of ``s2h.analysis.failures``: every prediction is counted under one of them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -170,7 +173,7 @@ def first_difference(prediction: str, right: str) -> tuple[Span, Span] | None:
 
 
 def _word_span(text: str, number: int) -> Span:
-    """Where a word stands, counted from 0; the end of the text where it has too few."""
+    """The position of a word, counted from 0; the end of the text where it has too few."""
     match = next(itertools.islice(re.finditer(r"\S+", text), number, None), None)
     return match.span() if match else (len(text.rstrip()),) * 2
 
@@ -267,25 +270,25 @@ def _groups(scores: pl.DataFrame, shards: Shards, per_kind: int) -> list[dict[st
 
 
 def _cards(chosen: pl.DataFrame, paths: Sequence[str]) -> list[dict[str, Any]]:
-    """The same examples with all that is shown of them; only their puzzles are read."""
+    """A card for each chosen example: its score and its puzzle; only these puzzles are read."""
     puzzles = _read_shards(paths, _PUZZLES, chosen["puzzle_id"].unique().to_list())
     by_name = {puzzle["puzzle_id"]: puzzle for puzzle in puzzles.iter_rows(named=True)}
     return [_card(score, by_name[score["puzzle_id"]]) for score in chosen.iter_rows(named=True)]
 
 
 def _filters(groups: Sequence[Mapping[str, Any]], titles: Mapping[str, str]) -> Iterator[dict[str, Any]]:
-    """What readers can choose among: fields of the examples, and what they hold, with its titles."""
+    """The filters of the page: fields of the examples, and what they hold, with its titles."""
     names = {field: list(dict.fromkeys(group[field] for group in groups)) for field in _SET}
     yield {"field": "task", "title": "Task", "choices": {name: titles.get(name, name) for name in names["task"]}}
     yield {"field": "level", "title": "Level", "choices": {name: name for name in names["level"]}}
     yield {"field": "modality", "title": "Modality", "choices": {name: name for name in names["modality"]}}
-    found = {kind["outcome"].name for group in groups for kind in group["kinds"]}
-    choices = {each.name: each.title for each in OUTCOMES if each.name in found}
+    outcomes = {kind["outcome"].name for group in groups for kind in group["kinds"]}
+    choices = {each.name: each.title for each in OUTCOMES if each.name in outcomes}
     yield {"field": "outcome", "title": "Outcome", "choices": choices}
 
 
 def _card(score: dict[str, Any], puzzle: dict[str, Any]) -> dict[str, Any]:
-    """All that is shown of one example."""
+    """The card of one example."""
     text, right = puzzle["text"], _right_response(puzzle, score["prediction"])
     prediction = _in_lines(score["prediction"], right)
     # A mark says nothing where the diagnosis found no step: a prediction may go its own way and be right.
@@ -308,7 +311,7 @@ def _card(score: dict[str, Any], puzzle: dict[str, Any]) -> dict[str, Any]:
 
 
 def _headline(score: dict[str, Any]) -> str:
-    """What is wrong and in which step, in one line."""
+    """The error and its step, in one line."""
     error = f"{score['error']} error"
     step = score["first_error_step"]
     place = "" if step is None else f" in step {step}" if step else " before the first step"

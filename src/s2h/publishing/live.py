@@ -28,7 +28,7 @@ TEMPLATE = Path(__file__).with_name("live.html")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RunFiles:
-    """What a run leaves.
+    """The files of a run.
 
     Attributes:
         tasks: what it is scored on.
@@ -71,12 +71,12 @@ class LiveStudy:
 
     @property
     def folder(self) -> Path:
-        """What the live view is written to."""
+        """The output folder of the live view."""
         return Path(self.results) / "live"
 
     @property
     def page(self) -> Path:
-        """What a browser opens."""
+        """The HTML page of the live view."""
         return self.folder / "index.html"
 
 

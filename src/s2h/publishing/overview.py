@@ -36,11 +36,11 @@ _WORDS = {
 
 
 def write_overview(output: str | Path, **contents: Any) -> None:
-    """Write the page of ``render_overview``; the arguments are those of it.
+    """Write the page that ``render_overview`` gives.
 
     Args:
         output: the file, a fragment of HTML.
-        **told: what it is told from.
+        **contents: arguments of ``render_overview``.
     """
     with atomic_file(output) as temporary:
         temporary.write_text(render_overview(**contents), encoding="utf-8")
@@ -142,7 +142,7 @@ def _sentences(
     if others:
         yield f"{title} does best on HARD images: {found} right ({', '.join(others)})."
     else:
-        yield f"{title} answers {found} of HARD images rightly."
+        yield f"{title} answers {found} of HARD images correctly."
     beside_them = {("HARD", "text"): "the same puzzles given as text", ("SIMPLE", "image"): "SIMPLE images"}
     same = [f"{percent(cells[cell]['accuracy'])} % of {words}" for cell, words in beside_them.items() if cell in cells]
     if same:
@@ -158,7 +158,7 @@ def _sentences(
 
 
 def _costs(costs: pl.DataFrame) -> dict[str, str]:
-    """What all runs together came to."""
+    """The total cost of all runs."""
     total = costs.select(
         pl.len().alias("runs"), pl.col("examples", "training_hours", "gpu_hours", "predictions", "decoding_hours").sum()
     ).row(0, named=True)
@@ -167,7 +167,7 @@ def _costs(costs: pl.DataFrame) -> dict[str, str]:
 
 
 def _hours(hours: float) -> str:
-    """A time for a person to read."""
+    """A human-readable duration."""
     return f"{hours:,.1f} hours" if hours >= 1 else f"{60 * hours:.0f} minutes"
 
 
@@ -203,8 +203,8 @@ def _examples(
 
 def _example(row: Mapping[str, Any], shards: Shards) -> dict[str, Any]:
     paths = shards.get(row["task"], {}).get(row["level"], [])
-    found = pl.concat([pl.scan_parquet(path, glob=False) for path in paths]) if paths else None
-    puzzles = found.filter(pl.col("puzzle_id") == row["puzzle_id"]).collect() if found is not None else pl.DataFrame()
+    frames = pl.concat([pl.scan_parquet(path, glob=False) for path in paths]) if paths else None
+    puzzles = frames.filter(pl.col("puzzle_id") == row["puzzle_id"]).collect() if frames is not None else pl.DataFrame()
     if not puzzles.height:
         raise DataError(f"the puzzle {row['puzzle_id']} is in no evaluation shard: score the run again.")
     puzzle = puzzles.row(0, named=True)

@@ -81,7 +81,7 @@ class Thing:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Panel:
-    """What one image of the puzzle shows.
+    """The contents of one image of the puzzle.
 
     Attributes:
         family: whether it shows lines or shapes.
@@ -173,7 +173,7 @@ def patterns(row: Sequence[Panel]) -> tuple[Pair, ...]:
 
 
 def patterns_of(family: Family, *row: tuple[Values, ...]) -> tuple[Pair, ...]:
-    """The same, from what ``all_values`` gave for the three panels."""
+    """The patterns of a row of three panels, each given by its ``all_values``."""
     found: list[Pair] = []
     for attribute, *values in zip(ATTRIBUTES[family], *row, strict=True):
         found += [(attribute, relation) for relation in followed(attribute, *values)]
@@ -231,7 +231,7 @@ class Analogy:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Reading:
-    """What a puzzle shows once it is understood; every chain of thought is worded from this.
+    """The solution of a puzzle; every chain of thought is worded from it.
 
     Attributes:
         examples: the (attribute, relation) of each example.

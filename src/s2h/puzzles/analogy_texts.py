@@ -225,7 +225,7 @@ def _domain(attribute: Attribute, sizes: Sequence[int]) -> Values:
 
 
 def compact_text(puzzle: Analogy, sizes: Sequence[int]) -> str:
-    """The same as ``paper_text``: a line a panel, its family first and, for shapes, their number."""
+    """The puzzle as text in the compact style: one line per panel, with its family and the number of shapes."""
     lines = []
     for title, row in zip(("Example 1", "Example 2", "Query"), (*puzzle.examples, puzzle.query), strict=True):
         lines += [title, *(_compact_panel("panel", panel, sizes) for panel in row)]
@@ -240,7 +240,7 @@ def _compact_panel(head: str, panel: Panel, sizes: Sequence[int]) -> str:
 
 
 def compact_chain(puzzle: Analogy, sizes: Sequence[int]) -> str:
-    """A line a row: where its pattern lies, the values there, panel by panel, and the relation between them."""
+    """One line per row: the place of its pattern, the values there, panel by panel, and their relation."""
     found = read(puzzle)
     lines = []
     for head, ((attribute, relation), row) in zip(heads(), _rows(puzzle, found), strict=True):
@@ -251,7 +251,7 @@ def compact_chain(puzzle: Analogy, sizes: Sequence[int]) -> str:
 
 
 def compact_answer_block(puzzle: Analogy) -> str:
-    """The same as ``paper_answer_block``, a word an attribute."""
+    """The answer block in the compact style: one word per attribute."""
     found = read(puzzle)
     lines = [
         f"{head} {pair[0].replace(' ', '-')} {pair[1]}"

@@ -19,7 +19,7 @@ Cell = tuple[int, int]
 """(row, column), both from 0."""
 
 MOVES: dict[str, Cell] = {"up": (-1, 0), "down": (1, 0), "left": (0, -1), "right": (0, 1)}
-"""What each move adds to (row, column); in the order in which the search breaks ties."""
+"""The (row, column) step of each move; in the order in which the search breaks ties."""
 
 SOURCE, DESTINATION, EMPTY = "S", "D", "O"
 OBJECTS = {
@@ -40,7 +40,7 @@ _OBJECT_NAMES, _OBSTACLE_NAMES = tuple(OBJECTS), tuple(OBSTACLES)
 _NOISE = str.maketrans(dict.fromkeys(",.;*`'\"()[]", " "))  # what models write around moves and between them
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _TRIES = 10_000  # candidates drawn for one puzzle; some four on average, rarely over a hundred
-_SYMBOLS = OBJECTS | OBSTACLES  # source, destination and empty cells are told by their colour alone
+_SYMBOLS = OBJECTS | OBSTACLES  # source, destination and empty cells are identified by their colour alone
 _FILLS = {SOURCE: drawing.SOURCE_COLOUR, DESTINATION: drawing.DESTINATION_COLOUR}
 
 
@@ -238,7 +238,7 @@ class GridNavigation(Task[Grid]):
         return "\n".join([join.join(columns), *lines])
 
     def question(self, puzzle: Grid, modality: Modality) -> str:
-        """What is asked; in the compact style the same few words for every puzzle."""
+        """The question; in the compact style the same few words for every puzzle."""
         return "collect all then reach D" if self.compact else _paper_question(modality)
 
     def transcription_question(self) -> str:
@@ -518,7 +518,7 @@ def _paper_reason(reason: str) -> str:
 
 
 def _compact_chain(grid: Grid, rows: Sequence[str], columns: Sequence[str]) -> str:
-    """The stops, the obstacles, then a line a step: the cell, each refused move with its reason, the move made.
+    """The stops, the obstacles, then one line per step: the cell, each refused move with its reason, the move made.
 
     A move is refused when a reason follows it: ``outside``, ``visited`` or what is in the way.
     """
@@ -526,7 +526,7 @@ def _compact_chain(grid: Grid, rows: Sequence[str], columns: Sequence[str]) -> s
     stops = [f"{places[cell]} {rows[cell[0]]} {columns[cell[1]]}" for cell in grid.tour()]
     lines = [" ".join(stops), " ".join(["avoid", *grid.obstacle_kinds()])]
     for step in search(grid):
-        found = ["take", step.collected] if step.collected else []
+        taken = ["take", step.collected] if step.collected else []
         refused = [word for pair in step.rejected for word in pair]
-        lines.append(" ".join([rows[step.cell[0]], columns[step.cell[1]], *found, *refused, step.move or "back"]))
+        lines.append(" ".join([rows[step.cell[0]], columns[step.cell[1]], *taken, *refused, step.move or "back"]))
     return "\n".join(lines)

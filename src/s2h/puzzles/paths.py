@@ -198,7 +198,7 @@ class CompositionalPaths(Family):
 
 
 AnyFamily = Annotated[RandomPaths | SinusoidalPaths | SpiralPaths | CompositionalPaths, Field(discriminator="family")]
-"""The settings of one family, told apart by their ``family``."""
+"""The settings of one family, discriminated by ``family``."""
 
 
 def _pick(rng: np.random.Generator, choices: tuple[T, ...]) -> T:

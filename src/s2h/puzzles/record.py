@@ -78,7 +78,7 @@ SCHEMA = pa.schema(
 
 
 def descriptions() -> dict[str, str]:
-    """What each column holds, in the words of ``Record``."""
+    """A description of each column, from the docstring of ``Record``."""
     text = (inspect.getdoc(Record) or "").partition("Attributes:")[2]
     parts = re.findall(r"^    (\w+): (.+?)(?=^    \w+: |\Z)", text, re.MULTILINE | re.DOTALL)
     return {name: " ".join(words.split()) for name, words in parts}

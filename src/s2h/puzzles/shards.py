@@ -85,7 +85,7 @@ def draw_puzzle(task: Task[P], which: PuzzleSet, index: int) -> tuple[P, str]:
 
 
 def make_record(task: Task[Any], which: PuzzleSet, index: int) -> Record:
-    """All that is stored of puzzle ``index`` of a set."""
+    """The record of puzzle ``index`` of a set."""
     puzzle, text = draw_puzzle(task, which, index)
     puzzle_id = f"{task.name}-{which.level}-{which.split}-{index:07d}"
     return Record(
@@ -167,7 +167,7 @@ def image_places(shard: str | Path) -> list[tuple[int, int]]:
 
 
 def _image_places_of(data: mmap.mmap, group: Any) -> list[tuple[int, int]]:
-    """Those of one row group: every value of the column is its length in four bytes, then the PNG file."""
+    """Places of the images of one row group: each value is its length in four bytes, then the PNG file."""
     chunks = (group.column(i) for i in range(group.num_columns))
     chunk = next(chunk for chunk in chunks if chunk.path_in_schema == "image.bytes")
     places, end = [], chunk.data_page_offset + chunk.total_compressed_size

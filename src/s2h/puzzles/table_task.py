@@ -1,4 +1,4 @@
-"""What the two table tasks share: a table of digits with a path of highlighted cells, whose values are to be added."""
+"""The base of the two table tasks: a table of digits with a path of highlighted cells, whose values are to be added."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class TableTask(Task[Table]):
         return _compact_text(puzzle) if self.compact else _latex(puzzle)
 
     def question(self, puzzle: Table, modality: Modality) -> str:
-        """What is asked, with START and END by their names."""
+        """The question, with START and END by their names."""
         start, end = puzzle.place(puzzle.path[0]), puzzle.place(puzzle.path[-1])
         if self.compact:
             return f"from {' '.join(start)} to {' '.join(end)}"
@@ -152,9 +152,9 @@ class TableTask(Task[Table]):
         return {"path length": len(puzzle.path)}
 
     def judge(self, puzzle: Table, prediction: str) -> Verdict:
-        """The sum alone decides."""
-        found = re.fullmatch(r"([0-9]{1,6})\.?", final_answer(prediction) or "")
-        answer = found.group(1) if found else ""
+        """The verdict on a prediction: the sum alone decides."""
+        match = re.fullmatch(r"([0-9]{1,6})\.?", final_answer(prediction) or "")
+        answer = match.group(1) if match else ""
         return Verdict(bool(answer), answer, bool(answer) and int(answer) == sum(puzzle.path_values()))
 
     def vocabulary(self) -> frozenset[str]:
@@ -190,7 +190,7 @@ def _latex(puzzle: Table) -> str:
 
 
 def _compact_text(puzzle: Table) -> str:
-    """Raster order, as the image shows it: a line a row, a word a cell with its column, a star before the digit.
+    """Raster order, as the image shows it: one line per row, one word per cell with its column, starred if marked.
 
     With the column in a header alone, the tiny model added up the right values in the wrong places even on SIMPLE
     text; with a word that says its column SIMPLE chains come out right (chain_accuracy in results/tables/summary.csv).

@@ -1,4 +1,4 @@
-"""What a task is: pure functions from a random generator to a puzzle, and from a puzzle to all its views.
+"""The interface of a task: pure functions from a random generator to a puzzle, and from a puzzle to all its views.
 
 Answers, texts, images and verdicts are functions of the symbolic puzzle; nothing is ever read back from pixels.
 """
@@ -65,7 +65,7 @@ class TaskSettings(Settings):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the answer of a prediction is worth; what else the prediction says is for ``s2h.diagnosis`` to judge.
+    """The verdict on the answer of a prediction; ``s2h.diagnosis`` judges the rest of the prediction.
 
     Attributes:
         parsed: an answer of the right form was found.
@@ -144,11 +144,11 @@ class Task(ABC, Generic[P]):
 
     @abstractmethod
     def question(self, puzzle: P, modality: Modality) -> str:
-        """What is asked, worded for a puzzle given as ``modality``."""
+        """The question, worded for a puzzle given as ``modality``."""
 
     @abstractmethod
     def transcription_question(self) -> str:
-        """What is asked when the image is to be written down as text, and no more."""
+        """The question that asks for a transcription of the image only."""
 
     @abstractmethod
     def chain_of_thought(self, puzzle: P) -> str:
@@ -172,7 +172,7 @@ class Task(ABC, Generic[P]):
         """Judge the answer in any text that a model may write; never raises, never evaluates it."""
 
     def difficulty(self, puzzle: P) -> dict[str, int]:
-        """What makes the puzzle more or less hard, as numbers with names, e.g. ``{"turns": 3}``."""
+        """Measures of the puzzle's difficulty, by name, e.g. ``{"turns": 3}``."""
         return {}
 
     @abstractmethod
@@ -198,7 +198,7 @@ class Task(ABC, Generic[P]):
 
 
 def final_answer(prediction: str) -> str | None:
-    """What stands after the last ``Answer:`` of a prediction, up to the end of its line; None where there is none."""
+    """The text after the last ``Answer:`` of a prediction, up to the end of its line; None where there is none."""
     _, marker, rest = prediction.rpartition("Answer:")
     if not marker:
         return None

@@ -292,7 +292,7 @@ class VisualAnalogy(Task[Analogy]):
         return texts.compact_text(puzzle, self.settings.sizes) if self.compact else texts.paper_text(puzzle)
 
     def question(self, puzzle: Analogy, modality: Modality) -> str:
-        """What is asked; in the compact style the same few words for every puzzle."""
+        """The question; in the compact style the same few words for every puzzle."""
         return texts.COMPACT_QUESTION if self.compact else texts.paper_question(modality)
 
     def transcription_question(self) -> str:
@@ -328,8 +328,8 @@ class VisualAnalogy(Task[Analogy]):
 
 def read_option(prediction: str) -> str:
     """The number of the option that a prediction answers with; empty where there is none."""
-    found = re.fullmatch(r"(?:[Oo]ption )?\(?([1-4])\)?\.?", " ".join((final_answer(prediction) or "").split()))
-    return found.group(1) if found else ""
+    match = re.fullmatch(r"(?:[Oo]ption )?\(?([1-4])\)?\.?", " ".join((final_answer(prediction) or "").split()))
+    return match.group(1) if match else ""
 
 
 def _siblings(attribute: Attribute) -> tuple[Attribute, ...]:

@@ -1,4 +1,4 @@
-"""What answers prompts: a model here, in one process or several; or a server, which may be vLLM's for this job.
+"""Backends that answer prompts: a model here, in one process or several; or a server, which may be vLLM's for this job.
 
 Each takes chunks of prompts and yields predictions chunk by chunk as they are finished, so that none is lost when
 decoding is interrupted. Models listed by VLMEvalKit are run by ``s2h.scoring.vlmevalkit``.
@@ -49,7 +49,7 @@ class Backend(Protocol):
     Attributes:
         chunk_size: how many prompts it likes to get at once.
         batched: whether it computes them together, so that arithmetic may round differently than for one alone.
-        metadata: what is to be told of it beside its predictions.
+        metadata: what is stored with its predictions.
     """
 
     chunk_size: int
@@ -121,7 +121,7 @@ class PoolBackend:
 
 
 _WORKER: list[Any] = []
-"""What a worker process was told, and its decoder once it has been loaded."""
+"""The arguments of a worker process, and its decoder once it has been loaded."""
 
 
 def _start_worker(ranks: Queue[int], *arguments: Any) -> None:
@@ -167,7 +167,7 @@ class EndpointBackend:
     metadata: Mapping[str, str] = {}
     chunk_size = 1
     more: Mapping[str, Any] = {}
-    """What every request holds besides."""
+    """Further parameters of every request."""
 
     def __init__(self, source: EndpointSource, settings: ScoringSettings) -> None:
         from openai import DefaultHttpxClient, OpenAI
@@ -232,7 +232,7 @@ class VllmBackend(EndpointBackend):
         self.gpus, self.metadata = gpus, {"vllm": version}
 
     def generate(self, chunks: Sequence[Chunk], *, sequential: bool = False) -> Iterator[tuple[int, list[Prediction]]]:
-        """As of any server, with the GPU seconds of a prediction: those of all that were under way are shared."""
+        """Predictions as of any server, with GPU seconds: concurrent requests share the time of the GPUs equally."""
         together = 1 if sequential else min(self.source.connections, max(len(chunks), 1))
         for position, predictions in super().generate(chunks, sequential=sequential):
             yield position, [replace(each, seconds=each.seconds * self.gpus / together) for each in predictions]
@@ -280,7 +280,7 @@ def gpu_memory() -> list[int]:
 
 
 def shape_of(folder: str) -> vllm.Shape:
-    """What decides over how many GPUs a model folder can be spread, from its config alone."""
+    """The sizes that limit over how many GPUs a model folder can be spread, from its config alone."""
     from transformers import AutoConfig
 
     weights = 2 * parameter_count(folder)  # which says what is wrong with the folder

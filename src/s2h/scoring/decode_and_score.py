@@ -1,4 +1,4 @@
-"""What the workflow asks of scoring: decode a model's predictions, and say what they are worth."""
+"""The scoring jobs of the workflow: decode a model's predictions, and score them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def read_sets(evaluation: Mapping[str, Any], external: Mapping[str, Any]) -> lis
 def open_backend(
     model: str, source: Source, settings: ScoringSettings, *, processes: int, work: Path, trained: bool, log: Path
 ) -> Iterator[Backend]:
-    """What answers for a model, as long as the block runs.
+    """The backend of a model, open as long as the block runs.
 
     Args:
         model: model folder; not used for models that are asked where they are.
@@ -110,7 +110,7 @@ def decode_predictions(
             metadata = {"rechecked": str(rechecked), "recheck_mismatches": str(different), **backend.metadata}
             temporary.write_text(json.dumps(metadata))
     else:
-        LOGGER.info("all predictions are there already")
+        LOGGER.info("all predictions already exist")
     write_predictions(output, sets, kept, json.loads(recheck_file.read_text()) if recheck_file.exists() else {})
 
 

@@ -31,7 +31,7 @@ _FREE_SHARE = 0.6  # of the free memory is planned with; the rest is for what is
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Prompt:
-    """What a model is asked.
+    """A prompt for a model.
 
     Attributes:
         text: the user's turn, without the image.
@@ -44,7 +44,7 @@ class Prompt:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a model answered.
+    """The response of a model to a prompt.
 
     Attributes:
         text: the prediction without special tokens.
@@ -104,7 +104,7 @@ class Decoder:
                     ) from error
                 torch.cuda.empty_cache()
                 self._most = size // 2
-                LOGGER.warning("a batch of %d does not fit the memory: going on with %d", size, self._most)
+                LOGGER.warning("a batch of %d does not fit the memory: continuing with %d", size, self._most)
         return predictions
 
     def encode(self, prompts: Sequence[Prompt]) -> dict[str, Tensor]:
@@ -167,7 +167,7 @@ def load_decoder(
         settings: how to decode.
         rank: number of this process among those that decode together; each has its own GPU.
         share: of the machine's memory that the decoder may use.
-        options: what the processor is told, e.g. ``max_pixels``.
+        options: keyword arguments for loading the processor, e.g. ``max_pixels``.
 
     Raises:
         ModelError: the folder holds no model or no processor, or a GPU is missing.

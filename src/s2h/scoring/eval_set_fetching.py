@@ -10,7 +10,7 @@ from s2h.fetching import fetch_file
 
 
 def fetch_external_eval(url: str, sha256: str, path: Path) -> None:
-    """Fetch the file of a set; an interrupted download goes on where it was.
+    """Fetch the file of a set; an interrupted download resumes.
 
     Raises:
         DataError: it cannot be had from here, and the message says how else to bring it; or another file lies there.

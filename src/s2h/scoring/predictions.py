@@ -45,8 +45,8 @@ def model_digest(model: str | Path, source: Source, settings: ScoringSettings) -
     digest = hashlib.sha256(json.dumps([settings.backend, settings.max_new_tokens, options]).encode())
     folder = Path(model).expanduser()
     if folder.is_dir():
-        held = {name: mark for name, mark in take_fingerprint(folder).items() if name.endswith(_DECIDING)}
-        digest.update(contents_digest(held).encode())
+        files = {name: mark for name, mark in take_fingerprint(folder).items() if name.endswith(_DECIDING)}
+        digest.update(contents_digest(files).encode())
     else:
         digest.update(source.model_dump_json().encode())
     return digest.hexdigest()
@@ -83,8 +83,8 @@ class Store:
         if len(kept) < len(whole):
             self._file.write_bytes(kept)
         for line in kept.splitlines():
-            found = json.loads(line)
-            yield found.pop("example"), Prediction(**found)
+            record = json.loads(line)
+            yield record.pop("example"), Prediction(**record)
 
     def add(self, predictions: Iterable[tuple[str, Prediction]]) -> None:
         """Keep predictions, each by its example's digest."""
@@ -92,8 +92,8 @@ class Store:
         for example, prediction in predictions:
             text = prediction.text.encode("utf-8", "replace").decode()  # no table holds half a surrogate pair
             self.predictions[example] = Prediction(text, prediction.tokens, prediction.seconds)
-            found = {"example": example, "text": text, "tokens": prediction.tokens, "seconds": prediction.seconds}
-            lines.append(json.dumps(found) + "\n")
+            record = {"example": example, "text": text, "tokens": prediction.tokens, "seconds": prediction.seconds}
+            lines.append(json.dumps(record) + "\n")
         with self._file.open("a", encoding="ascii") as file:
             file.writelines(lines)
 
@@ -110,7 +110,7 @@ def decode(sets: Sequence[EvalSet], backend: Backend, store: Store, *, title: st
     rows = {example_digest(row): row for each in sets for row in each.rows}
     missing = [example for example in rows if example not in store.predictions]
     if len(missing) < len(rows):
-        LOGGER.info("%d of %d predictions are there already", len(rows) - len(missing), len(rows))
+        LOGGER.info("%d of %d predictions already exist", len(rows) - len(missing), len(rows))
     prompts = [Prompt(rows[example].question, rows[example].image) for example in missing]
     chunks = list(make_chunks(prompts, backend.chunk_size))
     progress, done = Progress(title, len(missing)), 0
@@ -129,7 +129,7 @@ def recheck(sets: Sequence[EvalSet], backend: Backend, store: Store, examples: i
     for position, (prediction,) in backend.generate(single, sequential=True):
         different += prediction.text != store.predictions[chosen[position][0]].text
     if chosen:
-        LOGGER.info("%d of %d predictions come out differently when decoded alone", different, len(chosen))
+        LOGGER.info("%d of %d predictions differ when decoded one at a time", different, len(chosen))
     return len(chosen), different
 
 

@@ -23,7 +23,7 @@ class Reader(ABC):
     columns: ClassVar[tuple[str, ...]] = ()
 
     def puzzle(self, row: Mapping[str, str]) -> str:
-        """What ``measure`` needs to know beside the gold answer, for ``EvalRow.puzzle``.
+        """The input of ``measure`` beside the gold answer, for ``EvalRow.puzzle``.
 
         Args:
             row: the cells of a row by column.

@@ -61,13 +61,13 @@ class EvalSet:
         self._task, self._diagnoser = task, find_diagnoser(task)
 
     def diagnose(self, row: EvalRow, prediction: str) -> Diagnosis:
-        """What a prediction for one of the puzzles is worth."""
+        """The diagnosis of a prediction for one of the puzzles."""
         return self._diagnoser.diagnose(self._task.from_json(row.puzzle), prediction)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What of a task is scored.
+    """The evaluation puzzles of a task that are scored.
 
     Attributes:
         task: the task, with its settings.
@@ -81,11 +81,11 @@ class Evaluation:
 
     @classmethod
     def of(cls, name: str, *, settings: Mapping[str, Any], shards: Any, puzzles: Any) -> Evaluation:
-        """The same from a task's name and its settings as a config file holds them."""
+        """An evaluation from a task's name and its settings as a config file holds them."""
         return cls(make_task(name, settings), shards, puzzles)
 
     def sets(self) -> list[EvalSet]:
-        """Its sets: levels in order, text before image."""
+        """The evaluation sets of the task: levels in order, text before image."""
         return [
             read_set(self.task, level, modality, paths, self.puzzles[level])
             for level, paths in self.shards.items()
@@ -112,10 +112,10 @@ def read_set(
     columns = [*_COLUMNS, "image"] if has_image(modality) else _COLUMNS
     records = list(itertools.islice(read_shards(list(shards), columns), puzzles))
     for record in records:
-        found = (record["task"], record["level"], record["split"])
-        if found != (task.name, level, "eval"):
+        origin = (record["task"], record["level"], record["split"])
+        if origin != (task.name, level, "eval"):
             raise DataError(
-                f"the puzzle {record['puzzle_id']} is from {'/'.join(found)}, but scores are made on "
+                f"the puzzle {record['puzzle_id']} is from {'/'.join(origin)}, but scores are made on "
                 f"{task.name}/{level}/eval: give the eval shards of this task and level."
             )
     refuse_repeats(f"{task.name}/{level}", [record["puzzle_id"] for record in records])

@@ -27,7 +27,7 @@ from s2h.scoring.readers import Reader, find_reader
 from s2h.scoring.sets import EvalRow, EvalSet, position_index, refuse_repeats
 
 OURS = ("puzzle_id", "task", "level", "settings", "puzzle")
-"""Columns by which a file of this project is told: what the judge needs to know."""
+"""Columns that mark a file of this project: the input of the judge."""
 
 
 class ExternalEval(EvalSet):
@@ -40,7 +40,7 @@ class ExternalEval(EvalSet):
         self._reader = find_reader(task)
 
     def diagnose(self, row: EvalRow, prediction: str) -> Diagnosis:
-        """What a prediction is worth by the metrics of the task's reader; ``correct`` is its exact match."""
+        """The diagnosis of a prediction by the metrics of the task's reader; ``correct`` is its exact match."""
         metrics = self._reader.measure(row, prediction)
         answer = final_answer(prediction) or ""
         correct = metrics["exact_match"] == 1
@@ -56,7 +56,7 @@ def read_own(path: str | Path) -> EvalSet:
     first = rows[0]
     task = make_task(first["task"], json.loads(first["settings"]))
     modality: Modality = "image" if "image" in first else "text"
-    found = [
+    eval_rows = [
         EvalRow(
             index=row["index"],
             puzzle_id=row["puzzle_id"],
@@ -67,7 +67,7 @@ def read_own(path: str | Path) -> EvalSet:
         )
         for row in rows
     ]
-    return EvalSet(Path(path).stem, task, first["level"], modality, found)  # type: ignore[arg-type]
+    return EvalSet(Path(path).stem, task, first["level"], modality, eval_rows)  # type: ignore[arg-type]
 
 
 def read_external(name: str, path: str | Path, *, task: str, level: Level, modality: Modality) -> EvalSet:
@@ -86,7 +86,7 @@ def read_external(name: str, path: str | Path, *, task: str, level: Level, modal
     """
     path, reader = Path(path).expanduser(), find_reader(task)
     rows = _read(path, ("index", "question", "answer", *reader.columns))
-    found = [
+    eval_rows = [
         EvalRow(
             index=position_index(position),
             puzzle_id=f"{name}-{row['index']}",
@@ -97,7 +97,7 @@ def read_external(name: str, path: str | Path, *, task: str, level: Level, modal
         )
         for position, row in enumerate(rows)
     ]
-    return ExternalEval(name, task, level, modality, found)
+    return ExternalEval(name, task, level, modality, eval_rows)
 
 
 def is_own(path: str | Path) -> bool:
@@ -143,12 +143,12 @@ def _image(path: Path, row: dict[str, str]) -> bytes:
     """The picture file of a row; raises DataError where there is none or it cannot be opened."""
     try:
         inside = row.get("image")
-        found = base64.b64decode(inside) if inside else (path.parent / row["image_path"]).read_bytes()
-        with Image.open(io.BytesIO(found)) as picture:
+        data = base64.b64decode(inside) if inside else (path.parent / row["image_path"]).read_bytes()
+        with Image.open(io.BytesIO(data)) as picture:
             picture.verify()
     except (KeyError, OSError, SyntaxError, binascii.Error) as error:
         raise DataError(
             f"{path}, index {row['index']}: the picture cannot be read ({type(error).__name__}: {error}). It must "
             "stand base64-coded in the column image, or in a file named in image_path."
         ) from None
-    return found
+    return data

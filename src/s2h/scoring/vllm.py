@@ -49,18 +49,18 @@ def find_vllm() -> str:
     """
     named = os.environ.get(VARIABLE)
     places = [named] if named else [str(_ROOT / ".venv-vllm/bin/vllm"), "vllm"]
-    found = next(filter(None, map(shutil.which, places)), None)
-    if found is None:
+    program = next(filter(None, map(shutil.which, places)), None)
+    if program is None:
         raise ModelError(
             f"scoring.backend is vllm, but no such program is there (looked for {' and '.join(places)}): install it "
             f"with make vllm, name it in the environment variable {VARIABLE}, or set scoring.backend to transformers."
         )
-    return str(Path(found).absolute())
+    return str(Path(program).absolute())
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Shape:
-    """What decides over how many GPUs a model can be spread.
+    """The sizes that limit over how many GPUs a model can be spread.
 
     Attributes:
         weights: bytes of all weights in bf16.
@@ -217,7 +217,7 @@ class _Server:
                     LOGGER.warning("the port of %s was taken meanwhile: trying another one", address)
                     return False
                 raise ModelError(
-                    "vLLM does not serve the model: mend what its log says, or set scoring.backend to transformers."
+                    "vLLM does not serve the model: fix the error in its log, or set scoring.backend to transformers."
                 )
             if time.monotonic() - started > patience:
                 raise ModelError(f"vLLM did not answer within {patience / 60:.0f} minutes.")
@@ -226,7 +226,7 @@ class _Server:
         return True
 
     def status_report(self) -> str:
-        """How it stands, with the first error of its log, which causes all others, and the end."""
+        """The state of the server, with the first error of its log, which causes all others, and the end of the log."""
         code = self._process.poll()
         state = "runs still" if code is None else f"ended with code {code}"
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -245,7 +245,7 @@ class _Server:
 
 
 def _environment(program: str) -> dict[str, str]:
-    """Its environment's own programs come first, as where one has activated it; nothing is fetched or reported."""
+    """Environment variables of the server: its own ``bin`` first on PATH, no downloads, no usage statistics."""
     path = os.pathsep.join([str(Path(program).parent), *filter(None, [os.environ.get("PATH")])])
     own = {"PYTHONPATH": with_this_code(), "PYTHONUNBUFFERED": "1", "PATH": path}
     return os.environ | own | {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
@@ -262,7 +262,7 @@ def _answers(address: str, name: str) -> bool:
 
 
 def _ask(address: str, page: str) -> Any:
-    """What a server says in JSON; never through a proxy."""
+    """The JSON response of a server; never through a proxy."""
     with _open(f"{address}/{page}", timeout=_QUICK) as answer:
         return json.load(answer)
 

@@ -2,7 +2,7 @@
 
 This is the only module that touches VLMEvalKit (``vlmeval``, from the package ms-vlmeval), and it imports it inside
 functions: the import takes ten seconds or more, switches gradients off, seeds torch, stops the checking of TLS
-certificates and writes to the home folder unless told otherwise. It must never happen in a process that trains.
+certificates and writes to the home folder by default. It must never happen in a process that trains.
 
 Four of its ways are worked around:
 
@@ -42,7 +42,7 @@ from s2h.scoring.score_record import Score, write_scores
 from s2h.scoring.sets import EvalRow, EvalSet
 
 MODEL_NAME = "s2h"
-"""What the model under test is called in VLMEvalKit's registry and in its file names."""
+"""The name of the model under test in VLMEvalKit's registry and in its file names."""
 
 Message = list[dict[str, str]]
 """One question as VLMEvalKit words it: parts with ``type`` (image or text) and ``value`` (a path or the text)."""
@@ -226,7 +226,7 @@ def _dataset_class(eval_set: EvalSet, images: Path) -> type[Any]:
 
 
 def means(diagnoses: Sequence[Diagnosis]) -> dict[str, float]:
-    """Shares of right answers and chains, and the mean of each metric that the task has."""
+    """Accuracy of answers and chains, and the mean of each metric that the task has."""
     found = {
         "accuracy": [float(each.correct) for each in diagnoses],
         "chain_accuracy": [float(each.chain_correct) for each in diagnoses],
@@ -379,7 +379,7 @@ def _quoted(build: Any) -> Any:
 
 
 def _failures(work: Path, *, since: float) -> Iterator[str]:
-    """What VLMEvalKit's reports of this run say went wrong, model by model and set by set."""
+    """The failures in VLMEvalKit's reports of this run, by model and set."""
     for report in sorted(work.glob("*/status.json")):
         if report.stat().st_mtime < since - 1:
             continue

@@ -104,7 +104,7 @@ class Mixture:
         return cls(frame)
 
     def kept(self, which: NDArray[np.bool_]) -> Mixture:
-        """Those examples of which ``which bool[examples]`` is true, in their order; positions count on from 0."""
+        """The examples for which ``which bool[examples]`` is true, in their order, renumbered from 0."""
         return Mixture(self.frame.filter(pl.Series(which)))
 
     def __len__(self) -> int:

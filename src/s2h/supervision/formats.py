@@ -36,7 +36,7 @@ def prompt(form: Format) -> pl.Expr:
 
 
 def transcription(form: Format, convert_tokens: int = 0) -> pl.Expr:
-    """What the response writes before it reasons: the puzzle as text, or tokens in its place; empty for most formats.
+    """The part of the response before its reasoning: the puzzle as text, or as tokens; empty for most formats.
 
     The transcription alone writes the text and nothing else.
     """
@@ -79,7 +79,7 @@ def response(form: Format, chain: str = FULL, convert_tokens: int = 0) -> pl.Exp
     Args:
         form: the supervision format.
         chain: ``full``, ``none`` or the name of an alternative.
-        convert_tokens: how many tokens stand in place of a transcription; 0 writes it out.
+        convert_tokens: how many tokens replace the transcription; 0 writes it out.
     """
     return joined([transcription(form, convert_tokens), chain_of_thought(form, chain), answer_block(form)])
 

@@ -73,7 +73,7 @@ def read_puzzles(shards: Sequence[str]) -> pl.DataFrame:
 
 
 def read_puzzle_sets(shards: Mapping[str, Mapping[Level, Sequence[str]]]) -> dict[Source, pl.DataFrame]:
-    """What ``read_puzzles`` gives of each set, by task and level.
+    """The puzzles of each set, by task and level, as ``read_puzzles`` gives them.
 
     Args:
         shards: of each task and level the set's Parquet files in order.

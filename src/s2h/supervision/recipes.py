@@ -23,7 +23,7 @@ class Recipe(Settings):
 
     Attributes:
         title: the paper's name, as tables show it.
-        phases: trained one after the other; without any the model is scored as it came.
+        phases: trained one after the other; without any the model is scored untrained (zero-shot).
     """
 
     title: str

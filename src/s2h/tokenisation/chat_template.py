@@ -51,7 +51,7 @@ def encode_prompts(processor: Any, prompts: Sequence[str], images: Sequence[Imag
 
 
 class LaterTurns:
-    """What stands between two responses of a conversation.
+    """The text between two responses of a conversation.
 
     A response is closed by the end-of-turn token, as in an example of one turn; what follows up to the next response
     (the marks of the turns and the user's text) is masked out of the loss.
@@ -65,7 +65,7 @@ class LaterTurns:
         self._around: tuple[str, str] | None = None
 
     def between(self, question: str) -> str:
-        """What stands behind a response's end-of-turn token and before the next response.
+        """The text between a response's end-of-turn token and the next response.
 
         Raises:
             ModelError: the model's chat template takes no conversation of several turns.

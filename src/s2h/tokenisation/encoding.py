@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _TOKEN_TYPES = ("mm_token_type_ids", "token_type_ids")
 _SEQUENCES = {"input_ids", "attention_mask", *_TOKEN_TYPES}
-"""What a processor gives for each token; all else belongs to the images."""
+"""The outputs of a processor that have an entry for each token; all others belong to the images."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class ExampleEncoder:
 
     @classmethod
     def of_model(cls, folder: str | Path, **options: Any) -> ExampleEncoder:
-        """That of a model folder, for a caller that has no use for torch itself.
+        """The encoder of a model folder, for a caller that does not import torch itself.
 
         Args:
             folder: what ``save_pretrained`` wrote.
@@ -100,7 +100,7 @@ class ExampleEncoder:
         return EncodedBatch(rows, {name: value for name, value in encoded.items() if name not in _SEQUENCES})
 
     def encode_answers(self, responses: Sequence[str], more: Sequence[Sequence[str]]) -> list[list[Segment]]:
-        """What follows the prompt of each example.
+        """The segments after the prompt of each example.
 
         Args:
             responses: of each example, the first in a conversation.

@@ -35,7 +35,7 @@ class Lengths:
     pixels: NDArray[np.int64]
 
     def kept(self, which: NDArray[np.bool_]) -> Lengths:
-        """Those of the examples of which ``which bool[examples]`` is true."""
+        """The lengths of the examples for which ``which bool[examples]`` is true."""
         return Lengths(self.tokens[which], self.targets[which], self.pixels[which])
 
 
@@ -70,7 +70,7 @@ def _counted(prompt: int, answer: list[Segment], most: int | None) -> tuple[int,
 
 
 def _kinds(rows: pl.DataFrame) -> pl.DataFrame:
-    """What decides how many tokens template and image add: the task, whether there is an image, and its size.
+    """The keys on which the tokens of template and image depend: task, whether there is an image, and its size.
 
     All images of a task of puzzles have one size, so only mixtures of corpora hold them.
     """
@@ -87,12 +87,12 @@ def _added(mixture: Mixture, encoder: ExampleEncoder) -> dict[tuple[Any, ...], t
     added = {}
     for (task, image), alike in kinds.group_by("task", "image", maintain_order=True):
         places = _most_different(alike) if alike.height > _MANY_SIZES else alike
-        found = {row[0]: _added_to(mixture[row[0]], encoder) for row in places.iter_rows()}
-        if len(set(found.values())) > 1:
-            found |= {p: _added_to(mixture[p], encoder) for p in alike["place"] if p not in found}
-        some = next(iter(found.values()))
+        counts = {row[0]: _added_to(mixture[row[0]], encoder) for row in places.iter_rows()}
+        if len(set(counts.values())) > 1:
+            counts |= {p: _added_to(mixture[p], encoder) for p in alike["place"] if p not in counts}
+        some = next(iter(counts.values()))
         for place, width, height in alike.select("place", *_SIZE).iter_rows():
-            added[task, image, width, height] = found.get(place, some)
+            added[task, image, width, height] = counts.get(place, some)
     return added
 
 

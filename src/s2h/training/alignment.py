@@ -42,7 +42,7 @@ SOURCES: tuple[Kind, ...] = (
     ("SIMPLE", "image_via_text"),
     ("HARD", "text"),
 )
-"""What a step is made on: all that the paper's recipes hold."""
+"""Sources of a gradient: all kinds of examples in the paper's recipes."""
 
 SCHEMA = {
     "task": pl.String,  # as are all that follow up to seed: the names of the run
@@ -76,7 +76,7 @@ Gradient = Mapping[str, Tensor]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Alignment:
-    """What a step along one gradient does to another loss; null where moments or a gradient are missing.
+    """The effect of a step along one gradient on another loss; null where moments or a gradient are missing.
 
     Attributes:
         inner_product: decrease of the target's loss for a step of plain gradient descent, per unit of learning rate.
@@ -175,7 +175,7 @@ def probe(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AlignmentSpec:
-    """What is measured, on which model.
+    """The settings of an alignment measurement: its examples and its model.
 
     Attributes:
         model: folder of a trained phase.
@@ -226,7 +226,7 @@ def _measure(
     target = probe(model, forward_pass, batches[TARGET], autocast=autocast)
     for kind in SOURCES:
         source = probe(model, forward_pass, batches[kind], autocast=autocast)
-        found = align(source.gradient, target.gradient, moments, snapshot.beta2)
+        alignment = align(source.gradient, target.gradient, moments, snapshot.beta2)
         yield {
             "step": snapshot.step,
             "steps": snapshot.steps,
@@ -236,7 +236,7 @@ def _measure(
             "source_loss": source.loss,
             "target_loss": target.loss,
             "target_exact": target.exact,
-            **dataclasses.asdict(found),
+            **dataclasses.asdict(alignment),
         }
 
 
@@ -245,12 +245,13 @@ def _examples(shards: Mapping[str, Mapping[Level, Sequence[str]]], puzzles: int)
     levels: tuple[Level, ...] = ("SIMPLE", "HARD")
     read = read_puzzle_sets({task: {level: sets[level] for level in levels} for task, sets in sorted(shards.items())})
     most = min(frame.height for frame in read.values()) * len(shards)
-    found = {}
+    mixtures = {}
     for level, form in (TARGET, *SOURCES):
         phase = Phase.model_validate({"parts": [{"level": level, "format": form, "share": 1}]})
-        kept = {key: frame for key, frame in read.items() if key[1] == level}
-        found[level, form] = Mixture(assemble(phase, budget=min(puzzles, most), puzzles=kept, key=(0, "alignment")))
-    return found
+        chosen = {key: frame for key, frame in read.items() if key[1] == level}
+        examples = assemble(phase, budget=min(puzzles, most), puzzles=chosen, key=(0, "alignment"))
+        mixtures[level, form] = Mixture(examples)
+    return mixtures
 
 
 def _batches(mixture: Mixture, collator: Collator, settings: TrainingSettings) -> Iterator[dict[str, Tensor]]:

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 
 from s2h.tokenisation.lengths import Lengths
 
-_CLOSE = 1.01  # groups are as even as they can be, but for one per cent
+_CLOSE = 1.01  # groups are as even as they can be, to within 1 %
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Limits:
-    """What one micro-batch may hold.
+    """The limits of a micro-batch.
 
     Attributes:
         examples: most examples; None for any number.
@@ -103,12 +103,12 @@ class BatchPlan:
         """The micro-batches that need the most memory: the most tokens with padding, target tokens, pixels."""
         tokens, targets, pixels = self.lengths.tokens, self.lengths.targets, self.lengths.pixels
         groups = list(self._all_groups())
-        found = [
+        largest = [
             max(groups, key=lambda group: len(group) * int(tokens[group].max())),
             max(groups, key=lambda group: int(targets[group].sum())),
             max(groups, key=lambda group: int(pixels[group].sum())),
         ]
-        return [group for place, group in enumerate(found) if group not in found[:place]]
+        return [group for place, group in enumerate(largest) if group not in largest[:place]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -185,9 +185,9 @@ def _even_split(sizes: ExampleSizes, order: Sequence[int], groups: int, limits: 
             raise ValueError(f"{len(order)} examples do not fit into {groups} groups of {limits}")
     while most > least * _CLOSE:
         middle = (least + most) / 2
-        found = _split(sizes, order, middle, limits)
-        if len(found) <= groups:
-            most, split = middle, found
+        trial = _split(sizes, order, middle, limits)
+        if len(trial) <= groups:
+            most, split = middle, trial
         else:
             least = middle
     return split

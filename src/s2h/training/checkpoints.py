@@ -1,4 +1,4 @@
-"""Checkpoints from which an interrupted training goes on to the weights that it would have had."""
+"""Checkpoints from which an interrupted training run resumes, with the same weights in the end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from s2h.files import atomic_file
 from s2h.logs import LOGGER
 
 Steps = list[dict[str, float]]
-"""What was measured in each step so far."""
+"""The metrics of each step so far."""
 
 
 class Checkpoints:
@@ -37,7 +37,7 @@ class Checkpoints:
         named = self.folder / "training"
         if dist.get_rank() == 0 and not (named.exists() and named.read_text() == key):
             if self._last.exists():
-                LOGGER.warning("the checkpoints in %s are of another training and are removed", self.folder)
+                LOGGER.warning("the checkpoints in %s are of another training run and are removed", self.folder)
             self.remove()
             with atomic_file(named) as temporary:
                 temporary.write_text(key)
@@ -56,18 +56,18 @@ class Checkpoints:
                     shutil.rmtree(old, ignore_errors=True)
 
     def resume(self) -> Steps:
-        """Go on from the last whole checkpoint, if there is one; returns what was measured in the steps done."""
+        """Resume from the last whole checkpoint, if there is one; returns the metrics of the steps done."""
         if not self._last.exists():
             return []
         state = self._load(self.folder)
-        LOGGER.info("going on after %d steps", len(state["steps"]))
+        LOGGER.info("resuming after %d steps", len(state["steps"]))
         return list(state["steps"])
 
     def adopt(self, other: Path) -> None:
         """Take weights and optimizer from the last checkpoint of the phase before; the schedule starts anew."""
         if not (other / "last").exists():
             raise TrainingError(
-                f"optimizer: kept goes on from {other}, but the phase before left no checkpoint there: delete that "
+                f"optimizer: kept resumes from {other}, but the phase before left no checkpoint there: delete that "
                 "phase's model folder and run again."
             )
         self._load(other, load_lr_scheduler_states=False)
@@ -107,5 +107,5 @@ class Checkpoints:
 
 
 def _size(count: float) -> str:
-    """Bytes for a person to read."""
+    """A human-readable size."""
     return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.1f} MB"

@@ -107,7 +107,7 @@ def _positions(examples: list[EncodedExample], shifts: Sequence[int], length: in
 
 
 def with_targets(batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What ``Collator`` gives, with labels replaced by what a GPU can use without waiting.
+    """The batch of a ``Collator``, with labels replaced by tensors that a GPU can use without synchronising.
 
     ``rows int64[N]`` are the places (b * L + t) of the tokens before those in the loss, ``targets int64[N]`` the
     latter.

@@ -35,7 +35,7 @@ _PREFETCHED = 4  # micro-batches that each loader process prepares ahead
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StepCounts:
-    """What a step holds, over all processes.
+    """The sizes of a step, over all processes.
 
     Attributes:
         tokens: of its examples, image tokens included.

@@ -99,7 +99,7 @@ class TrainingEngine:
         self.deepspeed.step()
 
     def gradient_norm(self) -> float:
-        """Of the last step, before it was clipped; waits for the GPU."""
+        """The gradient norm of the last step, before clipping; waits for the GPU."""
         return float(self.deepspeed.get_global_grad_norm() or 0)
 
     def whole_model(self) -> tuple[Any, dict[str, Any] | None]:

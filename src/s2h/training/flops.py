@@ -97,7 +97,7 @@ class FlopModel:
 
         Args:
             tokens: of each example, image tokens included, ``int64[examples]``.
-            targets: of these the ones that are learned, ``int64[examples]``.
+            targets: of these the ones in the loss, ``int64[examples]``.
             pixels: how many numbers its ``pixel_values`` hold, ``int64[examples]``; 0 without an image.
         """
         length, size = np.asarray(tokens, dtype=np.float64), np.asarray(pixels, dtype=np.float64)
@@ -111,7 +111,7 @@ def _decoder(model: Any) -> tuple[float, float]:
 
 
 def _decoded(model: Any, length: int) -> Any:
-    """What the decoder makes of a sequence."""
+    """The last hidden states of the decoder for a sequence."""
     hidden = _hidden(model, length, requires_grad=_learns_before(model))
     return model.get_decoder()(inputs_embeds=hidden, use_cache=False).last_hidden_state
 
@@ -146,7 +146,7 @@ def _vision(model: Any, processor: Any) -> tuple[float, float]:
 
 
 def _features(model: Any, inputs: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What the decoder is given of an image."""
+    """The image features that the decoder is given."""
     known = inspect.signature(model.get_image_features).parameters
     given = {name: value for name, value in inputs.items() if name in known}
     outputs = model.get_image_features(**given)
@@ -213,9 +213,10 @@ def _convolution(gradient: Tensor, inputs: Tensor, weights: Tensor, *args: Any, 
     torch's own formula takes no account of groups: for ConvNeXt, with a group for each channel, it gives the thousand
     of it.
     """
-    transposed, asked = args[4], args[7]
+    transposed, output_mask = args[4], args[7]
     places = prod((inputs if transposed else gradient).shape[2:])
-    return 2 * inputs.shape[0] * places * weights.numel() * sum(map(bool, asked[:2]))
+    gradients = sum(1 for needed in output_mask[:2] if needed)
+    return 2 * inputs.shape[0] * places * weights.numel() * gradients
 
 
 _FORMULAS = flop_registry | {torch.ops.aten.convolution_backward: _convolution}

@@ -1,4 +1,4 @@
-"""What is looked at before the first step, so that a wrong set-up stops early."""
+"""Checks before the first step, so that a wrong set-up stops early."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def inspect(mixture: Mixture, encoder: ExampleEncoder, settings: TrainingSetting
 
 
 def check_targets(example: Example, collator: Collator) -> None:
-    """See that what the loss is computed of is exactly an example's responses.
+    """Check that the tokens in the loss are exactly those of an example's responses.
 
     Raises:
         TrainingError: it is less, more or something else.
@@ -49,7 +49,7 @@ def check_targets(example: Example, collator: Collator) -> None:
     if not targets or targets != responses:
         prompt = prompt_text(encoder.processor, example.prompt, with_image=example.image is not None)
         raise TrainingError(
-            "the labels are not the responses: every label would be ignored, or others learned. The first example's "
+            "the labels are not the responses: no token, or a wrong one, would be in the loss. The first example's "
             f"prompt ends with {prompt[-40:]!r}."
         )
 
@@ -58,13 +58,13 @@ def _report_long(mixture: Mixture, tokens: NDArray[np.int64], settings: Training
     """Say how many examples are too long; raise TrainingError where they are refused, or none is left."""
     long = tokens > settings.max_length
     first = mixture.frame["puzzle_id"][int(long.argmax())]
-    found = (
+    summary = (
         f"{int(long.sum())} of {len(tokens)} examples are longer than training.max_length = {settings.max_length} "
         f"tokens (the longest has {int(tokens.max())}; the first is {first})"
     )
     if settings.on_overlength == "error" or long.all():
-        raise TrainingError(f"{found}: raise max_length, make the puzzles smaller, or set on_overlength to drop.")
-    LOGGER.warning("%s: they are left out", found)
+        raise TrainingError(f"{summary}: raise max_length, make the puzzles smaller, or set on_overlength to drop.")
+    LOGGER.warning("%s: they are left out", summary)
 
 
 def _report_truncated(lengths: Lengths, fits: NDArray[np.bool_], settings: TrainingSettings) -> None:

@@ -13,13 +13,13 @@ from s2h.training.trackers import TrackerName
 
 
 class PhaseSpec(Settings):
-    """What decides the weights that a phase leaves, beside its base, mixture and seed.
+    """The settings that determine the weights of a phase, beside its base, mixture and seed.
 
     Attributes:
         settings: how to train.
-        processor_options: what the processor of the base is told when it is loaded.
+        processor_options: keyword arguments for loading the processor of the base.
         frozen: parts of the model that are not trained.
-        optimizer_from: checkpoints of the phase before, whose optimizer continues; None for a fresh one.
+        optimizer_from: checkpoints of the phase before, whose optimizer state is kept; None for a fresh one.
         leave_optimizer: keep the last checkpoint, so that the phase that follows can continue with its optimizer.
     """
 
@@ -38,9 +38,9 @@ class Job(PhaseSpec):
         base: model folder that the phase starts from.
         mixture: Parquet file of its examples, in order.
         output: model folder to write.
-        checkpoints: folder of the checkpoints from which an interrupted run continues; removed at the end.
-        metrics: JSON lines file, a line a step, written during training.
-        tensorboard: folder of the same for TensorBoard.
+        checkpoints: folder of the checkpoints from which an interrupted run resumes; removed at the end.
+        metrics: JSON lines file, one line per step, written during training.
+        tensorboard: folder of the metrics for TensorBoard.
         seed: seed of the run.
         trackers: packages that follow the training beside TensorBoard; they decide nothing of it.
     """

@@ -79,11 +79,11 @@ def _command(arguments: Sequence[str], *, processes: int, nodes: int, threads: i
 
 
 def _first_host(job: str) -> str:
-    """Where the processes meet: the first node of the job, at a port that its number decides."""
-    asked = subprocess.run(["squeue", "-h", "-j", job, "-o", "%B"], capture_output=True, text=True, check=False)
-    host = asked.stdout.strip()
+    """The rendezvous address of the processes: the first node of the job, and a port derived from the job's number."""
+    done = subprocess.run(["squeue", "-h", "-j", job, "-o", "%B"], capture_output=True, text=True, check=False)
+    host = done.stdout.strip()
     if not host:
-        raise TrainingError(f"SLURM does not say on which node its job {job} runs: {asked.stderr.strip()}")
+        raise TrainingError(f"SLURM does not say on which node its job {job} runs: {done.stderr.strip()}")
     return f"{host}:{20_000 + int(job) % 10_000}"
 
 

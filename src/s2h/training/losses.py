@@ -1,4 +1,4 @@
-"""What a step of training computes of a model: the logits of the words that are learned, and their loss.
+"""The forward pass and the loss of a training step: logits of the tokens in the loss only.
 
 Shapes: B examples, L tokens of the longest of them, N target tokens of all of them, D width of the model, V words.
 """
@@ -24,7 +24,7 @@ class ForwardPass:
 
     Two things are added to the model's own, by hooks before its language model and before its output layer:
 
-    - Only the hidden states before learned tokens reach the output layer.
+    - Only the hidden states before tokens in the loss reach the output layer.
     - A batch of text alone shows the vision tower a blank picture with weight zero. All processes then run the same
       layers in the same order. Otherwise ZeRO-3 waits for ever, and ZeRO-2, which adds up gradients as they come, adds
       those of different parameters.
@@ -117,15 +117,15 @@ def dummy_image(processor: Any) -> dict[str, Tensor]:
 
 
 def _feature_function(model: Any) -> Any:
-    """What a model makes of pictures, taking those of a processor's outputs that it knows."""
+    """The function that gives a model's image features, called with the processor's outputs that it accepts."""
     find = getattr(model, "get_image_features", None)
     known = set(inspect.signature(find).parameters) if find else set()
 
     def features(**inputs: Tensor) -> Any:
         chosen = {name: value for name, value in inputs.items() if name in known}
         chosen["pixel_values"] = chosen["pixel_values"].to(model.dtype)
-        found = find(**chosen)  # type: ignore[misc]
-        return getattr(found, "pooler_output", found)
+        outputs = find(**chosen)  # type: ignore[misc]
+        return getattr(outputs, "pooler_output", outputs)
 
     return features
 

@@ -28,13 +28,13 @@ _PACKAGES = ("torch", "transformers", "deepspeed", "peft", "numpy", "polars", "p
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a training came to since its last start.
+    """The outcome of a training run since its last start.
 
     Attributes:
         started: when that was.
         ended: when it ended.
         seconds: of computing in between.
-        resumed_at: the step from which it went on; 0 for a start from the beginning.
+        resumed_at: the step from which it resumed; 0 for a start from the beginning.
         steps: what was measured in each step, those before that start included.
     """
 
@@ -46,12 +46,12 @@ class Outcome:
 
 
 def manifest(job: Job, data: PhaseData, engine: TrainingEngine, outcome: Outcome) -> dict[str, Any]:
-    """All that is needed to know where a model comes from.
+    """The manifest: the provenance of a trained model.
 
     Args:
         job: what was trained.
         data: what it was trained on.
-        engine: the model that learned.
+        engine: holds the trained model.
         outcome: what that came to.
     """
     losses = [step["loss"] for step in outcome.steps]

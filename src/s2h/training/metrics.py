@@ -1,4 +1,4 @@
-"""What is measured in each step: as JSON lines, for TensorBoard and for other trackers, while the training goes on."""
+"""Metrics of each training step: as JSON lines, for TensorBoard and for other trackers, written during training."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Meter:
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
-        """What is done in here is waiting for data."""
+        """Count the time spent in this context as waiting for data."""
         since = time.monotonic()
         try:
             yield
@@ -50,7 +50,7 @@ class Meter:
             self._waited += time.monotonic() - since
 
     def end(self, *, tokens: int, flops: float | None) -> dict[str, float]:
-        """What was measured since the step began; what is not known is left out.
+        """The metrics of the step since it began; unknown ones are omitted.
 
         Args:
             tokens: of the step, of all processes.
@@ -79,8 +79,8 @@ def peak_memory(device: torch.device) -> int:
     """Most bytes that this process has held so far: tensors on a GPU, all of its memory where a CPU computes."""
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return held if sys.platform == "darwin" else 1024 * held  # Linux counts in KiB
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak  # Linux counts in KiB
 
 
 class MetricsWriter:
@@ -90,7 +90,7 @@ class MetricsWriter:
         path: JSON lines file.
         tensorboard: folder of TensorBoard's event files.
         done: the steps before an interruption.
-        followers: other trackers, which are told of new steps alone.
+        followers: other trackers, which receive new steps only.
     """
 
     def __init__(self, path: Path, tensorboard: Path, done: Steps, followers: Sequence[Follower] = ()) -> None:
@@ -124,7 +124,7 @@ class MetricsWriter:
 
 
 def as_lines(steps: Steps) -> list[str]:
-    """A line of JSON for each step."""
+    """One JSON line per step."""
     return [json.dumps(step) + "\n" for step in steps]
 
 

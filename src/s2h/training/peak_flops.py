@@ -1,4 +1,4 @@
-"""What cards can compute at most, from their vendors' data sheets: what model FLOPs utilisation (MFU) is a share of."""
+"""Peak FLOP/s of cards, from their vendors' data sheets: the denominator of model FLOPs utilisation (MFU)."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def peak_flops(card: str, precision: Literal["bf16", "fp32"]) -> float | None:
     """
     for name, bf16, fp32 in _PEAKS:
         if re.fullmatch(name, card):
-            found = bf16 if precision == "bf16" else fp32
-            return found * 1e12 if found else None
+            teraflops = bf16 if precision == "bf16" else fp32
+            return teraflops * 1e12 if teraflops else None
     return None
 
 
 def device_peak(device: torch.device, precision: Literal["bf16", "fp32"]) -> float | None:
-    """The same of a device; None for a CPU."""
+    """Peak FLOP/s of a device; None for a CPU or a card that is not known."""
     return peak_flops(torch.cuda.get_device_name(device), precision) if device.type == "cuda" else None

@@ -41,7 +41,7 @@ def local_world_size() -> int:
 
 
 def from_rank_0(compute: Callable[[], _T]) -> _T:
-    """What the first process computes, in all of them, so that they agree; all must call it."""
+    """The value that rank 0 computes, on all ranks, so that they agree; all must call it."""
     found: list[Any] = [compute() if dist.get_rank() == 0 else None]
     dist.broadcast_object_list(found, src=0)
     result: _T = found[0]

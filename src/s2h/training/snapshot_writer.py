@@ -23,7 +23,7 @@ class SnapshotWriter:
     """Writes the snapshots of one phase.
 
     Args:
-        folder: where they are written while the phase goes on.
+        folder: where they are written during the phase.
         engine: holds the model; all processes must make the same calls.
         processor: of the model.
         steps: optimizer steps of the phase.
@@ -45,13 +45,13 @@ class SnapshotWriter:
                 model.save_pretrained(folder, state_dict=state)
                 self.processor.save_pretrained(folder)
                 beta2 = self.engine.deepspeed.optimizer.param_groups[0]["betas"][1]
-                told = {"step": done, "steps": self.steps, "updates": updates, "beta2": beta2}
+                progress = {"step": done, "steps": self.steps, "updates": updates, "beta2": beta2}
                 save_file(moments, folder / "second_moments.safetensors")
-                (folder / "snapshot.json").write_text(json.dumps(told) + "\n")
+                (folder / "snapshot.json").write_text(json.dumps(progress) + "\n")
         dist.barrier()
 
     def add_to(self, model: Path) -> None:
-        """Put them into the folder of the trained model."""
+        """Copy the snapshots into the folder of the trained model."""
         if self.folder.exists():
             shutil.copytree(self.folder, model / FOLDER, copy_function=_link)
 

@@ -16,7 +16,7 @@ from s2h.errors import DataError
 from s2h.models.weights import check_weights
 
 FOLDER = "snapshots"
-"""Where they lie in the folder of a trained model, in order of their names."""
+"""The folder of the snapshots in a trained model's folder, in order of their names."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,10 +38,10 @@ class Snapshot:
     beta2: float
 
     def second_moments(self) -> dict[str, Tensor]:
-        """AdamW's second moments without their bias, ``float[...]`` as the parameters that learned, by their names."""
+        """AdamW's second moments, bias-corrected, by parameter name: ``float[...]`` of the parameter's shape."""
         correction = 1 - self.beta2**self.updates
-        found = load_file(self.folder / "second_moments.safetensors")
-        return {name: moment / correction for name, moment in found.items()}
+        moments = load_file(self.folder / "second_moments.safetensors")
+        return {name: moment / correction for name, moment in moments.items()}
 
 
 def read_snapshots(model: str | Path) -> list[Snapshot]:
@@ -54,9 +54,9 @@ def read_snapshots(model: str | Path) -> list[Snapshot]:
     folder = Path(model)
     check_weights(folder)
     try:
-        kept = sorted((folder / FOLDER).glob("step-*"))
-        if kept:
-            return [Snapshot(place, **json.loads((place / "snapshot.json").read_text())) for place in kept]
+        folders = sorted((folder / FOLDER).glob("step-*"))
+        if folders:
+            return [Snapshot(place, **json.loads((place / "snapshot.json").read_text())) for place in folders]
         steps = json.loads((folder / "manifest.json").read_text())["steps"]
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise DataError(

@@ -28,7 +28,7 @@ _PATIENCE = 120.0  # seconds that the end of a training waits until a tracker ha
 
 
 def missing_package(names: Iterable[TrackerName]) -> str:
-    """What to do about trackers whose package is not installed here; empty where all are."""
+    """Advice on trackers whose package is not installed; empty where all are."""
     absent = [name for name in names if not _is_installed(name)]
     if not absent:
         return ""
@@ -39,17 +39,17 @@ def missing_package(names: Iterable[TrackerName]) -> str:
 
 
 def _is_installed(name: str) -> bool:
-    found = find_spec(name)
-    return found is not None and found.origin is not None  # a folder of that name, where a tracker wrote, has none
+    spec = find_spec(name)
+    return spec is not None and spec.origin is not None  # a folder of that name, where a tracker wrote, has none
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TrackedRun:
-    """What a tracker is told of a training.
+    """The metadata of a training run that a tracker shows.
 
     Attributes:
         name: for people: the model folder that the training writes.
-        key: of this training alone; a training that goes on after an interruption has the same.
+        key: unique to this training run; it stays the same when an interrupted run resumes.
         settings: of the training, by name.
     """
 
@@ -70,18 +70,18 @@ class Tracker(Protocol):
     """A run in a tracker."""
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
-        """Add what was measured in a step."""
+        """Add the metrics of a step."""
 
     def finish(self) -> None:
         """Send what is left; the run has come to its end."""
 
 
 class Follower:
-    """Tells a tracker of the steps, in a thread of its own.
+    """Sends the metrics of the steps to a tracker, in a thread of its own.
 
     Args:
         name: of the tracker.
-        run: that it follows.
+        run: the training run that it tracks.
     """
 
     def __init__(self, name: TrackerName, run: TrackedRun) -> None:
@@ -91,7 +91,7 @@ class Follower:
         self._thread.start()
 
     def tell(self, step: Mapping[str, float]) -> None:
-        """Hand over what was measured in a step; does not wait."""
+        """Hand over the metrics of a step; does not wait."""
         self._steps.put(step)
 
     def close(self) -> None:
@@ -99,7 +99,7 @@ class Follower:
         self._steps.put(None)
         self._thread.join(_PATIENCE)
         if self._thread.is_alive():
-            LOGGER.warning("%s has not sent everything after %d seconds, and is left behind", self.name, _PATIENCE)
+            LOGGER.warning("%s has not sent everything after %d seconds and is abandoned", self.name, _PATIENCE)
 
     def _follow(self) -> None:
         try:
@@ -108,7 +108,7 @@ class Follower:
                 tracker.log(int(step["step"]), {name: value for name, value in step.items() if name != "step"})
             tracker.finish()
         except Exception as error:  # a key, a network, a server: none of it is worth a training
-            LOGGER.warning("%s does not follow this training any more, which goes on: %s", self.name, error)
+            LOGGER.warning("%s no longer tracks this run; training continues: %s", self.name, error)
 
 
 def follow(names: Iterable[TrackerName], run: TrackedRun) -> list[Follower]:
@@ -142,9 +142,9 @@ class _Mlflow:
         name = os.environ.get("MLFLOW_EXPERIMENT_NAME", _PROJECT)
         experiment = self._client.get_experiment_by_name(name)
         place = experiment.experiment_id if experiment else self._client.create_experiment(name)
-        found = self._client.search_runs([place], f"tags.s2h_key = '{run.key}'")
-        if found:
-            self._id = found[0].info.run_id
+        runs = self._client.search_runs([place], f"tags.s2h_key = '{run.key}'")
+        if runs:
+            self._id = runs[0].info.run_id
             self._client.update_run(self._id, status="RUNNING")
         else:
             self._id = self._client.create_run(place, run_name=run.name, tags={"s2h_key": run.key}).info.run_id

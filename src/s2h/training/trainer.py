@@ -1,6 +1,6 @@
 """One phase of training, from a laptop to many GPUs.
 
-Every random choice of a step is a function of the seed and the step, so a run that goes on from a checkpoint does
+Every random choice of a step is a function of the seed and the step, so a run that resumes from a checkpoint does
 what it would have done without the interruption.
 """
 

@@ -35,7 +35,7 @@ Pair = tuple[str, str]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SeenPanel:
-    """What a reader sees of a panel.
+    """A panel as a reader sees it.
 
     Attributes:
         family: lines or shapes.
@@ -173,7 +173,7 @@ class AnalogyChecker(Checker):
 
 
 def _panel(things: Sequence[tuple[str, int, int, int]]) -> SeenPanel:
-    """What the objects of a panel show: a line has the cell -1."""
+    """The panel as its objects show it: a line has the cell -1."""
     types = frozenset(kind for kind, _, _, _ in things)
     colours = frozenset(str(colour) for _, colour, _, _ in things)
     if all(cell < 0 for _, _, _, cell in things):

@@ -43,7 +43,7 @@ _POINTS = 9  # along each side of a pixel, when a shape is drawn
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Layout:
-    """Where panels lie and how large things are; lengths in pixels.
+    """The places of panels and the sizes of objects, in pixels.
 
     Attributes:
         size: least (width, height) of the page.
@@ -126,7 +126,7 @@ class StrokeReader:
         return [(self._types[which], colour, 0, -1) for which, colour in found.items()]
 
     def _probes(self, which: int, possible: frozenset[int], free: float) -> NDArray[np.intp]:
-        """Where one line is sure to be seen: pixels that it covers, at least ``free`` pixels from all others."""
+        """Pixels in which one line is certainly visible: it covers them, and all others are ``free`` pixels away."""
         key = (which, possible, free)
         if key not in self._known:
             probes = self._core[which]
@@ -165,7 +165,7 @@ class ShapeReader:
         self._known: dict[tuple[tuple[int, ...], bytes], tuple[str, int, int]] = {}
 
     def read(self, panel: Greys) -> list[Thing]:
-        """The shapes of a panel; raises Mismatch where one cannot be told or something else is drawn."""
+        """The shapes of a panel; raises Mismatch where one cannot be recognised or something else is drawn."""
         things, seen = [], np.zeros(panel.shape, dtype=bool)
         middle, half = (self._layout.side - 1) / 2 - 1, self._layout.pitch / 2
         edges = [math.ceil(middle + half * (2 * i - 3)) for i in range(4)]

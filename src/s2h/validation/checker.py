@@ -1,4 +1,4 @@
-"""What a checker is: a second opinion on one task's puzzles, from what a reader of a record sees.
+"""The interface of a checker: a second opinion on one task's puzzles, from what a reader of a record sees.
 
 A checker shares no code with the generator: it parses the text, decodes the picture, solves the puzzle by another
 method, and follows every chain of thought step by step. It may know the task's vocabulary and its settings.
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 Kind = Literal["record", "text", "image", "answer", "reasoning", "level"]
-"""Where a record is wrong: in its bookkeeping, in a view of the puzzle, in its solution, or outside its level."""
+"""Kinds of problems of a record: in its bookkeeping, in a view of the puzzle, in its solution or its level."""
 
 
 class Mismatch(Exception):  # noqa: N818 - a finding about data, not an error of the program

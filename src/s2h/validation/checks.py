@@ -30,7 +30,7 @@ _PROGRESS_EVERY = 200  # puzzles
 def check_record(
     task: Task[Any], checker: Checker | None, which: PuzzleSet, index: int, record: Mapping[str, Any]
 ) -> Mismatch | None:
-    """What is wrong with a record; None where nothing is.
+    """The first problem of a record; None where there is none.
 
     Args:
         task: the task, with its settings.
@@ -53,10 +53,10 @@ def check_record(
 
 
 def _check_bookkeeping(task: Task[Any], which: PuzzleSet, index: int, record: Mapping[str, Any]) -> None:
-    """What holds for the records of every task."""
+    """Check what holds for the records of every task."""
     place = (task.name, which.level, which.split, index)
-    found = tuple(record[name] for name in ("task", "level", "split", "index"))
-    require(found == place, "record", f"it is {found}, where {place} should be")
+    actual = tuple(record[name] for name in ("task", "level", "split", "index"))
+    require(actual == place, "record", f"it is {actual}, where {place} should be")
     puzzle_id = f"{task.name}-{which.level}-{which.split}-{index:07d}"
     require(record["puzzle_id"] == puzzle_id, "record", f"it is called {record['puzzle_id']}, not {puzzle_id}")
     require(split_of(record["text"]) == which.split, "record", f"by its content it does not belong to {which.split}")
@@ -70,10 +70,10 @@ def _check_bookkeeping(task: Task[Any], which: PuzzleSet, index: int, record: Ma
 
 
 def _check_response(task: Task[Any], record: Mapping[str, Any]) -> None:
-    """Without a second opinion the chain of thought must at least be the task's own."""
+    """Check that the chain of thought is valid by the task's own diagnoser, where there is no checker."""
     prediction = f"{record['reasoning']}\n\n{record['answer_block']}"
-    found = find_diagnoser(task).diagnose(task.from_json(record["puzzle"]), prediction)
-    require(found.chain_correct, "reasoning", f"the response is not judged to be right: {found.error_detail}")
+    diagnosis = find_diagnoser(task).diagnose(task.from_json(record["puzzle"]), prediction)
+    require(diagnosis.chain_correct, "reasoning", f"the response is not judged to be right: {diagnosis.error_detail}")
 
 
 def check_shard(

@@ -28,7 +28,7 @@ _LETTER_REACH = 36  # pixels around the paper's grid in which its letters lie
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SeenGrid:
-    """What a reader sees of a grid, as text or as a picture.
+    """A grid as a reader sees it, as text or as a picture.
 
     Attributes:
         rows: letters of the rows, from top to bottom.

@@ -1,7 +1,7 @@
 """Reading our own pictures back: colours, lines, and the words and symbols in boxes.
 
-Nothing here uses the code that draws, but for names of colours and sizes. Words and symbols are told by comparing their
-ink with each candidate, set afresh in the same typeface.
+Nothing here uses the code that draws, but for names of colours and sizes. Words and symbols are recognised by comparing
+their ink with each candidate, set afresh in the same typeface.
 
 Shapes: a picture is ``uint8[height, width]`` of indexes into its colours; a mask is ``bool[height, width]``.
 """

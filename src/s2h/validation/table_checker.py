@@ -24,7 +24,7 @@ Cell = tuple[int, int]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SeenTable:
-    """What a reader sees of a table, as text or as a picture.
+    """A table as a reader sees it, as text or as a picture.
 
     Attributes:
         row_names: from top to bottom.
@@ -40,7 +40,7 @@ class SeenTable:
 
 
 class TableChecker(Checker):
-    """What both table tasks have in common; a subclass finds the path."""
+    """The checker of both table tasks; a subclass finds the path."""
 
     def check(self, record: Mapping[str, Any]) -> None:
         table = (read_compact if self.compact else read_latex)(record["text"])

@@ -34,7 +34,7 @@ class ValidationSettings(Settings):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SetReport:
-    """What the checks of one set found.
+    """The findings of the checks of one set.
 
     Attributes:
         level: SIMPLE, MEDIUM or HARD.
@@ -66,20 +66,20 @@ class SetReport:
 
     def problems(self, settings: ValidationSettings) -> list[str]:
         """Why the set must not be used; empty where it may."""
-        name, found = f"{self.level} {self.split}", []
+        name, problems = f"{self.level} {self.split}", []
         if self.failures:
-            found.append(
+            problems.append(
                 f"{name}: {self.failures} of {self.puzzles} puzzles failed ({'; '.join(self.examples)}). Delete these "
                 f"files and run again; if it fails again, it is an error of the program.\n  rm {' '.join(self.damaged)}"
             )
         if self.overlap:
-            found.append(f"{name}: {self.overlap} puzzles are in a set of the other split too")
+            problems.append(f"{name}: {self.overlap} puzzles are in a set of the other split too")
         if self.duplicates > settings.duplicates * self.puzzles:
-            found.append(
+            problems.append(
                 f"{name}: {self.duplicates} of {self.puzzles} puzzles repeat another, more than the share of "
                 f"{settings.duplicates} that validation.duplicates allows: widen the task's settings, or allow more"
             )
-        return found
+        return problems
 
 
 def report_set(level: str, split: str, checks: Sequence[str], used: int, others: pl.Series) -> SetReport:

@@ -17,6 +17,7 @@ from transformers import GenerationConfig, PreTrainedTokenizerFast
 
 from s2h.errors import DataError, ModelError
 from s2h.files import atomic_folder
+from s2h.models.eagle import register
 from s2h.models.eagle.configuration import EagleX2Config
 from s2h.models.eagle.modelling import EagleX2ForConditionalGeneration
 from s2h.models.eagle.names import is_recomputed, part_name, released_name
@@ -41,12 +42,12 @@ _LISTED = 8  # names of each kind that a refusal lists
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class KeyReport:
-    """What became of a checkpoint's keys.
+    """A report on how a checkpoint's keys were converted.
 
     Attributes:
         parts: for each part of the model how many keys it has, and how many parameters.
         recomputed: keys of tables that are no weights and were left out.
-        notes: what else became of them.
+        notes: further remarks on them.
     """
 
     parts: dict[str, tuple[int, int]]
@@ -54,7 +55,7 @@ class KeyReport:
     notes: tuple[str, ...] = ()
 
     def lines(self) -> list[str]:
-        """A table for people."""
+        """A table as lines of text."""
         rows = [(part, *counts) for part, counts in self.parts.items()]
         rows.append(("all", sum(keys for _, keys, _ in rows), sum(numbers for _, _, numbers in rows)))
         table = [f"{part:<10}{keys:>6,} keys {numbers:>15,} parameters" for part, keys, numbers in rows]
@@ -107,7 +108,7 @@ def release(source: Path, target: Path, *, largest: int = LARGEST_FILE) -> KeyRe
 
 
 def _read(source: Path, target: Path) -> tuple[dict[str, Stored], PreTrainedTokenizerFast]:
-    """What both directions read of the source, after a look at the target."""
+    """The tensors and the tokenizer of the source, after a check of the target."""
     refuse_existing(target)
     read_config(source)
     tensors = read_folder(source)
@@ -115,9 +116,9 @@ def _read(source: Path, target: Path) -> tuple[dict[str, Stored], PreTrainedToke
 
 
 def refuse_existing(target: Path) -> None:
-    """Raise DataError where the folder to write is there already."""
+    """Raise DataError where the folder to write already exists."""
     if target.exists():
-        raise DataError(f"{target} is there already: name a folder that is not, or remove it.")
+        raise DataError(f"{target} already exists: name a folder that is not, or remove it.")
 
 
 def read_config(folder: Path) -> dict[str, Any]:
@@ -140,7 +141,7 @@ def read_tokenizer(source: Path) -> PreTrainedTokenizerFast:
 
 
 def token_ids(tokenizer: PreTrainedTokenizerFast) -> dict[str, Any]:
-    """What config and generation config say of words; a response ends at either end (128001 and 128009 in Llama-3)."""
+    """Special token ids of the configs; a response ends at either of two tokens (128001 and 128009 in Llama-3)."""
     check_words(tokenizer)
     bos, text_end, turn_end, pad, image = tokenizer.convert_tokens_to_ids([BOS, TEXT_END, TURN_END, PAD, IMAGE])
     return {
@@ -182,6 +183,7 @@ def match_keys(
 
 def _expected(config: EagleX2Config) -> dict[str, tuple[int, ...]]:
     """Shapes of our model's tensors, by our names."""
+    register()
     with torch.device("meta"):
         model = EagleX2ForConditionalGeneration(config)
     return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
@@ -235,5 +237,5 @@ def _write_json(file: Path, content: Mapping[str, Any]) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """Of what an error says."""
+    """The first line of an error message."""
     return str(error).strip().splitlines()[0]

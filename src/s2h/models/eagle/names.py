@@ -1,4 +1,4 @@
-"""What the tensors of our model are called in the released checkpoints.
+"""Names of the tensors of our model in the released checkpoints.
 
 Their names are those of LLaVA's code around Hugging Face's CLIP and an older timm's ConvNeXt.
 """
@@ -35,7 +35,7 @@ def released_name(ours: str) -> str:
 
 
 def part_name(ours: str) -> str:
-    """The part of the model to which one of our tensors belongs, for people."""
+    """The human-readable name of the part of the model to which one of our tensors belongs."""
     return _beginning(ours)[0]
 
 

@@ -99,7 +99,7 @@ def check_words(tokenizer: Any) -> None:
 
 
 def make_processor(tokenizer: Any, image_size: int, image_seq_length: int) -> EagleX2Processor:
-    """The processor around a Llama-3 tokenizer, which is told that ``<|eot_id|>`` ends a turn.
+    """The processor around a Llama-3 tokenizer, which is configured so that ``<|eot_id|>`` ends a turn.
 
     Args:
         tokenizer: it is changed: its BOS, EOS and padding are set.

@@ -25,7 +25,7 @@ _FIXED = {
     "tie_word_embeddings": False,
     "rope_scaling": None,
 }
-"""What our model does, and the released code could be told to do otherwise."""
+"""Options of the released code that our model supports with one value only."""
 
 _REQUIRED = ("mm_projector_type", "image_aspect_ratio")  # the released code's own defaults are others
 _SIZES = (

@@ -47,11 +47,11 @@ class Stored:
 
     @property
     def numbers(self) -> int:
-        """How many numbers it has."""
+        """The number of elements."""
         return math.prod(self.shape)
 
     def cast(self, dtype: str) -> Stored:
-        """The same tensor, to be written as ``dtype``.
+        """This tensor, to be written as ``dtype``.
 
         Raises:
             DataError: one of the two is no type of floating-point numbers.
@@ -146,18 +146,18 @@ def _files(folder: Path) -> list[Path]:
 
 
 def read_json(file: Path) -> dict[str, Any]:
-    """What a JSON file holds.
+    """The contents of a JSON file.
 
     Raises:
         DataError: it is missing, or holds no object.
     """
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(f"{file} cannot be read: {error}.") from None
-    if not isinstance(found, dict):
+    if not isinstance(content, dict):
         raise DataError(f"{file} does not hold names and values.")
-    return found
+    return content
 
 
 def _stored(file: Path, entry: Mapping[str, Any], data: int) -> Stored:

@@ -16,7 +16,7 @@ from s2h.puzzles.analogy_panels import LATTICE, UNIT, Panel
 from s2h.puzzles.drawing.canvas import POINT, Indexes, Palette, boxed_text, frame, paste
 
 _GREYS = (0, 23, 45, 68, 90, 112, 135, 153, 171, 189, 200, 211, 222, 233, 244, 255)
-"""Those of the objects, and steps between them that keep edges smooth."""
+"""Grey levels of the objects, and levels between them for anti-aliased edges."""
 _PALETTE = Palette([(grey, grey, grey) for grey in _GREYS])
 _LEVELS = np.array(_GREYS, dtype=np.float32)
 _NEAREST = _PALETTE.shades((0, 0, 0), (255, 255, 255))

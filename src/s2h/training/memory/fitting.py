@@ -28,7 +28,7 @@ _USABLE = 0.95  # of a GPU's free memory: torch's allocator, NCCL and kernels ta
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Machine:
-    """What a training finds.
+    """The memory and processes available to a training run.
 
     Attributes:
         gpu: bytes that are free on a GPU; None for a training on the CPU.
@@ -44,7 +44,7 @@ class Machine:
 
     @classmethod
     def here(cls, device: torch.device) -> Machine:
-        """This one, in a process that has joined the others."""
+        """The machine of this process, which has joined the process group."""
         gpu = torch.cuda.mem_get_info(device)[0] * _USABLE if device.type == "cuda" else None
         return cls(gpu, psutil.virtual_memory().available, dist.get_world_size(), local_world_size())
 
@@ -70,13 +70,13 @@ def recomputes(
     Raises:
         TrainingError: the training does not fit either way.
     """
-    asked = job.settings.gradient_checkpointing
-    for recompute in (False, True) if asked == "auto" else (bool(asked),):
+    setting = job.settings.gradient_checkpointing
+    for recompute in (False, True) if setting == "auto" else (bool(setting),):
         measured = batches if machine.gpu else []
-        found = memory_needed(job, config, measured, frozen=frozen, recompute=recompute, machine=machine)
-        problem = _problem(found, machine, offloads=offloads_optimizer(config))
+        estimate = memory_needed(job, config, measured, frozen=frozen, recompute=recompute, machine=machine)
+        problem = _problem(estimate, machine, offloads=offloads_optimizer(config))
         way = "computed again in the backward pass" if recompute else "kept"
-        LOGGER.info("with activations %s: %s", way, problem or f"{_summary(found, machine)}: it fits")
+        LOGGER.info("with activations %s: %s", way, problem or f"{_summary(estimate, machine)}: it fits")
         if not problem:
             return recompute
     raise TrainingError(f"training {job.base} {problem}: {memory_advice(config)}.")
@@ -91,7 +91,7 @@ def memory_needed(
     recompute: bool,
     machine: Machine,
 ) -> MemoryEstimate:
-    """What a training takes, with activations that are kept or computed again; see ``recomputes``."""
+    """The memory that a training run takes, with activations kept or recomputed; see ``recomputes``."""
     activations = []
     for batch in batches:
         model = weightless_trainable(job, frozen=frozen, recompute=recompute)
@@ -112,23 +112,25 @@ def memory_needed(
     )
 
 
-def _problem(found: MemoryEstimate, machine: Machine, *, offloads: bool) -> str:
-    """What does not fit; empty where all does."""
-    host = found.host if machine.gpu else found.gpu * machine.local_world_size + found.host * offloads
-    if machine.gpu and found.gpu > machine.gpu:
-        return f"needs {found.gpu / _GIB:.1f} GiB of each GPU, of which {machine.gpu / _GIB:.1f} GiB can be used"
+def _problem(estimate: MemoryEstimate, machine: Machine, *, offloads: bool) -> str:
+    """The part that does not fit into memory, as text; empty where all does."""
+    host = estimate.host
+    if not machine.gpu:
+        host = estimate.gpu * machine.local_world_size + (estimate.host if offloads else 0)
+    if machine.gpu and estimate.gpu > machine.gpu:
+        return f"needs {estimate.gpu / _GIB:.1f} GiB of each GPU, of which {machine.gpu / _GIB:.1f} GiB can be used"
     if host > machine.host:
         return f"needs {host / _GIB:.1f} GiB of the machine's memory, of which {machine.host / _GIB:.1f} GiB are free"
     return ""
 
 
-def _summary(found: MemoryEstimate, machine: Machine) -> str:
-    each = f"{found.gpu / _GIB:.2f} GiB of each {'GPU' if machine.gpu else 'process'}"
-    return f"{each}, {found.host / _GIB:.2f} GiB of the machine" if machine.gpu else each
+def _summary(estimate: MemoryEstimate, machine: Machine) -> str:
+    each = f"{estimate.gpu / _GIB:.2f} GiB of each {'GPU' if machine.gpu else 'process'}"
+    return f"{each}, {estimate.host / _GIB:.2f} GiB of the machine" if machine.gpu else each
 
 
 def memory_advice(config: dict[str, Any]) -> str:
-    """What to change when memory does not suffice, the least painful first."""
+    """Advice on what to change when memory does not suffice, the least costly first."""
     zero3 = ", spread the weights too (training.deepspeed: config/deepspeed/zero3.json)"
     spread = "" if zero_stage(config) == 3 else zero3
     return (

@@ -32,7 +32,7 @@ class ParameterCounts:
 
     @classmethod
     def of(cls, model: Any) -> ParameterCounts:
-        """Those of a model, which may be on the device ``meta``."""
+        """Count the parameters of a model, which may be on the device ``meta``."""
         learning = [parameter.numel() for parameter in model.parameters() if parameter.requires_grad]
         return cls(sum(parameter.numel() for parameter in model.parameters()), sum(learning), max(learning))
 
@@ -53,7 +53,7 @@ class MemoryEstimate:
 def estimate_memory(
     sizes: ParameterCounts, config: dict[str, Any], *, activations: int, world_size: int, local_world_size: int
 ) -> MemoryEstimate:
-    """What a training takes.
+    """The memory that a training run takes.
 
     Args:
         sizes: of the model that is trained.
@@ -84,7 +84,7 @@ def estimate_memory(
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Rule:
-    """What both stages share; all results are bytes of one process."""
+    """The memory model common to both ZeRO stages; all results are bytes of one process."""
 
     sizes: ParameterCounts
     zero: DeepSpeedZeroConfig
