@@ -32,7 +32,7 @@ rule decode_predictions:
     input:
         model=SCORING.model_input,
         shards=SCORING.shards,
-        outside=SCORING.external_files,
+        external=SCORING.external_files,
         validated=SCORING.reports,
     output:
         PATHS.predictions,
@@ -53,7 +53,7 @@ rule decode_predictions:
         settings=SCORING.model_settings,
         trained=SCORING.is_trained,
         evaluation=SCORING.evaluation,
-        outside=SCORING.external_evals,
+        external=SCORING.external_evals,
         store=PATHS.below("predictions", RUN, ".kept"),
         title="decode {recipe} on {task}",
         cached=SCORING.is_cached,
@@ -70,7 +70,7 @@ rule score_model:
     input:
         predictions=PATHS.predictions,
         shards=SCORING.shards,
-        outside=SCORING.external_files,
+        external=SCORING.external_files,
     output:
         PATHS.scores,
     log:
@@ -82,7 +82,7 @@ rule score_model:
         mem_mb=growing(2000),
     params:
         evaluation=SCORING.evaluation,
-        outside=SCORING.external_evals,
+        external=SCORING.external_evals,
         work=PATHS.below("scores", RUN, ".work"),
         code=SCORING.code_of,
     message:
