@@ -41,9 +41,9 @@ def test_the_papers_largest_model_gets_the_papers_time_and_half_as_much_again(ex
 def test_the_tiny_model_gets_no_gpu_in_the_smoke_study_either() -> None:
     tiny = ModelSettings.model_validate(read_values()["models"]["tiny"])
     smoke = ModelSettings.model_validate(merge(read_values(), read_values("smoke"))["models"]["tiny"])
-    assert (tiny.needs.gpus, tiny.needs.decoding_gpus) == (0, 0)
+    assert (tiny.job_resources.gpus, tiny.job_resources.decoding_gpus) == (0, 0)
     assert training_request(tiny, training(tiny), examples=30_000, attempt=1).mem_mb < 6000
-    assert (smoke.needs.gpus, smoke.needs.decoding_gpus) == (0, 0)
+    assert (smoke.job_resources.gpus, smoke.job_resources.decoding_gpus) == (0, 0)
 
 
 def test_processes_that_read_ahead_have_memory_for_themselves_and_what_they_hold() -> None:
