@@ -99,9 +99,8 @@ class Phase(Settings):
             raise ValueError("a phase trains either on puzzles or on a corpus: give parts or corpus")
         if not self.corpus:
             return self
-        of_puzzles = {"budget", "order"} & self.model_fields_set
-        if of_puzzles:
-            raise ValueError(f"{' and '.join(sorted(of_puzzles))} of a phase on a corpus have no effect: omit them")
+        if self.budget != 1 or self.order != "shuffled":
+            raise ValueError("budget and order of a phase on a corpus have no effect: omit them")
         if self.epochs.denominator != 1:
             raise ValueError(f"a corpus is seen a whole number of times (found: epochs {self.epochs})")
         return self

@@ -50,7 +50,7 @@ MISTAKES: list[tuple[tuple[str, ...], Any, str]] = [
     ((*MADE, "phases"), [{"parts": PARTS}], "phase 1 needs corpus: base models are pretrained on corpora"),
     ((*MADE, "phases"), [{"corpus": "eagle_1_8m", "frozen": ["head"]}], "'projector'"),
     ((*MADE, "phases"), [{"corpus": "eagle_1_8m", "epochs": 1.5}], "a corpus is seen a whole number of times"),
-    ((*MADE, "phases"), [{"corpus": "eagle_1_8m", "order": "shuffled"}], "order of a phase on a corpus"),
+    ((*MADE, "phases"), [{"corpus": "eagle_1_8m", "order": "sequential"}], "order of a phase on a corpus"),
     ((*MADE, "phases"), [{"corpus": "eagle_1_8m", "optimizer": "kept"}], "the first phase has none"),
     ((*MADE, "phases"), [{"corpus": "eagle_1_8m", "training": {"learning_rte": 1}}], "Did you mean 'learning_rate'?"),
     ((*MADE, "phases"), [{"corpus": "eagle_1_8m", "training": {"batch_size": 0}}], "phase 1 changes the training"),
@@ -133,3 +133,9 @@ def test_a_phase_on_a_corpus_asks_for_the_conversations_of_every_process(values:
 
 def test_the_config_without_corpora_is_as_before() -> None:
     assert load_config(read_values(root=ROOT)).corpora == {}
+
+
+def test_a_model_is_the_same_as_the_params_of_a_job_hold_it(values: dict[str, Any]) -> None:
+    models = load_config(values).models
+    for model in models.values():
+        assert type(model).model_validate(model.model_dump(mode="json")) == model
