@@ -16,7 +16,6 @@ from benchmarks.gpu.packing import unpack
 from benchmarks.gpu.sections import SECTIONS, Report, Results, run_sections
 from benchmarks.gpu.training import REFERENCES
 from docs.blocks import read_block
-from tests import warm
 
 RESULTS: Results = {
     "command": "python -m benchmarks.gpu",
@@ -33,10 +32,7 @@ RESULTS: Results = {
 
 
 @pytest.mark.slow
-def test_every_section_runs_in_miniature_and_all_that_is_judged_is_right(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sections.sys, "executable", warm.python())
+def test_every_section_runs_in_miniature_and_all_that_is_judged_is_right(tmp_path: Path) -> None:
     found = run_sections(SECTIONS, tmp_path / "results.json", minutes=20, dry=True, site=None)
     assert json.loads((tmp_path / "results.json").read_text()) == found
     for name in SECTIONS:

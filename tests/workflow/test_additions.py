@@ -125,7 +125,7 @@ def test_the_pages_show_what_was_added(project: Path) -> None:
     assert "dot_counting" in schema["$defs"]["TasksSettings"]["properties"]
     assert "## Dot Counting\n\nCount the black dots of a row." in (project / "docs/tasks.md").read_text()
     assert (project / "docs/images/dot_counting-default-hard.png").is_file()
-    assert "| `read_first_mix` | Conversion first, then Mix |" in (project / "docs/recipes.md").read_text()
+    assert "| `read_first_mix` | Transcription first, then Mix |" in (project / "docs/recipes.md").read_text()
     metrics = (project / "docs/metrics.md").read_text()
     assert "\nlengths: task, trained_on, recipe, budget, model, seed, level, modality, n, tokens\n" in metrics
     assert "| Dot Counting | compact | HARD | right | 100 | 100 |" in metrics

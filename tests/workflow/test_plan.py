@@ -163,7 +163,7 @@ def test_a_change_in_a_figures_code_draws_that_figure_alone(study: Path) -> None
     assert snakemake(study, *figures).returncode == 0
     module = study / "src/s2h/figures/budgets.py"
     module.write_text(module.read_text() + "\n\nCHANGED = True\n")
-    assert plan(study, *figures) == {"draw results/figures/budgets": 1}
+    assert plan(study, *figures) == {"draw results/figures/budgets.svg": 1}
 
 
 @proves("a table's code")
