@@ -44,7 +44,7 @@ def test_losses_are_those_without_offload(
 ) -> None:
     trained_in(tmp_path, tiny_model, mixture, deepspeed=for_cpu(tmp_path, stage))
     assert manifest(tmp_path)["zero_stage"] == stage
-    assert same_model(plain, tmp_path, tolerance=1e-4)
+    assert same_model(plain, tmp_path, tiny_model, tolerance=1e-4)
 
 
 def test_a_killed_run_goes_on_with_the_offloaded_optimizer(

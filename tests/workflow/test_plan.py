@@ -26,13 +26,15 @@ from s2h.puzzles.record import SCHEMA
 from tests.shipped import ROOT
 from tests.workflow.study import RUNS, TASKS, configure, snakemake
 
-PROVED: list[str] = []
-"""Rows of the table in docs/architecture.md that a test here proves."""
-
 
 def proves(row: str) -> Callable[[Any], Any]:
-    PROVED.append(row)
-    return lambda test: test
+    """Say which row of the table in docs/architecture.md a test here proves."""
+
+    def mark(test: Any) -> Any:
+        test.proves = row
+        return test
+
+    return mark
 
 
 def plan(study: Path, *words: str) -> Counter[str]:
@@ -198,9 +200,8 @@ def test_where_and_with_what_a_study_runs_remakes_nothing(study: Path) -> None:
 def test_every_row_of_the_documented_table_is_proved() -> None:
     text = (ROOT / "docs/architecture.md").read_text()
     rows = text.partition("| change | made again |\n| --- | --- |\n")[2].partition("\n\n")[0]
-    assert [row.split("|")[1].strip() for row in rows.splitlines()] == sorted(
-        PROVED, key=lambda row: rows.find(f"| {row} |")
-    )
+    proved = [test.proves for test in globals().values() if hasattr(test, "proves")]
+    assert {row.split("|")[1].strip() for row in rows.splitlines()} == {*proved}
 
 
 @proves("number of evaluation puzzles")
