@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +31,10 @@ from s2h.tokenisation.encoding import ExampleEncoder
 from s2h.tokenisation.lengths import count_tokens
 from s2h.training.collate import IGNORED, Collator
 from s2h.training.inspection import inspect
+from tests import forked
 from tests.models import eagle
 from tests.shipped import ROOT
-from tests.training.test_trainer import ENVIRONMENT, command
+from tests.training.test_trainer import ENVIRONMENT, trained_in
 
 SEEN = {"from", "a", "to", "b", "7", "=", "n"}
 
@@ -361,9 +360,7 @@ def test_a_prediction_stops_at_either_end(model_folder: Path, end: str) -> None:
 
 def test_the_project_s_trainer_lowers_its_loss(model_folder: Path, mixture_file: Path, tmp_path: Path) -> None:
     changes = {"max_length": 512, "random_positions": 0, "warmup_ratio": 0, "gradient_checkpointing": True}
-    words = command(tmp_path, model_folder, mixture_file, processes=1, learning_rate=3e-3, **changes)
-    done = subprocess.run(words, env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    trained_in(tmp_path, model_folder, mixture_file, processes=1, learning_rate=3e-3, **changes)
     steps = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert steps[-1]["loss"] < 0.9 * steps[0]["loss"]
     assert parameter_count(tmp_path / "model") == parameter_count(model_folder)
@@ -373,8 +370,7 @@ def test_the_project_s_trainer_lowers_its_loss(model_folder: Path, mixture_file:
 
 
 def test_processes_with_and_without_images_do_not_wait_for_ever_under_zero_3(model_folder: Path) -> None:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    words = [*launcher, "-m", "tests.models.eagle_ranks", str(model_folder)]
-    done = subprocess.run(words, env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True, check=False, timeout=900)
+    together = forked.ranks(2, ENVIRONMENT)
+    done = forked.python("tests.models.eagle_ranks", str(model_folder), folder=ROOT, environments=together)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     assert sorted(re.findall(r"(\d) finished", done.stdout)) == ["0", "1"]  # lines of two processes may run together

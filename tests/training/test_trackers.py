@@ -17,7 +17,7 @@ from s2h.training import trackers
 from s2h.training.job import Job
 from s2h.training.trackers import TrackedRun, follow, missing_package
 from tests.shipped import ROOT
-from tests.training.test_trainer import SETTINGS, command
+from tests.training.test_trainer import SETTINGS, job
 
 SOURCES = str(ROOT / "src")
 STAND_INS = {
@@ -167,8 +167,8 @@ def test_a_package_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytes
 
 
 def test_a_training_without_its_tracker_ends_before_it_begins(tmp_path: Path) -> None:
-    words = command(tmp_path, tmp_path, tmp_path, {"trackers": ["trackio"]})
-    alone = [sys.executable, *words[words.index("s2h.training") - 1 :]]
+    words = job(tmp_path, tmp_path, tmp_path, {"trackers": ["trackio"]})
+    alone = [sys.executable, "-m", "s2h.training", *words]
     run = subprocess.run(alone, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": SOURCES})
     assert run.returncode != 0
     assert run.stderr == (

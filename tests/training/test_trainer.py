@@ -25,6 +25,7 @@ from s2h.overlays import read_config
 from s2h.phases import Phase
 from s2h.supervision.formats import WORDS
 from s2h.supervision.mixture import write_mixture
+from tests import forked
 from tests.models import qwen
 from tests.shipped import ROOT
 
@@ -59,10 +60,9 @@ Fields = dict[str, Any] | None
 """Fields of a job beside those that every test has."""
 
 
-def command(
-    folder: Path, base: Path, mixture: Path, fields: Fields = None, *, processes: int = 2, **changes: object
-) -> list[str]:
-    job = {
+def job(folder: Path, base: Path, mixture: Path, fields: Fields = None, **changes: object) -> list[str]:
+    """The arguments of the trainer for a phase from ``base``; ``fields`` of its job and settings may be changed."""
+    values = {
         "title": "test",
         "base": base,
         "mixture": mixture,
@@ -73,24 +73,25 @@ def command(
         "metrics": folder / "metrics.jsonl",
         "tensorboard": folder / "tensorboard",
     }
-    text = json.dumps(job | (fields or {}), default=str)
+    return [json.dumps(values | (fields or {}), default=str), "--job-log", str(folder / "log")]
+
+
+def torchrun(processes: int, arguments: list[str]) -> list[str]:
+    """The command that starts the trainer as the workflow does."""
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
-    return [*launcher, "-m", "s2h.training", text, "--job-log", str(folder / "log")]
+    return [*launcher, "-m", "s2h.training", *arguments]
 
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 
 
 def train(
-    folder: Path, base: Path, mixture: Path, fields: Fields = None, **changes: Any
+    folder: Path, base: Path, mixture: Path, fields: Fields = None, *, processes: int = 2, **changes: Any
 ) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command(folder, base, mixture, fields, **changes),
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=900,  # processes that wait for each other would do so for ever
+    """Train in processes that meet as those of torchrun do."""
+    arguments = job(folder, base, mixture, fields, **changes)
+    return forked.python(
+        "s2h.training", *arguments, folder=Path.cwd(), environments=forked.ranks(processes, ENVIRONMENT)
     )
 
 
@@ -178,7 +179,7 @@ def killed(folder: Path, base: Path, mixture: Path, awaited: Path, *, delay: flo
     """A training that is killed a little after a file has appeared."""
     folder.mkdir(exist_ok=True)
     process = subprocess.Popen(
-        command(folder, base, mixture, **changes),
+        torchrun(2, job(folder, base, mixture, **changes)),
         env=ENVIRONMENT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -217,7 +218,7 @@ def test_a_torn_checkpoint_is_named_and_one_of_another_training_is_not_used(
     assert f"delete {checkpoints} and run again" in run.stderr
     other = train(tmp_path, tiny_model, mixture, learning_rate=2e-3)
     assert other.returncode == 0
-    assert "of another training and are removed" in (tmp_path / "log").read_text()
+    assert "of another training run and are removed" in (tmp_path / "log").read_text()
     assert manifest(tmp_path)["resumed_at_step"] == 0
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from s2h.overlays import merge, read_values
+from tests import forked
 
 TASKS = ("consecutive_table_readout", "grid_navigation")
 RUNS = [{"tasks": list(TASKS), "recipes": ["align_mix_plus"], "budgets": [48], "models": ["tiny"], "seeds": [0]}]
@@ -22,13 +23,17 @@ def configure(study: Path, change: dict[str, object]) -> None:
 
 def snakemake(study: Path, *words: str, config: str = "small") -> subprocess.CompletedProcess[str]:
     """Run Snakemake with one of the study's configs."""
-    return run(study, ["snakemake", *words, "--configfile", f"config/{config}.yaml"])
+    words = (*words, "--configfile", f"config/{config}.yaml")
+    return forked.python("snakemake", *words, folder=study, environments=[environment(study)])
 
 
-def run(study: Path, command: str | list[str]) -> subprocess.CompletedProcess[str]:
-    """Run a command, or a line of the shell, with the study's own code."""
-    environment = {**os.environ, "PYTHONPATH": str(study / "src"), "CUDA_VISIBLE_DEVICES": ""}
-    in_shell = isinstance(command, str)
+def run(study: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """Run a line of the shell with the study's own code."""
     return subprocess.run(
-        command, shell=in_shell, cwd=study, env=environment, capture_output=True, text=True, check=False
+        command, shell=True, cwd=study, env=environment(study), capture_output=True, text=True, check=False
     )
+
+
+def environment(study: Path) -> dict[str, str]:
+    """In which the study's own code is found, and no GPU."""
+    return {**os.environ, "PYTHONPATH": str(study / "src"), "CUDA_VISIBLE_DEVICES": ""}

@@ -58,9 +58,22 @@ def load_model(folder: str | Path, *, dtype: torch.dtype, attention: str) -> Any
         model = AutoModelForImageTextToText.from_pretrained(folder, dtype=dtype, attn_implementation=attention)
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise _not_loadable(folder, error) from None
+    _keep_the_names(model)
     if attention == "sdpa":
         attend_in_windows(model)
     return model
+
+
+def _keep_the_names(model: Any) -> None:
+    """Have the model saved under the names under which its weights were found.
+
+    transformers renames weights of older checkpoints as it loads them, and back as it saves them. With ZeRO-3 it would
+    undo every renaming that it knows of this architecture, also those that it did not do (seen in 5.23: names with
+    ``model.model``, which it reads itself, and others do not).
+    """
+    if is_deepspeed_zero3_enabled():
+        renamings = getattr(model, "_weight_conversions", None) or []
+        model._weight_conversions = [renaming for renaming in renamings if renaming.was_used()]
 
 
 def _made_again(folder: str | Path, *, dtype: torch.dtype, attention: str) -> Any:
