@@ -1,5 +1,6 @@
 # make run    set up .venv, then run the main job: results/tables/summary.csv
-# make test   set up .venv, then run the linters and the tests
+# make test   set up .venv, then run the linters and the tests, about ten minutes on two quiet cores
+# make test-slow   the tests that take longer: whole workflows killed at every stage, weights removed, the GPU script in miniature
 # make bench  set up .venv, then measure speed and size, beside yardsticks timed in the same run
 # make vllm   set up .venv-vllm, for models whose config has scoring.backend: vllm (on GPUs)
 # make setup  set up .venv alone;  make lint, make lock: for developers
@@ -13,7 +14,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED = 1
 export OMP_WAIT_POLICY = passive
 
-.PHONY: run test test-workflows test-rest bench lint setup vllm lock
+.PHONY: run test test-workflows test-rest test-slow bench lint setup vllm lock
 .DELETE_ON_ERROR:
 
 run: setup
@@ -32,6 +33,9 @@ test-workflows:
 
 test-rest:
 	@python -m pytest $(WORKFLOWS:%=--ignore=%)
+
+test-slow: setup
+	@python -m pytest -m slow
 
 bench: setup
 	@python -m benchmarks.puzzles

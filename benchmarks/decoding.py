@@ -77,7 +77,7 @@ def report(folder: Path, prompts: list[Prompt], limit: int) -> None:
         ("in batches", LocalBackend(load_decoder(folder, together))),
     ]
     print(f"{len(prompts)} examples, predictions of at most {limit} tokens.\n")
-    print("| decoding | examples/s | times one at a time | predictions that differ |")
+    print("| decoding | examples/s | speed-up | predictions that differ |")
     print("| --- | --: | --: | --: |")
     first: tuple[float, list[Prediction]] | None = None
     for title, backend in ways:

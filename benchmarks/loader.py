@@ -85,7 +85,7 @@ def reading(puzzles: int) -> None:
         chosen = [position for position in order if position < _BLOCK * _BLOCKS][:12]
         loaded = rate(lambda position: np.load(blocks[position // _BLOCK])[position % _BLOCK].copy(), chosen)
         lines.append(("np.load of 100-image blocks", loaded, blocks[0].stat().st_size))
-    print("| loader | examples/s of one process | bytes read for an example | times the image's file |")
+    print("| loader | examples/s of one process | bytes read per example | multiple of the image file |")
     print("| --- | --: | --: | --: |")
     for title, speed, read in lines:
         print(f"| {title} | {speed:.1f} | {read:,.0f} | {read / shown:,.2f} |")
@@ -111,7 +111,7 @@ def mixed_lengths(task: str, budget: int) -> BatchPlan:
 
 def padding(budget: int) -> None:
     """Print how much of what is computed is padding, with examples grouped by length and in their own order."""
-    print("\n| Mix+ of | tokens an example | padding, grouped by length | padding, in their own order |")
+    print("\n| Mix+ of | tokens per example | padding, grouped by length | padding, in their own order |")
     print("| --- | --: | --: | --: |")
     for task in ("consecutive_table_readout", "table_readout", "grid_navigation", "visual_analogy"):
         plan = mixed_lengths(task, budget)

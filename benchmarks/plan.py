@@ -58,7 +58,7 @@ def make_done(folder: Path, *words: str) -> int:
 
 
 def measure(folder: Path, *words: str) -> tuple[int, float, float]:
-    """Jobs of a workflow, seconds of its plan from nothing, seconds of a run where all is done."""
+    """Jobs of a workflow, seconds of its first plan, seconds of a run where all is done."""
     jobs = len(re.findall(r"^\s+jobid: |^Job \d", snakemake(folder, "-n", *words)[1], re.MULTILINE))
     plan = snakemake(folder, *words, "-n", "--quiet", "all")[0]
     make_done(folder, *words)
@@ -79,7 +79,7 @@ def main() -> None:
         bare.mkdir()
         (bare / "Snakefile").write_text(YARDSTICK.format(pairs=paper[0] // 2))
         yardstick = measure(bare, "--cores", "1")
-    print("| workflow | jobs | plan from nothing, s | run with nothing to do, s |")
+    print("| workflow | jobs | first plan, s | plan with nothing to do, s |")
     print("| --- | --: | --: | --: |")
     for title, (jobs, plan, done) in (("config/paper.yaml, smaller shards", paper), ("as many empty jobs", yardstick)):
         print(f"| {title} | {jobs:,} | {plan:.1f} | {done:.1f} |")

@@ -104,10 +104,10 @@ def tables() -> str:
 
 
 _HEAD = (
-    "| Mix+ of | way | rounds | tokens wasted | patches wasted | logits wasted | waiting | TFLOP an example |",
+    "| Mix+ of | way | accumulation steps | tokens wasted | patches wasted | logits wasted | waiting | TFLOP per example |",
     "| --- | --- | --: | --: | --: | --: | --: | --: |",
 )
-_CALLS = ("| vision attention | calls an image, on a CPU |", "| --- | --: |")
+_CALLS = ("| vision attention | calls per image, on a CPU |", "| --- | --: |")
 
 
 if __name__ == "__main__":
