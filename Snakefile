@@ -28,7 +28,7 @@ rule all:
         REPORT.tables("csv"),
         REPORT.figures("svg"),
         REPORT.of_runs(PATHS.failures),
-        PATHS.story,
+        PATHS.overview,
         WEIGHTS.removals(),
 
 

@@ -63,7 +63,7 @@ def steps(task: str) -> Iterator[str]:
     least = {"tokens": lengths.tokens, "patches": lengths.pixels, "rows": lengths.targets}
     for title, limits, given in (("plain", Limits(EXAMPLES), None), ("s2h", Limits(None, TOKENS), work)):
         plan = BatchPlan(lengths, cost=given, batch_size=BATCH, limits=limits, world_size=RANKS)
-        plan.work = work
+        plan.cost = work
         groups = [plan.computed(group) for step in range(plan.steps) for mine in plan.groups(step) for group in mine]
         found = counted(groups, lengths, plain=title == "plain")
         wasted = [f"{100 * (1 - int(each.sum()) / found[name]):.1f} %" for name, each in least.items()]
@@ -104,7 +104,7 @@ def tables() -> str:
 
 
 _HEAD = (
-    "| Mix+ of | way | accumulation steps | tokens wasted | patches wasted | logits wasted | waiting | TFLOP per example |",
+    "| Mix+ of | way | accumulation steps | tokens wasted | patches wasted | logits wasted | waiting | TFLOP/example |",
     "| --- | --- | --: | --: | --: | --: | --: | --: |",
 )
 _CALLS = ("| vision attention | calls per image, on a CPU |", "| --- | --: |")

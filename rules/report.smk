@@ -163,12 +163,12 @@ rule failures:
 rule write_overview:
     # The first page of the report: what was asked and found, in words, a table, pictures and examples.
     input:
-        **REPORT.story_files(),
+        **REPORT.overview_files(),
         scores=REPORT.of_runs(PATHS.scores),
         shards=REPORT.shard_files(),
         template=REPORT.template("overview.html"),
     output:
-        PATHS.story,
+        PATHS.overview,
     log:
         PATHS.log("write_overview"),
     conda:
@@ -177,8 +177,8 @@ rule write_overview:
     resources:
         mem_mb=growing(1000),
     params:
-        tables=REPORT.story_tables,
-        figures=REPORT.story_figures,
+        tables=REPORT.overview_tables,
+        figures=REPORT.overview_figures,
         shards=REPORT.shards(),
         config=REPORT.shown_config(),
         recipe_titles=REPORT.recipe_titles(),

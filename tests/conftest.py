@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import ssl
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
 import pytest
+import torch
 
 from s2h.corpora.corpus_mixture import write_mixture
 from s2h.corpora.corpus_shards import write_shard as write_corpus_shard
@@ -88,3 +91,12 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = snakemake(study, "results/tables/summary.csv")
     assert run.returncode == 0, run.stderr[-4000:]
     return study
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _contained() -> Iterator[None]:
+    """What importing VLMEvalKit changes in this process is put back for the tests that follow."""
+    gradients, context = torch.is_grad_enabled(), ssl._create_default_https_context
+    yield
+    torch.set_grad_enabled(gradients)
+    ssl._create_default_https_context = context

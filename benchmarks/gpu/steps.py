@@ -172,7 +172,7 @@ class Bench:
         """The examples of each micro-batch, text and image mixed by length as in training."""
         if way.alone:
             return [[item] for item in self.items]
-        work, limits = ExampleSizes.alike([item.tokens for item in self.items]), Limits(4)
+        work, limits = ExampleSizes.from_tokens([item.tokens for item in self.items]), Limits(4)
         if way.tokens:
             limits = Limits(tokens=way.tokens // 40 if self.dry else way.tokens)
         needed = min_grad_accum_steps(work, world_size=1, limits=limits)

@@ -191,6 +191,6 @@ class Paths:
         return self.below("failures", RUN, ".html")
 
     @property
-    def story(self) -> str:
+    def overview(self) -> str:
         """The first page of the report."""
-        return self.below("report", "story.html")
+        return self.below("report", "overview.html")

@@ -156,7 +156,7 @@ def eval_shards(folder: Path, task: str, settings: Mapping[str, Any], puzzles: i
 def trained(
     folder: Path, *, steps: int = 250, gpus: int | None = 2, measured: dict[str, float] | None = None, **changes: Any
 ) -> str:
-    """A folder with the story of a training, in which each step has 10 examples and takes 2 seconds.
+    """The folder of a training run, in which each step has 10 examples and takes 2 seconds.
 
     ``measured`` is what was measured in each step beside what has always been.
     """

@@ -15,8 +15,9 @@ import typer.main
 from s2h.analysis.table_registry import TABLES
 from s2h.cli.app import app
 from s2h.figures.figure_registry import FIGURES
+from tests import forked
 from tests.shipped import ROOT, copy_project
-from tests.workflow.study import run
+from tests.workflow.study import environment, run
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
 _PROGRAMS = ("snakemake", "s2h", "python", "make", "torchrun")
@@ -24,8 +25,8 @@ _BLOCK = re.compile(r"^```(sh|)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _TOLD_IN_ORDER = ("README.md", "docs/quick-start.md", "docs/cluster.md")
 """Pages whose commands for the default study are run one after the other."""
-_NEEDS_FILES = "config/base_model.yaml"
-"""Names corpora of the reader's, so that its plan is tested where there are some: tests/workflow, tests/corpora."""
+_TESTED_ELSEWHERE = re.compile(r"config/(base_model|dots)\.yaml")
+"""Configs that need files of the reader's, corpora or a plugin: tests/workflow plans them beside such files."""
 
 
 def commands_of(text: str) -> list[str]:
@@ -59,7 +60,12 @@ def plans() -> dict[tuple[str, str], list[str]]:
     for page, commands in COMMANDS.items():
         for words in commands:
             target, _, options = words.removesuffix(" -n").removeprefix("snakemake").partition("--")
-            if words.startswith("snakemake") and options and _NEEDS_FILES not in options and "--report" not in words:
+            if (
+                words.startswith("snakemake")
+                and options
+                and not _TESTED_ELSEWHERE.search(options)
+                and "--report" not in words
+            ):
                 writes = page if "config/mine.yaml" in options else ""
                 found.setdefault((writes, options), []).append(target.replace("-n", "").strip() or "all")
     return found
@@ -75,7 +81,10 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def succeed(folder: Path, words: str) -> str:
     """What a command prints."""
-    done = run(folder, words)
+    if words.startswith("snakemake "):
+        done = forked.python("snakemake", *shlex.split(words)[1:], folder=folder, environments=[environment(folder)])
+    else:
+        done = run(folder, words)
     assert done.returncode == 0, f"{words}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
     return done.stdout
 

@@ -21,7 +21,7 @@ TITLES = {"recipe_titles": {"image": "Image", "mix": "Mix"}, "task_titles": {TAS
 
 @pytest.fixture
 def told(readout_shards: dict[str, list[str]], tmp_path: Path) -> dict[str, Any]:
-    """What the story of two small runs is told from."""
+    """What the overview of two small runs is made from."""
     paths = {level: files[:1] for level, files in readout_shards.items()}
     puzzles = [row for level in paths for row in pl.read_parquet(paths[level][0]).head(10).iter_rows(named=True)]
     scores = [score_file(tmp_path / f"{name}.parquet", puzzles, name, n) for name, n in (("image", 10), ("mix", 14))]

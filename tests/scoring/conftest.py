@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import ssl
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from s2h.models.sources import TinySource
 from s2h.models.tiny import build
@@ -48,12 +45,3 @@ def model_folder(task: ConsecutiveTableReadout, tmp_path_factory: pytest.TempPat
     )
     build(settings, vocabulary=task.vocabulary(), image_size=task.image_size[0], seed=1, folder=folder)
     return folder
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _contained() -> Iterator[None]:
-    """What importing VLMEvalKit changes in this process is put back for the tests that follow."""
-    gradients, context = torch.is_grad_enabled(), ssl._create_default_https_context
-    yield
-    torch.set_grad_enabled(gradients)
-    ssl._create_default_https_context = context

@@ -141,7 +141,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, mixture:
     return folder
 
 
-def test_the_result_is_a_plain_model_folder_with_its_story(trained: Path, tiny_model: Path, mixture: Path) -> None:
+def test_the_result_is_a_plain_model_folder_with_its_manifest(trained: Path, tiny_model: Path, mixture: Path) -> None:
     model = load_model(trained / "model", dtype=torch.float32, attention="eager")
     assert type(model).__name__ == "LlavaForConditionalGeneration"
     assert load_processor(trained / "model").tokenizer.eos_token == "<end>"

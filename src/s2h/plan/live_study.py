@@ -13,8 +13,8 @@ def live_study(report: ReportStage) -> LiveStudy:
     return LiveStudy(
         results=report.config.results,
         runs={run.name: _files(run, report) for run in report.runs},
-        tables=report.story_tables,
-        figures=report.story_figures,
+        tables=report.overview_tables,
+        figures=report.overview_figures,
         shards=report.shards(),
         task_settings={task: report.task_settings(task) for task in report.tasks()},
         config=report.shown_config(),

@@ -28,16 +28,16 @@ class ReportStage(Stage):
         puzzles: the stage that makes the evaluation sets.
         training: the stage that makes the models.
         alignment: the stage that measures gradient alignment.
-        story_tables: tables that the first page of the report reads.
-        story_figures: figures that it shows, with their titles.
+        overview_tables: tables that the first page of the report reads.
+        overview_figures: figures that it shows, with their titles.
     """
 
     puzzles: PuzzleStage
     training: TrainingStage
     alignment: AlignmentStage
 
-    story_tables: ClassVar = ("accuracy", "failures", "costs")
-    story_figures: ClassVar = {
+    overview_tables: ClassVar = ("accuracy", "failures", "costs")
+    overview_figures: ClassVar = {
         "budgets": "HARD against the training budget",
         "modalities": "Text against image",
         "difficulty": "Where it breaks down",
@@ -190,10 +190,10 @@ class ReportStage(Stage):
         """Digest of the code that draws a figure, and no other."""
         return self.code("draw_figure", "s2h.figures.figure_files", FIGURES.module(wildcards.figure))
 
-    def story_files(self) -> dict[str, str]:
+    def overview_files(self) -> dict[str, str]:
         """The tables and figures of the report's first page, by name."""
-        tables = {name: self.paths.table("parquet").format(table=name) for name in self.story_tables}
-        return tables | {name: self.paths.figure("svg").format(figure=name) for name in self.story_figures}
+        tables = {name: self.paths.table("parquet").format(table=name) for name in self.overview_tables}
+        return tables | {name: self.paths.figure("svg").format(figure=name) for name in self.overview_figures}
 
     def shown_config(self) -> dict[str, Any]:
         """The config as a reader of the report sees it."""

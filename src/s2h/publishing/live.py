@@ -177,7 +177,7 @@ def _page(
 ) -> str:
     """The report's first page of these runs, with what is missing above it."""
     return open_template(TEMPLATE).render(
-        overview=Markup(_story(study, shown, tables, figures)) if ready else "",
+        overview=Markup(_overview(study, shown, tables, figures)) if ready else "",
         ready=len(ready),
         missing=[name for name in study.runs if name not in ready],
         seconds=round(seconds),
@@ -186,7 +186,7 @@ def _page(
     )
 
 
-def _story(study: LiveStudy, shown: Study, tables: Mapping[str, Path], figures: Mapping[str, Path]) -> str:
+def _overview(study: LiveStudy, shown: Study, tables: Mapping[str, Path], figures: Mapping[str, Path]) -> str:
     return render_overview(
         tables={name: tables[name] for name in study.tables},
         figures={title: figures[name] for name, title in study.figures.items()},

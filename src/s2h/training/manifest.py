@@ -1,4 +1,4 @@
-"""The story of a trained model, as JSON beside its weights."""
+"""The manifest of a trained model: JSON beside its weights."""
 
 from __future__ import annotations
 

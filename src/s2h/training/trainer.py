@@ -182,8 +182,8 @@ class Trainer:
                 self.data.processor.save_pretrained(folder)
                 self.snapshots.add_to(folder)
                 (folder / "metrics.jsonl").write_text("".join(as_lines(self.steps)))
-                story = manifest(self.job, self.data, self.engine, outcome)
-                (folder / "manifest.json").write_text(json.dumps(story, indent=2) + "\n")
+                contents = manifest(self.job, self.data, self.engine, outcome)
+                (folder / "manifest.json").write_text(json.dumps(contents, indent=2) + "\n")
             if not self.job.leave_optimizer:
                 self.checkpoints.remove()
         dist.barrier()
