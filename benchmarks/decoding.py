@@ -38,12 +38,12 @@ def make_sets(task: Task[object], folder: Path, puzzles: int) -> list[EvalSet]:
 
 def timed(backend: Backend, prompts: list[Prompt]) -> tuple[float, list[Prediction]]:
     """Examples per second, and the predictions in the order of the prompts; starting processes is not counted."""
-    chunks = list(make_chunks(prompts, backend.chunk))
-    for _ in backend.answers([prompts[:1]]):
+    chunks = list(make_chunks(prompts, backend.chunk_size))
+    for _ in backend.generate([prompts[:1]]):
         pass  # whatever is done once
     started = time.perf_counter()
     predictions: dict[int, Prediction] = {}
-    for position, found in backend.answers([[prompts[i] for i in chunk] for chunk in chunks]):
+    for position, found in backend.generate([[prompts[i] for i in chunk] for chunk in chunks]):
         predictions.update(zip(chunks[position], found, strict=True))
     return len(prompts) / (time.perf_counter() - started), [predictions[i] for i in range(len(prompts))]
 

@@ -101,8 +101,8 @@ def mixed_lengths(task: str, budget: int) -> BatchPlan:
     with tempfile.TemporaryDirectory() as name:
         for level in ("SIMPLE", "HARD"):
             shard = Path(name) / f"{level}.parquet"
-            write_shard(shard, kind, PuzzleSet(0, level, "train"), (0, budget // 2), progress=lambda done: None)  # type: ignore[arg-type]
-            sets[task, level] = read_puzzles([str(shard)])  # type: ignore[index]
+            write_shard(shard, kind, PuzzleSet(0, level, "train"), (0, budget // 2), progress=lambda done: None)
+            sets[task, level] = read_puzzles([str(shard)])
         mixture = Mixture(assemble(phase, budget=budget, puzzles=sets, key=(0, task)))
         processor = make_processor(TinySource(), kind.vocabulary() | WORDS, kind.image_size[0])
         lengths = count_tokens(mixture, ExampleEncoder(processor))

@@ -107,7 +107,8 @@ def main() -> None:
     parser.add_argument("--make", nargs=2, metavar=("TASK", "LEVEL"), help="measure one set and print JSON")
     arguments = parser.parse_args()
     if arguments.make:
-        print(json.dumps(make(*arguments.make, arguments.examples)))
+        task, level = arguments.make
+        print(json.dumps(make(task, level, arguments.examples)))
         return
     table(arguments.examples)
     scaling(arguments.examples)

@@ -83,8 +83,8 @@ class MatplotlibPen(Pen):
 
     def text(self, at: Point, text: str, *, points: float, colour: RGB, bold: bool = False, left: bool = False) -> None:
         weight = "bold" if bold else "normal"
-        align = {"ha": "left" if left else "center", "va": "center"}
-        self.axes.text(*at, text, fontsize=points, color=_unit(colour), weight=weight, **align)
+        side = "left" if left else "center"
+        self.axes.text(*at, text, fontsize=points, color=_unit(colour), weight=weight, ha=side, va="center")
 
     def png(self) -> bytes:
         buffer = io.BytesIO()

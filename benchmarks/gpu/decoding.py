@@ -29,7 +29,7 @@ def measure(report: Report, *, dry: bool) -> None:
     alone: list[list[Prediction]] = []
     for batch in (1, 2) if dry else (1, 16, 64, "auto"):
         chosen = [prompts[:4] for prompts in asked] if batch == 1 else asked
-        settings = ScoringSettings(max_new_tokens=limit, batch_size=batch)  # type: ignore[arg-type]
+        settings = ScoringSettings(max_new_tokens=limit, batch_size=batch)
         found = report.attempt(
             f"batches of {batch}",
             lambda chosen=chosen, settings=settings: _decoded(model, processor, settings, chosen, alone),  # type: ignore[misc]
