@@ -77,7 +77,7 @@ def drawing_rates(task: str, level: Any) -> dict[str, float]:
 def table(examples: int) -> None:
     """Print a line for every task and level of the paper's preset."""
     print("Whole examples at the paper's image sizes, one core; images alone for the yardsticks.\n")
-    print("| task | level | examples/s | KB per example | memory MB | matplotlib images/s | ratio | Pillow images/s | ratio |")
+    print("| task | level | examples/s | KB each | memory MB | matplotlib images/s | ratio | Pillow images/s | ratio |")
     print("| --- | --- | --: | --: | --: | --: | --: | --: | --: |")
     from benchmarks.yardsticks import SCENES
 

@@ -289,7 +289,7 @@ def full_queries(task: VisualAnalogy, level: Any, number: int) -> float:
     task._context = count  # type: ignore[method-assign]
     try:
         for _ in range(number):
-            task._query(draws, draws.choice(targets), task.simple if level == "SIMPLE" else PAIRS)
+            task._paper_query(draws, draws.choice(targets), task.simple if level == "SIMPLE" else PAIRS)
     finally:
         del task._context
     return number / contexts

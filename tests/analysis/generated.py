@@ -102,6 +102,7 @@ def generate(run: Mapping[str, Any], puzzles: int, rng: np.random.Generator) -> 
         error = str(rng.choice(ERRORS)) if rng.random() < 0.5 or not correct else None
         kind = rng.choice(KINDS.get(error or "", [None]))  # type: ignore[arg-type]
         chain = {"error": error, "first_error_step": steps if error else None, "error_detail": kind}
+        chain |= {"gold": "1", "answer": "1" if correct else "2"}
         unchained = error is not None or rng.random() < 0.5
         metrics: dict[str, Any] = {"exact_match": float(correct), "cot_exact_match": float(not unchained)}
         if run["task"] == "grid_navigation":

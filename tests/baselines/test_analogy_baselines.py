@@ -12,12 +12,14 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from s2h.baselines.analogy_baselines import analogy_baselines
 from s2h.puzzles.analogy_panels import PAIRS, RELATIONS, Analogy, read
 from s2h.puzzles.shards import PuzzleSet, draw_puzzle
-from tests.contracts.settings import shipped_task
+from s2h.puzzles.task_registry import make_task
+from tests.contracts.settings import shipped_task, task_settings
 
 TASK: Any = shipped_task("visual_analogy", "compact")
 
@@ -81,3 +83,32 @@ def test_the_rule_takes_what_is_held_out_alone_of_its_relation_and_a_progression
         assert chosen in (alone or held_out or pairs)
         if any(pair[1] == RELATIONS[-1] for pair in alone):
             assert chosen[1] == "Progression"
+
+
+LEARNED_FROM, GUESSED = 800, 1600
+"""Chance is 25 %, give or take 1.1 points on 1,600 puzzles."""
+
+
+def guess_rates(style: str, level: Any, distractors: str) -> dict[str, float]:
+    """How often each baseline is right on new puzzles of a task as it is shipped but for its distractors."""
+    values = task_settings("visual_analogy", style) | {"distractors": distractors}
+    task: Any = make_task("visual_analogy", values)
+    rngs = (np.random.default_rng([11, index]) for index in range(LEARNED_FROM + GUESSED))
+    drawn = [task.sample(rng, level, "train") for rng in rngs]
+    new, learned = drawn[LEARNED_FROM:], drawn[:LEARNED_FROM]
+    guesses = {name: learn(learned) for name, learn in analogy_baselines(task).items()}
+    return {name: sum(guess(each) == task.answer(each) for each in new) / GUESSED for name, guess in guesses.items()}
+
+
+@pytest.mark.parametrize("style", ["compact", "paper"])
+@pytest.mark.parametrize("level", ["SIMPLE", "HARD"])
+def test_query_and_options_do_not_tell_the_answer(style: str, level: str) -> None:
+    for name, rate in guess_rates(style, level, "balanced").items():
+        assert rate == pytest.approx(0.25, abs=0.05), name
+
+
+def test_the_papers_query_and_options_tell_it_often() -> None:
+    rates = guess_rates("compact", "HARD", "paper")
+    assert rates["options"] > 0.5
+    assert rates["query and options"] > 0.8
+    assert rates["query and options, by rule"] > 0.8

@@ -83,6 +83,18 @@ def test_a_set_is_the_same_however_it_is_cut(name: str, style: str, level: Any, 
     assert again.read_bytes() == whole.read_bytes()
 
 
+@pytest.mark.parametrize("level", ["SIMPLE", "HARD"])
+def test_evaluation_puzzles_of_a_paired_task_differ_in_their_examples_two_by_two(level: Any) -> None:
+    task = shipped_task("visual_analogy", "compact")
+    drawn = [draw_puzzle(task, PuzzleSet(0, level, "eval"), index)[0] for index in range(6)]
+    for one, two in zip(drawn[::2], drawn[1::2], strict=True):
+        assert (one.query, one.options) == (two.query, two.options)
+        assert task.answer(one) != task.answer(two)
+    assert len({puzzle.query for puzzle in drawn}) == 3
+    trained = [draw_puzzle(task, PuzzleSet(0, level, "train"), index)[0] for index in range(6)]
+    assert len({puzzle.query for puzzle in trained}) == 6
+
+
 @given(st.integers(1, 10**6), st.integers(1, 10**4), st.integers(0, 10**6))
 def test_shards_are_whole_and_hold_all_puzzles(puzzles: int, size: int, more: int) -> None:
     spans = [shard_range(shard, size) for shard in range(min(shard_count(puzzles, size), 50))]

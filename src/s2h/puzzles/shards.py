@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import mmap
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -71,10 +72,16 @@ def split_of(key: str) -> Split:
 
 
 def draw_puzzle(task: Task[P], which: PuzzleSet, index: int) -> tuple[P, str]:
-    """Puzzle ``index`` of a set and its text form: a function of seed, task settings, level, split and index alone."""
+    """Puzzle ``index`` of a set and its text form: a function of seed, task settings, level, split and index alone.
+
+    Evaluation puzzles of a paired task with an odd index are twins of the one before.
+    """
     rng = generator(which.seed, "puzzle", task.name, which.level, which.split, index)
+    draw = partial(task.sample, rng, which.level, which.split)
+    if task.paired and which.split == "eval" and index % 2:
+        draw = partial(task.twin, rng, draw_puzzle(task, which, index - 1)[0], which.level)
     for _ in range(_TRIES):
-        puzzle = task.sample(rng, which.level, which.split)
+        puzzle = draw()
         if split_of(task.split_key(puzzle)) == which.split:
             return puzzle, task.to_text(puzzle)
     raise DataError(

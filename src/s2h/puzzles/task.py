@@ -134,6 +134,21 @@ class Task(ABC, Generic[P]):
             split: for tasks whose evaluation puzzles are drawn in other shares than those for training.
         """
 
+    @property
+    def paired(self) -> bool:
+        """Whether evaluation puzzles come in pairs, the second one a ``twin`` of the first."""
+        return False
+
+    def twin(self, rng: np.random.Generator, puzzle: P, level: Level) -> P:
+        """A puzzle that differs from another only in the part that tells the answer, and has another one.
+
+        Args:
+            rng: the only source of chance.
+            puzzle: the other puzzle.
+            level: its level.
+        """
+        raise NotImplementedError(f"{self.title}: its puzzles are not paired")
+
     @abstractmethod
     def answer(self, puzzle: P) -> str:
         """The answer alone, computed from the symbolic puzzle."""
