@@ -34,7 +34,7 @@ from s2h.puzzles.analogy_panels import (
 )
 from s2h.puzzles.drawing import panel_images as drawing
 from s2h.puzzles.task import Verdict
-from s2h.puzzles.visual_analogy import VisualAnalogy, VisualAnalogySettings
+from s2h.puzzles.visual_analogy import VisualAnalogy, VisualAnalogySettings, quadruples
 from s2h.seeding import BufferedRng
 
 HELD_OUT = {
@@ -46,28 +46,30 @@ HELD_OUT = {
 SIZES = {"paper": [20, 27, 34, 41], "compact": [33, 40, 47]}
 LEVELS = ("SIMPLE", "HARD")
 STYLES = ("paper", "compact")
+DISTRACTORS = ("balanced", "paper")
 both_levels = pytest.mark.parametrize("level", LEVELS)
 both_styles = pytest.mark.parametrize("style", STYLES)
+both_distractors = pytest.mark.parametrize("distractors", DISTRACTORS)
 
 
 def settings(style: str, **changes: Any) -> VisualAnalogySettings:
     levels = {level: {"train": 10, "eval": 2} for level in LEVELS}
-    fields = {"style": style, "sizes": SIZES[style], "held_out": HELD_OUT, "levels": levels} | changes
-    return VisualAnalogySettings.model_validate(fields)
+    fields = {"style": style, "sizes": SIZES[style], "held_out": HELD_OUT, "distractors": "balanced", "levels": levels}
+    return VisualAnalogySettings.model_validate(fields | changes)
 
 
 @cache
-def task(style: str = "paper") -> VisualAnalogy:
-    return VisualAnalogy(settings(style))
+def task(style: str = "paper", distractors: str = "balanced") -> VisualAnalogy:
+    return VisualAnalogy(settings(style, distractors=distractors))
 
 
-def draw(seed: int, level: Any, style: str = "paper") -> Analogy:
-    return task(style).sample(np.random.default_rng([7, seed]), level, "train")
+def draw(seed: int, level: Any, style: str = "paper", distractors: str = "balanced") -> Analogy:
+    return task(style, distractors).sample(np.random.default_rng([7, seed]), level, "train")
 
 
 @cache
-def many(level: str, style: str = "paper") -> tuple[Analogy, ...]:
-    return tuple(draw(seed, level, style) for seed in range(120))
+def many(level: str, style: str = "paper", distractors: str = "balanced", number: int = 120) -> tuple[Analogy, ...]:
+    return tuple(draw(seed, level, style, distractors) for seed in range(number))
 
 
 def rows(puzzle: Analogy) -> list[tuple[Panel, ...]]:
@@ -124,8 +126,9 @@ def test_there_are_25_combinations() -> None:
 
 @both_styles
 @both_levels
-def test_every_row_shows_exactly_one_pattern(level: str, style: str) -> None:
-    for puzzle in many(level, style):
+@both_distractors
+def test_every_row_shows_exactly_one_pattern(level: str, style: str, distractors: str) -> None:
+    for puzzle in many(level, style, distractors):
         labels = []
         for row in rows(puzzle):
             assert oracle(row) == set(panels.patterns(row))
@@ -138,9 +141,10 @@ def test_every_row_shows_exactly_one_pattern(level: str, style: str) -> None:
 
 @both_styles
 @both_levels
-def test_levels_differ_in_their_combinations(level: str, style: str) -> None:
+@both_distractors
+def test_levels_differ_in_their_combinations(level: str, style: str, distractors: str) -> None:
     held_out = set(task(style).held_out)
-    for puzzle in many(level, style):
+    for puzzle in many(level, style, distractors):
         labels = [panels.patterns(row)[0] for row in rows(puzzle)]
         query = labels[1 + int(task(style).answer(puzzle))]
         if level == "SIMPLE":
@@ -152,14 +156,47 @@ def test_levels_differ_in_their_combinations(level: str, style: str) -> None:
             assert {*labels[:2]} <= held_out
 
 
+@both_styles
 @both_levels
-def test_combinations_answers_and_directions_are_spread(level: str) -> None:
-    puzzles = many(level)
-    targets = Counter(panels.patterns((*p.query, p.options[int(task().answer(p)) - 1]))[0] for p in puzzles)
-    assert len(targets) == (17 if level == "SIMPLE" else 8)
-    answers = Counter(task().answer(p) for p in puzzles)
-    assert set(answers) == set("1234")
-    assert max(answers.values()) < 50
+def test_balanced_options_have_all_four_relations_each_fit_to_be_right(level: str, style: str) -> None:
+    fit = set(task(style).simple if level == "SIMPLE" else task(style).held_out)
+    for puzzle in many(level, style):
+        options = panels.read(puzzle).options
+        assert {relation for _, relation in options} == set(panels.RELATIONS)
+        assert set(options) <= fit
+
+
+def test_the_papers_wrong_options_of_hard_puzzles_are_not_all_held_out() -> None:
+    held_out = set(task().held_out)
+    assert not all(set(panels.read(puzzle).options) <= held_out for puzzle in many("HARD", distractors="paper"))
+
+
+@pytest.mark.parametrize(
+    ("level", "distractors", "combinations"),
+    [("SIMPLE", "balanced", 17), ("SIMPLE", "paper", 17), ("HARD", "balanced", 6), ("HARD", "paper", 8)],
+)
+def test_combinations_answers_and_directions_are_spread(level: str, distractors: str, combinations: int) -> None:
+    """Lines are held out for two relations alone, so that no balanced HARD query shows lines."""
+    readings = [panels.read(puzzle) for puzzle in many(level, "paper", distractors, 400)]
+    assert len({reading.options[reading.answer - 1] for reading in readings}) == combinations
+    answers = Counter(reading.answer for reading in readings)
+    assert set(answers) == {1, 2, 3, 4}
+    assert max(answers.values()) < 140
+
+
+@both_levels
+def test_each_relation_is_right_as_often(level: str) -> None:
+    relations = Counter(panels.read(puzzle).relation for puzzle in many(level, "paper", "balanced", 400))
+    assert all(75 <= relations[relation] <= 125 for relation in panels.RELATIONS)
+
+
+def test_every_four_combinations_that_fit_one_query_are_found() -> None:
+    """Whatever is held out, also what is not in any shipped config."""
+    draws, compact = BufferedRng(np.random.default_rng(5)), task("compact")
+    every = [each for group in quadruples(PAIRS) for each in group]
+    assert len(every) > 200
+    for pairs in every:
+        assert any(compact._joint_query(draws, pairs) for _ in range(200)), pairs
 
 
 def test_position_moves_in_all_directions_equally_often() -> None:
@@ -347,11 +384,34 @@ def test_text_has_a_line_for_each_panel(style: str) -> None:
         ({"held_out": HELD_OUT | {"OR": ["shape size", "shape size"]}}, "held_out.OR"),
         ({"held_out": {"AND": HELD_OUT["AND"]}}, "held_out.OR"),
         ({"levels": {"MEDIUM": {"train": 1, "eval": 1}}}, "MEDIUM"),
+        ({"held_out": HELD_OUT | {"OR": ["line type", "line colour"]}}, "HARD puzzles no four options"),
+        ({"held_out": HELD_OUT | {"Progression": ["shape colour", "line type"]}}, "HARD puzzles no four options"),
+        ({"distractors": "other"}, "distractors"),
     ],
 )
 def test_impossible_settings_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError, match=message):
         settings("paper", **changes)
+
+
+def test_the_papers_distractors_allow_any_combinations() -> None:
+    settings("paper", held_out=HELD_OUT | {"OR": ["line type", "line colour"]}, distractors="paper")
+
+
+@both_styles
+@both_levels
+def test_a_twin_has_the_same_question_and_another_answer(level: Any, style: str) -> None:
+    one, found = task(style), Counter[bool]()
+    for puzzle in many(level, style):
+        twin = one.twin(np.random.default_rng(3), puzzle, level)
+        assert (twin.query, twin.options) == (puzzle.query, puzzle.options)
+        assert one.answer(twin) != one.answer(puzzle)
+        labels = {panels.patterns(example)[0] for example in twin.examples}
+        target = panels.read(twin).options[int(one.answer(twin)) - 1]
+        held_out = {(attribute, target[1]) for attribute in HELD_OUT[target[1]]}
+        assert labels == ({target} if level == "SIMPLE" else held_out)
+        found[target[1] == "Progression"] += 1
+    assert all(found.values())
 
 
 def test_unknown_level() -> None:

@@ -17,10 +17,11 @@ from s2h.puzzles.grid_navigation import OBSTACLES, Grid
 from s2h.puzzles.record import Record
 from s2h.puzzles.shards import PuzzleSet, make_record
 from s2h.puzzles.table_task import Table
+from s2h.puzzles.task_registry import make_task
 from s2h.validation.checker import Checker, Mismatch
 from s2h.validation.checker_registry import CHECKERS, find_checker
 from s2h.validation.checks import check_record
-from tests.contracts.settings import CASES, shipped_task
+from tests.contracts.settings import CASES, shipped_task, task_settings
 
 CHECKED = [case for case in CASES if case[0] in CHECKERS]
 
@@ -187,6 +188,18 @@ def test_an_image_that_differs_in_one_thing_is_found(name: str, style: str, leve
             with pytest.raises(Mismatch) as found:
                 checker.check(record | {"image": image})
             assert found.value.kind == "image"
+
+
+@pytest.mark.parametrize("level", ["SIMPLE", "HARD"])
+def test_an_analogy_whose_distractors_are_not_balanced_is_found(level: Any) -> None:
+    task, which = shipped_task("visual_analogy", "compact"), PuzzleSet(0, level, "train")
+    theirs = make_task("visual_analogy", task_settings("visual_analogy", "compact") | {"distractors": "paper"})
+    records = [dataclasses.asdict(make_record(theirs, which, index)) for index in range(12)]
+    mismatches = [check_record(task, find_checker(task), which, index, record) for index, record in enumerate(records)]
+    found = [mismatch for mismatch in mismatches if mismatch]
+    assert {mismatch.kind for mismatch in found} == {"level"}
+    assert any("the options follow" in str(mismatch) for mismatch in found)
+    assert level == "SIMPLE" or len(found) == 12
 
 
 @pytest.mark.parametrize(("name", "style", "level"), CHECKED)

@@ -10,7 +10,7 @@ import polars as pl
 import yaml
 
 from s2h.analysis.failures import ERRORS
-from s2h.analysis.pages import accuracy_cell, order_of, percent, sets_of
+from s2h.analysis.pages import order_of, percent, sets_of, share_cell
 from s2h.diagnosis.diagnosis import lines, split_like
 from s2h.errors import DataError, unreadable
 from s2h.files import atomic_file
@@ -29,6 +29,7 @@ _PACKAGES = ("s2h", "snakemake", "torch", "transformers", "deepspeed", "ms-vlmev
 _WORDS = {
     "format": "in their form: an answer or a step cannot be read",
     "perception": "in what they see",
+    "permuted": "with the right values in another order",
     "reasoning": "in a conclusion that does not follow",
     "arithmetic": "in a sum",
     "unexplained": "with an answer and not a word of reasoning",
@@ -112,7 +113,7 @@ def _findings(part: pl.DataFrame, failures: pl.DataFrame, recipe_titles: Mapping
         "heads": [" ".join(cell) for cell in sets],
         "rows": [
             [recipe_titles.get(recipe, recipe), f"{max(r['budget'] for r in cells.values()):,}"]
-            + [accuracy_cell(cells.get(cell)) for cell in sets]
+            + [share_cell(cells.get(cell)) for cell in sets]
             for recipe, cells in rows.items()
         ],
         "n": f"{first['n']:,}",

@@ -134,6 +134,21 @@ class Task(ABC, Generic[P]):
             split: for tasks whose evaluation puzzles are drawn in other shares than those for training.
         """
 
+    @property
+    def paired(self) -> bool:
+        """Whether evaluation puzzles come in pairs, the second one a ``twin`` of the first."""
+        return False
+
+    def twin(self, rng: np.random.Generator, puzzle: P, level: Level) -> P:
+        """A puzzle that differs from another only in the part that tells the answer, and has another one.
+
+        Args:
+            rng: the only source of chance.
+            puzzle: the other puzzle.
+            level: its level.
+        """
+        raise NotImplementedError(f"{self.title}: its puzzles are not paired")
+
     @abstractmethod
     def answer(self, puzzle: P) -> str:
         """The answer alone, computed from the symbolic puzzle."""
@@ -141,6 +156,13 @@ class Task(ABC, Generic[P]):
     @abstractmethod
     def to_text(self, puzzle: P) -> str:
         """The puzzle as text: all that the image shows, and nothing that it does not."""
+
+    def split_key(self, puzzle: P) -> str:
+        """What the answer depends on: puzzles with the same key are all for training or all for evaluation.
+
+        Here the text. A task whose text also holds what does not matter to the answer leaves that out.
+        """
+        return self.to_text(puzzle)
 
     @abstractmethod
     def question(self, puzzle: P, modality: Modality) -> str:

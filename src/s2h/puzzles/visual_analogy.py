@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Literal
 
@@ -38,8 +39,40 @@ from s2h.seeding import BufferedRng
 OPTIONS = 4
 _TRIES = 10_000  # contexts drawn for one row; the shipped settings need two or three on average
 _PANEL_TRIES = 8  # third panels drawn for one context; each is free of accidental patterns about every second time
+_MOST_JOINT = 3  # things of a panel of a balanced query, where its values leave it open
 _MOST_LINES = 3  # lines of a panel whose target is their colour
 _MOST_LINE_TYPES = 6  # lines of a panel whose target is their type
+_ONE_EACH: tuple[Attribute, ...] = ("line type", "shape position")  # no two things of a panel share a value of these
+
+Quadruple = tuple[Pair, Pair, Pair, Pair]
+"""Combinations of the four options of a balanced query, in the order of ``RELATIONS``."""
+
+Query = tuple[Context, tuple[Panel, Panel, Panel, Panel]]
+"""The row without its last panel, and the options."""
+
+
+def quadruples(pairs: Sequence[Pair]) -> tuple[tuple[Quadruple, ...], ...]:
+    """All combinations that the options of one query can have: of one family, and of each relation one.
+
+    A colour or a size cannot both progress and be combined by a set relation: the one takes a single value in each
+    panel, the other two sets that differ and overlap.
+
+    Args:
+        pairs: the combinations of a level.
+
+    Returns:
+        The quadruples, those with the same Progression together.
+    """
+    found: dict[Pair, list[Quadruple]] = {}
+    of_relation = [[pair for pair in pairs if pair[1] == relation] for relation in RELATIONS]
+    for each in itertools.product(*of_relation):
+        progressing = each[-1][0]
+        shared = progressing in {attribute for attribute, _ in each[:-1]}
+        one_family = len({panels.family_of(attribute) for attribute, _ in each}) == 1
+        if one_family and not (shared and progressing.endswith(("colour", "size"))):
+            conjunction, disjunction, difference, progression = each
+            found.setdefault(progression, []).append((conjunction, disjunction, difference, progression))
+    return tuple(tuple(group) for group in found.values())
 
 
 class VisualAnalogySettings(TaskSettings):
@@ -50,11 +83,17 @@ class VisualAnalogySettings(TaskSettings):
         held_out: for each relation the two attributes on which only HARD puzzles use it (the paper: XOR on shape size
             and shape position, OR on shape type and shape position, AND on line colour and shape colour, Progression
             on shape type and line colour).
+        distractors: ``balanced`` gives the four options four different relations, each with a combination of the
+            puzzle's level, so that query and options do not tell the answer. ``paper`` draws the query for the right
+            option and wrong ones of other relations, HARD ones among all combinations: they tell it often.
     """
 
     sizes: tuple[int, ...] = Field(description="sizes of shapes, rising, in units of 1/160 of a panel's side")
     held_out: dict[Relation, tuple[Attribute, Attribute]] = Field(
         description="for each relation the two attributes on which only HARD puzzles use it"
+    )
+    distractors: Literal["balanced", "paper"] = Field(
+        description="balanced: query and options do not tell the answer; paper: as the paper draws them"
     )
     levels: dict[Literal["SIMPLE", "HARD"], LevelSettings]
 
@@ -79,6 +118,18 @@ class VisualAnalogySettings(TaskSettings):
                     f"held_out.{relation} is {list(attributes)}: give two different attributes on which {relation} is "
                     f"defined, of {', '.join(attribute for attribute, other in PAIRS if other == relation)}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _hard_options_found(self) -> VisualAnalogySettings:
+        """SIMPLE puzzles always have four: of each relation at least two attributes of shapes are not held out."""
+        pairs = [(attribute, relation) for relation, attributes in self.held_out.items() for attribute in attributes]
+        if self.distractors == "balanced" and not quadruples(pairs):
+            raise ValueError(
+                f"held_out is {self.held_out}: this leaves HARD puzzles no four options of different relations. Hold "
+                "out all four relations on attributes of lines, or all four on attributes of shapes (Progression of a "
+                "colour or a size does not go with another relation on it); or set distractors to paper"
+            )
         return self
 
 
@@ -123,23 +174,49 @@ class VisualAnalogy(Task[Analogy]):
             "shape position": tuple(range(panels.LATTICE**2)),
         }
 
-    def sample(self, rng: np.random.Generator, level: Level, split: Split) -> Analogy:
-        """Draw the query's combination, uniform in its level, then rows that follow it.
+    @cached_property
+    def _quadruples(self) -> dict[Level, tuple[tuple[Quadruple, ...], ...]]:
+        return {"SIMPLE": quadruples(self.simple), "HARD": quadruples(self.held_out)}
 
-        SIMPLE: both examples follow the query's combination. HARD: the examples follow its relation on the two
-        attributes that are held out for it, in random order. Wrong options follow other relations; at SIMPLE only in
-        combinations that are not held out.
+    def sample(self, rng: np.random.Generator, level: Level, split: Split) -> Analogy:
+        """Draw a puzzle with balanced distractors, or with the paper's.
+
+        Balanced: query and options first, then which of the options is right, then examples for it. So query and
+        options are the same whichever is right: only the examples tell. The paper's: the query's combination, uniform
+        in its level, then rows that follow it. Wrong options follow other relations; at SIMPLE only in combinations
+        that are not held out.
         """
         self.level(level)
         draws = BufferedRng(rng)
-        targets = self.simple if level == "SIMPLE" else self.held_out
-        target = draws.choice(targets)
+        if self.settings.distractors == "balanced":
+            query, pairs = self._balanced_query(draws, level)
+            return Analogy(self._examples(draws, draws.choice(pairs), level), *query)
+        target = draws.choice(self.simple if level == "SIMPLE" else self.held_out)
+        examples = self._examples(draws, target, level)
+        return Analogy(examples, *self._paper_query(draws, target, self.simple if level == "SIMPLE" else PAIRS))
+
+    @property
+    def paired(self) -> bool:
+        """With balanced distractors each option may be right, so that every puzzle has a twin."""
+        return bool(self.settings.distractors == "balanced")
+
+    def twin(self, rng: np.random.Generator, puzzle: Analogy, level: Level) -> Analogy:
+        """The same query and options with examples for one of the wrong options, which is thereby right."""
+        reading, draws = read(puzzle), BufferedRng(rng)
+        others = [pair for pair in reading.options if pair[1] != reading.relation]
+        return dataclasses.replace(puzzle, examples=self._examples(draws, draws.choice(others), level))
+
+    def _examples(self, draws: BufferedRng, target: Pair, level: Level) -> tuple[Row, Row]:
+        """Two examples for the query's combination.
+
+        SIMPLE: both follow it. HARD: they follow its relation on the two attributes that are held out for it, in random
+        order.
+        """
         attributes = [target[0]] * 2
         if level == "HARD":
             attributes = draws.sample(self.settings.held_out[target[1]])
         first, second = (self._example(draws, (attribute, target[1])) for attribute in attributes)
-        query, options = self._query(draws, target, self.simple if level == "SIMPLE" else PAIRS)
-        return Analogy((first, second), query, options)
+        return first, second
 
     def _example(self, draws: BufferedRng, pair: Pair) -> Row:
         for _ in range(_TRIES):
@@ -149,9 +226,29 @@ class VisualAnalogy(Task[Analogy]):
                 return (*context, third)
         raise DataError(_exhausted(f"examples of {pair}"))
 
-    def _query(
-        self, draws: BufferedRng, target: Pair, pairs: Sequence[Pair]
-    ) -> tuple[Context, tuple[Panel, Panel, Panel, Panel]]:
+    def _balanced_query(self, draws: BufferedRng, level: Level) -> tuple[Query, Quadruple]:
+        """A query and its four combinations: each Progression as often, and each quadruple with the same one."""
+        pairs = draws.choice(draws.choice(self._quadruples[level]))
+        for _ in range(_TRIES):
+            query = self._joint_query(draws, pairs)
+            if query:
+                return query, pairs
+        raise DataError(_exhausted(f"queries with {pairs}"))
+
+    def _joint_query(self, draws: BufferedRng, pairs: Quadruple) -> Query | None:
+        """A context and an option for each combination, shuffled; None where what was drawn does not fit."""
+        context = self._joint_context(draws, pairs)
+        if context is None:
+            return None
+        options = []
+        for pair in pairs:
+            option = self._third(draws, context, pair)
+            if option is None:
+                return None
+            options.append(option)
+        return context, _shuffled(draws, options)
+
+    def _paper_query(self, draws: BufferedRng, target: Pair, pairs: Sequence[Pair]) -> Query:
         """A context and four shuffled options: one for ``target``, the others for pairs of other relations.
 
         As every option completes the query to one combination only, exactly one follows the target's relation.
@@ -167,8 +264,7 @@ class VisualAnalogy(Task[Analogy]):
                 if len(options) == OPTIONS or (option is None and pair == target):
                     break
             if len(options) == OPTIONS:
-                a, b, c, d = draws.sample(options)
-                return context, (a, b, c, d)
+                return context, _shuffled(draws, options)
         raise DataError(_exhausted(f"queries of {target}"))
 
     def _context(self, draws: BufferedRng, pair: Pair) -> Context:
@@ -181,15 +277,27 @@ class VisualAnalogy(Task[Analogy]):
         if relation != "Progression":
             values = self._overlapping(draws, attribute)
             least, most = (1, most) if attribute == "line colour" else (2, 2)
-        elif attribute.endswith("type"):
-            values = self._growing(draws, attribute)
-            most = 4
-        elif attribute == "shape position":
-            values = self._moving(draws)
         else:
-            values = self._monotone(draws, attribute)
+            values = self._progressing(draws, attribute)
             least = 2 if attribute == "line colour" else 1  # two lines more often share a type with the next panel
-        first, second = (self._panel(draws, attribute, wanted, (least, most)) for wanted in values)
+            most = 4 if attribute.endswith("type") else most
+        first, second = (self._panel(draws, {attribute: wanted}, (least, most)) for wanted in values)
+        return first, second
+
+    def _joint_context(self, draws: BufferedRng, pairs: Quadruple) -> Context | None:
+        """Two panels that a third can continue by each of four combinations; None where what was drawn does not fit."""
+        *others, (progressing, _) = pairs
+        values = {progressing: self._progressing(draws, progressing)}
+        counts = self._counts(draws, progressing, values[progressing])
+        for attribute, _ in others:
+            if attribute not in values:
+                values[attribute] = self._sharing(draws, attribute, counts)
+        if not all(self._wanted(pair, *values[pair[0]]) for pair in pairs):
+            return None
+        first, second = (
+            self._panel(draws, {attribute: each[i] for attribute, each in values.items()}, (count, count))
+            for i, count in enumerate(counts)
+        )
         return first, second
 
     def _third(self, draws: BufferedRng, context: Context, pair: Pair) -> Panel | None:
@@ -201,14 +309,43 @@ class VisualAnalogy(Task[Analogy]):
         attribute = pair[0]
         family, (first, second) = context[0].family, (panel.all_values() for panel in context)
         at = ATTRIBUTES[family].index(attribute)
-        wanted = panels.completions(pair, first[at], second[at], as_values(attribute, self.domains[attribute]))
-        wanted = [values for values in wanted if values.bit_count() <= _room(attribute)]
+        wanted = self._wanted(pair, first[at], second[at])
         most = _MOST_LINES if attribute == "line colour" else panels.MOST_SHAPES
         for _ in range(_PANEL_TRIES if wanted else 0):
-            panel = self._panel(draws, attribute, draws.choice(wanted), (1, most))
+            panel = self._panel(draws, {attribute: draws.choice(wanted)}, (1, most))
             if panels.patterns_of(family, first, second, panel.all_values()) == (pair,):
                 return panel
         return None
+
+    def _wanted(self, pair: Pair, first: Values, second: Values) -> list[Values]:
+        """The values with which a third panel, which has room for them, completes those of two panels to ``pair``."""
+        attribute = pair[0]
+        found = panels.completions(pair, first, second, as_values(attribute, self.domains[attribute]))
+        return [values for values in found if values.bit_count() <= _room(attribute)]
+
+    def _progressing(self, draws: BufferedRng, attribute: Attribute) -> tuple[Values, Values]:
+        """Values of two panels that a third can continue to a progression."""
+        if attribute.endswith("type"):
+            return self._growing(draws, attribute)
+        return self._moving(draws) if attribute == "shape position" else self._monotone(draws, attribute)
+
+    def _counts(self, draws: BufferedRng, progressing: Attribute, values: tuple[Values, Values]) -> list[int]:
+        """Numbers of things in two panels: equal, so that they do not progress, unless the values tell them."""
+        if progressing == "shape quantity" or progressing in _ONE_EACH:
+            return [_count(draws, {progressing: listed(progressing, each)}, (1, 1)) for each in values]
+        least = max(2, *(each.bit_count() for each in values))
+        return [draws.randint(least, max(least, _MOST_JOINT))] * 2
+
+    def _sharing(self, draws: BufferedRng, attribute: Attribute, counts: Sequence[int]) -> tuple[Values, Values]:
+        """Values that differ and overlap, for panels with so many things; the same value where each holds only one."""
+        sizes = list(counts)
+        if attribute not in _ONE_EACH:
+            sizes = [min(count, 2) for count in counts]
+            if sizes == [2, 2] and draws.randrange(2):
+                sizes[draws.randrange(2)] = 1
+        common = draws.randint(1, min(sizes) - (sizes[0] == sizes[1]))
+        values = draws.sample(self.domains[attribute], sum(sizes) - common)
+        return as_values(attribute, values[: sizes[0]]), as_values(attribute, values[sizes[0] - common :])
 
     def _overlapping(self, draws: BufferedRng, attribute: Attribute) -> tuple[Values, Values]:
         """A common value, one that only the first panel has, and one that the first panel may have or not."""
@@ -243,28 +380,22 @@ class VisualAnalogy(Task[Analogy]):
         moved = [panels.shifted(cell, step) for cell in cells]
         return as_values("shape position", cells), as_values("shape position", moved)
 
-    def _panel(self, draws: BufferedRng, attribute: Attribute, wanted: Values, span: tuple[int, int]) -> Panel:
-        """A panel with exactly the ``wanted`` values of one attribute, and any of the others.
+    def _panel(self, draws: BufferedRng, wanted: Mapping[Attribute, Values], span: tuple[int, int]) -> Panel:
+        """A panel with exactly the ``wanted`` values of one attribute or more, and any of the others.
 
         Args:
-            dice: the source of chance.
-            attribute: the target.
-            wanted: its values.
+            draws: the source of chance.
+            wanted: the values of attributes of one family.
             span: range of the number of things, where the values leave it open.
         """
-        values = listed(attribute, wanted)
-        if attribute in ("line type", "shape position"):
-            count = len(values)
-        elif attribute == "shape quantity":
-            count = int(values[0])
-        else:
-            count = draws.randint(max(span[0], len(values)), max(span[1], len(values)))
+        values = {attribute: listed(attribute, each) for attribute, each in wanted.items()}
+        siblings, count = _siblings(next(iter(wanted))), _count(draws, values, span)
         drawn = [
-            _spread(draws, values, count) if name == attribute else self._any(draws, name, count)
-            for name in _siblings(attribute)
+            _spread(draws, values[name], count) if name in values else self._any(draws, name, count)
+            for name in siblings
             if name != "shape quantity"
         ]
-        if attribute in ATTRIBUTES["lines"]:
+        if siblings is ATTRIBUTES["lines"]:
             lines = [Thing(line_type, colour) for line_type, colour in zip(*drawn, strict=True)]
             return Panel("lines", tuple(sorted(lines, key=lambda line: panels.LINE_TYPES.index(line.type))))
         shapes = [Thing(*each) for each in zip(*drawn, strict=True)]
@@ -273,7 +404,7 @@ class VisualAnalogy(Task[Analogy]):
     def _any(self, draws: BufferedRng, attribute: Attribute, count: int) -> list[str | int]:
         """Values of an attribute that is not the target; as in the paper one value is left out for variety."""
         domain = self.domains[attribute]
-        if attribute in ("line type", "shape position"):
+        if attribute in _ONE_EACH:
             return draws.sample(domain, count)
         left_out = draws.randrange(len(domain))
         rest = domain[:left_out] + domain[left_out + 1 :]
@@ -339,6 +470,23 @@ def _siblings(attribute: Attribute) -> tuple[Attribute, ...]:
 def _room(attribute: Attribute) -> int:
     """The most values of an attribute that one panel shows."""
     return _MOST_LINE_TYPES if attribute == "line type" else panels.MOST_SHAPES
+
+
+def _count(draws: BufferedRng, values: Mapping[Attribute, Sequence[str | int]], span: tuple[int, int]) -> int:
+    """The number of things of a panel with these values: theirs, where they tell it, or one in ``span``."""
+    if "shape quantity" in values:
+        return int(values["shape quantity"][0])
+    for attribute in _ONE_EACH:
+        if attribute in values:
+            return len(values[attribute])
+    least = max(map(len, values.values()))
+    return draws.randint(max(span[0], least), max(span[1], least))
+
+
+def _shuffled(draws: BufferedRng, options: Sequence[Panel]) -> tuple[Panel, Panel, Panel, Panel]:
+    """The four options in random order."""
+    a, b, c, d = draws.sample(options)
+    return a, b, c, d
 
 
 def _spread(draws: BufferedRng, values: Sequence[str | int], count: int) -> list[str | int]:

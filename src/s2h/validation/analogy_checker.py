@@ -70,7 +70,10 @@ class AnalogyChecker(Checker):
         self._check_words(record, rows, labels, fitting[0])
 
     def _check_level(self, labels: Sequence[Pair], target: Pair, level: str) -> None:
-        """SIMPLE: one pair for examples and query, none held out. HARD: both held-out attributes as examples."""
+        """SIMPLE: one pair for examples and query, none held out. HARD: both held-out attributes as examples.
+
+        Balanced distractors: the options have four relations, and HARD ones are all held out.
+        """
         held_out = {(attribute, relation) for relation, both in self.settings.held_out.items() for attribute in both}
         if level == "SIMPLE":
             require(labels[0] == labels[1] == target, "level", f"the rows follow {labels[:2]} and {target}")
@@ -79,6 +82,10 @@ class AnalogyChecker(Checker):
             pair = {(attribute, target[1]) for attribute in self.settings.held_out[target[1]]}
             require(set(labels[:2]) == pair, "level", f"the examples follow {labels[:2]}, not {pair}")
             require(target in pair, "level", f"the query follows {target}, which is not held out")
+        if self.settings.distractors == "balanced":
+            options = labels[2:]
+            require(len({relation for _, relation in options}) == 4, "level", f"the options follow {options}")
+            require(level == "SIMPLE" or held_out >= set(options), "level", f"of {options} some are not held out")
 
     def _check_image(self, panels: Sequence[SeenPanel], record: Mapping[str, Any]) -> None:
         """The objects in the image are those of the symbolic puzzle, and show the values of the text."""
