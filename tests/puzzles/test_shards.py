@@ -33,7 +33,7 @@ from s2h.puzzles.shards import (
     split_of,
     write_shard,
 )
-from tests.contracts.settings import CASES, shipped_task
+from tests.contracts.settings import CASES, SCENE_CASES, shipped_task
 from tests.shipped import ROOT
 
 GOLDEN = ROOT / "tests/golden/records.json"
@@ -76,6 +76,19 @@ def test_a_set_is_the_same_however_it_is_cut(name: str, style: str, level: Any, 
     again = tmp_path / "again.parquet"
     write_shard(again, task, which, (0, 6), progress=lambda done: None)
     assert again.read_bytes() == whole.read_bytes()
+
+
+@pytest.mark.parametrize(("name", "style"), SCENE_CASES)
+def test_scenes_are_the_same_however_they_are_cut_and_share_nothing_with_evaluation(
+    name: str, style: str, tmp_path: Path
+) -> None:
+    task, which = shipped_task(name, style), PuzzleSet(3, "SCENES", "train")
+    for path, span in (("whole", (0, 6)), ("b", (4, 6)), ("a", (0, 4))):
+        write_shard(tmp_path / path, task, which, span, progress=lambda done: None)
+    whole, a, b = (list(read_shards([str(tmp_path / path)])) for path in ("whole", "a", "b"))
+    assert whole == [*a, *b]
+    assert {split_of(record["text"]) for record in whole} == {"train"}
+    assert {record["level"] for record in whole} == {"SCENES"}
 
 
 @given(st.integers(1, 10**6), st.integers(1, 10**4), st.integers(0, 10**6))

@@ -5,17 +5,18 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import mmap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from s2h.errors import DataError, unreadable
 from s2h.files import atomic_file
 from s2h.puzzles.record import SCHEMA, Record
-from s2h.puzzles.task import Level, Split, Task
+from s2h.puzzles.task import SCENES, Split, Task, TrainingLevel
 from s2h.seeding import generator
 
 P = TypeVar("P")
@@ -34,12 +35,12 @@ class PuzzleSet:
 
     Attributes:
         seed: seed of the study.
-        level: SIMPLE, MEDIUM or HARD.
+        level: SIMPLE, MEDIUM, HARD or SCENES.
         split: train or eval.
     """
 
     seed: int
-    level: Level
+    level: TrainingLevel
     split: Split
 
 
@@ -74,7 +75,7 @@ def draw_puzzle(task: Task[P], which: PuzzleSet, index: int) -> tuple[P, str]:
     """Puzzle ``index`` of a set and its text form: a function of seed, task settings, level, split and index alone."""
     rng = generator(which.seed, "puzzle", task.name, which.level, which.split, index)
     for _ in range(_TRIES):
-        puzzle = task.sample(rng, which.level, which.split)
+        puzzle = _sample(task, which, rng)
         text = task.to_text(puzzle)
         if split_of(text) == which.split:
             return puzzle, text
@@ -84,8 +85,14 @@ def draw_puzzle(task: Task[P], which: PuzzleSet, index: int) -> tuple[P, str]:
     )
 
 
+def _sample(task: Task[P], which: PuzzleSet, rng: np.random.Generator) -> P:
+    if which.level == SCENES:
+        return task.sample_scene(rng)
+    return task.sample(rng, which.level, which.split)
+
+
 def make_record(task: Task[Any], which: PuzzleSet, index: int) -> Record:
-    """The record of puzzle ``index`` of a set."""
+    """The record of puzzle ``index`` of a set; a scene has neither questions nor a solution."""
     puzzle, text = draw_puzzle(task, which, index)
     puzzle_id = f"{task.name}-{which.level}-{which.split}-{index:07d}"
     return Record(
@@ -95,16 +102,29 @@ def make_record(task: Task[Any], which: PuzzleSet, index: int) -> Record:
         split=which.split,
         index=index,
         text=text,
-        text_question=task.question(puzzle, "text"),
-        image_question=task.question(puzzle, "image"),
         transcription_question=task.transcription_question(),
-        reasoning=task.chain_of_thought(puzzle),
-        alternatives=[{"name": name, "reasoning": chain} for name, chain in task.alternatives(puzzle).items()],
-        answer_block=task.answer_block(puzzle),
-        answer=task.answer(puzzle),
         puzzle=task.to_json(puzzle),
         image={"bytes": task.render(puzzle), "path": f"{puzzle_id}.png"},
+        **(NO_SOLUTION if which.level == SCENES else _solution(task, puzzle)),
     )
+
+
+NO_SOLUTION: Mapping[str, Any] = {
+    "text_question": "", "image_question": "", "reasoning": "", "alternatives": [], "answer_block": "", "answer": "",
+}  # fmt: skip
+"""What the record of a scene holds in place of questions and a solution."""
+
+
+def _solution(task: Task[P], puzzle: P) -> dict[str, Any]:
+    """The columns of a record that a scene leaves empty."""
+    return {
+        "text_question": task.question(puzzle, "text"),
+        "image_question": task.question(puzzle, "image"),
+        "reasoning": task.chain_of_thought(puzzle),
+        "alternatives": [{"name": name, "reasoning": chain} for name, chain in task.alternatives(puzzle).items()],
+        "answer_block": task.answer_block(puzzle),
+        "answer": task.answer(puzzle),
+    }
 
 
 def write_shard(

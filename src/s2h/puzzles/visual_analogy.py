@@ -40,6 +40,7 @@ _TRIES = 10_000  # contexts drawn for one row; the shipped settings need two or 
 _PANEL_TRIES = 8  # third panels drawn for one context; each is free of accidental patterns about every second time
 _MOST_LINES = 3  # lines of a panel whose target is their colour
 _MOST_LINE_TYPES = 6  # lines of a panel whose target is their type
+_MOST_SCENE_LINES = 5  # lines of a panel of a scene: six may hide a seventh in the compact style
 
 
 class VisualAnalogySettings(TaskSettings):
@@ -140,6 +141,21 @@ class VisualAnalogy(Task[Analogy]):
         first, second = (self._example(draws, (attribute, target[1])) for attribute in attributes)
         query, options = self._query(draws, target, self.simple if level == "SIMPLE" else PAIRS)
         return Analogy((first, second), query, options)
+
+    def sample_scene(self, rng: np.random.Generator) -> Analogy:
+        """A page of panels with any lines or any shapes each; no relation is intended, and no option is right."""
+        draws = BufferedRng(rng)
+        a, b, c, d, e, f, first, second, *options = (self._any_panel(draws) for _ in range(8 + OPTIONS))
+        one, two, three, four = options
+        return Analogy(((a, b, c), (d, e, f)), (first, second), (one, two, three, four))
+
+    def _any_panel(self, draws: BufferedRng) -> Panel:
+        attribute: Attribute = "shape quantity"
+        values: Sequence[str | int] = [draws.choice(self.domains[attribute])]
+        if draws.randrange(2):
+            attribute = "line type"
+            values = draws.sample(self.domains[attribute], draws.randint(1, _MOST_SCENE_LINES))
+        return self._panel(draws, attribute, as_values(attribute, values), (1, 1))
 
     def _example(self, draws: BufferedRng, pair: Pair) -> Row:
         for _ in range(_TRIES):
