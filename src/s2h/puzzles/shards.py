@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import mmap
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -109,7 +109,7 @@ def make_record(task: Task[Any], which: PuzzleSet, index: int) -> Record:
     )
 
 
-NO_SOLUTION: Mapping[str, Any] = {
+NO_SOLUTION: dict[str, Any] = {
     "text_question": "", "image_question": "", "reasoning": "", "alternatives": [], "answer_block": "", "answer": "",
 }  # fmt: skip
 """What the record of a scene holds in place of questions and a solution."""

@@ -137,24 +137,6 @@ class Task(ABC, Generic[P]):
             split: for tasks whose evaluation puzzles are drawn in other shares than those for training.
         """
 
-    @property
-    def has_scenes(self) -> bool:
-        """Whether the task draws scenes, on which base models are pretrained."""
-        return type(self).sample_scene is not Task.sample_scene
-
-    def sample_scene(self, rng: np.random.Generator) -> P:
-        """Draw a scene: anything that puzzles of all levels may show, without a question, an answer or a pattern.
-
-        ``to_text``, ``render`` and ``transcription_question`` apply to it, nothing else does. A task may have none.
-
-        Args:
-            rng: the only source of chance.
-
-        Raises:
-            ConfigError: the task has no scenes.
-        """
-        raise ConfigError(f"{self.title} has no scenes: {type(self).__name__} does not define sample_scene.")
-
     @abstractmethod
     def answer(self, puzzle: P) -> str:
         """The answer alone, computed from the symbolic puzzle."""
@@ -199,6 +181,24 @@ class Task(ABC, Generic[P]):
     @abstractmethod
     def vocabulary(self) -> frozenset[str]:
         """Every whitespace-separated word that texts, questions, chains and answers hold in the compact style."""
+
+    @property
+    def has_scenes(self) -> bool:
+        """Whether the task draws scenes, on which base models are pretrained."""
+        return type(self).sample_scene is not Task.sample_scene
+
+    def sample_scene(self, rng: np.random.Generator) -> P:
+        """Draw a scene: anything that puzzles of all levels may show, without a question, an answer or a pattern.
+
+        ``to_text``, ``render`` and ``transcription_question`` apply to it, nothing else does. A task may have none.
+
+        Args:
+            rng: the only source of chance.
+
+        Raises:
+            ConfigError: the task has no scenes.
+        """
+        raise ConfigError(f"{self.title} has no scenes: {type(self).__name__} does not define sample_scene.")
 
     def answer_block(self, puzzle: P) -> str:
         """How every response ends, with or without a chain of thought."""
