@@ -23,7 +23,7 @@ _TRAINED = (
 )
 _SOURCES = {
     "hub": "kind: released_eagle, name: an/example",
-    "made": "kind: pretrained, base: start, phases: [{corpus: any}]",
+    "made": "kind: pretrained, base: start, phases: [{corpus: any}, {scenes: 600}]",
     "start": "kind: composed, clip: a, convnext: a, language: a",
 }
 _MODELS = ", ".join(f"{name}: {{source: {{{source}}}, {_TRAINED}}}" for name, source in _SOURCES.items())

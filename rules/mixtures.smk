@@ -17,11 +17,22 @@ rule make_mixture:
     params:
         shards=MIXTURES.shards,
         phase=MIXTURES.settings,
+        name=MIXTURES.name,
+        budget=MIXTURES.budget,
         code=MIXTURES.code("make_mixture", "s2h.supervision.mixture"),
     message:
         "make mixture: {wildcards.task}, {wildcards.recipe}, phase {wildcards.phase}"
     script:
         "../workflow/scripts/make_mixture.py"
+
+
+use rule make_mixture as mix_scenes with:
+    output:
+        PATHS.scene_mixture,
+    log:
+        PATHS.log("mix_scenes", BASE_MODEL_PHASE),
+    message:
+        "mix scenes: {wildcards.origin}, {wildcards.model}, phase {wildcards.phase}"
 
 
 rule export_mixture:

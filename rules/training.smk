@@ -41,9 +41,9 @@ rule train_phase:
 
 use rule train_phase as pretrain_base_model with:
     input:
-        mixture=PATHS.corpus_mixture,
+        mixture=TRAINING.base_mixture,
         base=TRAINING.base_input,
-        shards=TRAINING.corpus_shards,
+        shards=TRAINING.base_shards,
     output:
         directory(PATHS.base_model),
     log:

@@ -63,6 +63,15 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
         {"models": {"m": {"source": {"kind": "endpoint", "url": "a", "name": "b"}, "scoring": {}}}},
         "models.m.source.url",
     ),
+    (
+        {"models": {"tiny-reader": {"source": {"phases": [{"scenes": 9, "order": "sequential"}]}}}},
+        "budget and order have no effect in a phase without parts",
+    ),
+    ({"models": {"tiny-reader": {"source": {"phases": [{"scenes": 0}]}}}}, "scenes: Input should be greater than"),
+    (
+        {"recipes": {"mix": {"phases": [{"parts": [{"level": "SCENES", "format": "image_to_text", "share": 1}]}]}}},
+        "phase 1 has a part on SCENES: recipes train on puzzles, and base models on scenes",
+    ),
     ({"models": {"tiny": {"scoring": {"batch_size": "atuo"}}}}, "models.tiny.scoring.batch_size"),
     ({"models": {"tiny": {"scoring": {"backend": "vllm"}}}}, "needs a GPU: set resources.decoding_gpus to 1 or more"),
 ]

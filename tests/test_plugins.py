@@ -110,6 +110,8 @@ def test_a_task_of_a_plugin_is_one_like_the_others(package: Path) -> None:
     task: Any = config.task_object("dots")
     assert "dots" in config.task_names()
     assert config.model_dump()["tasks"]["dots"]["levels"]["HARD"]["dots"] == (2, 9)
+    with pytest.raises(ConfigError, match="the model tiny-reader is pretrained on scenes, but dots has none: add"):
+        load_config(merge(CONFIG, {"runs": [RUN | {"models": ["tiny-reader"]}]}))
     assert type(find_checker(task)).__name__ == "DotChecker"
     assert list(find_baselines(task)) == ["constant answer", "half of the dots"]
     assert find_diagnoser(task).metrics == ("off_by", "transcription")

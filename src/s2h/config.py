@@ -20,7 +20,7 @@ from s2h.models.weights import Keep
 from s2h.paths import RUN, Paths
 from s2h.phases import Phase
 from s2h.plugins import load_plugins
-from s2h.puzzles.task import Level, Modality, Task, TaskSettings
+from s2h.puzzles.task import SCENES, Level, Modality, Task, TaskSettings
 from s2h.puzzles.task_registry import TASKS
 from s2h.registry import unknown
 from s2h.scoring.readers import refuse_unreadable
@@ -218,8 +218,8 @@ class Config(Settings):
         for name, model in self.models.items():
             model.source.check(name, self.catalog)
             for number, phase in enumerate(self.pretraining(name), 1):
-                if phase.corpus not in self.corpora:
-                    raise ValueError(str(unknown("corpus", str(phase.corpus), self.corpora)))
+                if phase.corpus and phase.corpus not in self.corpora:
+                    raise ValueError(str(unknown("corpus", phase.corpus, self.corpora)))
                 self.base_model_training(name, number)
         return self
 
@@ -249,6 +249,7 @@ class Config(Settings):
         for number in range(1, len(recipe.phases) + 1):
             self.training(run, number)
         self._check_corpora(run.model)
+        self._check_scenes(run.model, members)
         self._check_vllm(run.model)
         needed = puzzles_needed(recipe.phases, run.budget, len(members))
         for name in members:
@@ -261,6 +262,15 @@ class Config(Settings):
         for corpus in [phase.corpus for phase in self.pretraining(model) if phase.corpus]:
             for problem in self.corpora[corpus].problems():
                 raise ValueError(f"corpora.{corpus}, on which the model {model} is pretrained: {problem}")
+
+    def _check_scenes(self, model: str, tasks: tuple[str, ...]) -> None:
+        """A base model that is pretrained on scenes needs those of all tasks of its run."""
+        for task in tasks if any(phase.scenes for phase in self.pretraining(model)) else ():
+            if not self.task_object(task).has_scenes:
+                raise ValueError(
+                    f"the model {model} is pretrained on scenes, but {task} has none: add sample_scene to its class "
+                    "(docs/add-a-task.md), or run the task with another model"
+                )
 
     def _check_vllm(self, model: str) -> None:
         """A model that vLLM shall serve is one that it knows, and vLLM is there."""
@@ -321,6 +331,17 @@ class Config(Settings):
         source = self.models[model].source
         return source.phases if isinstance(source, PretrainedSource) else ()
 
+    def scenes(self, task: str) -> int:
+        """How many scenes of a task the base models of the runs are pretrained on; the largest number counts."""
+        origins = {(run.model, self.members(run.task)) for run in self.all_runs() if task in self.members(run.task)}
+        needs = [
+            puzzles_needed([phase.on_parts()], 1, len(members))[SCENES]
+            for model, members in origins
+            for phase in self.pretraining(model)
+            if phase.scenes
+        ]
+        return max(needs, default=0)
+
     def training(self, run: Run, phase: int) -> TrainingSettings:
         """How a run's model is trained in a phase (from 1): the model's settings, changed by the phase's."""
         changes = self.recipes[run.recipe].phases[phase - 1].training
@@ -329,11 +350,14 @@ class Config(Settings):
     def base_model_training(self, model: str, phase: int) -> TrainingSettings:
         """How a base model is trained in a phase (from 1): the model's settings, changed by the phase's.
 
-        Conversations that are too long are cut unless the phase says otherwise, and there are no snapshots.
+        Conversations that are too long are cut unless the phase says otherwise; there are no snapshots, and no random
+        positions.
         """
-        own = self.pretraining(model)[phase - 1].training
-        changes = {"on_overlength": "truncate", "snapshots": 0, "random_positions": 0} | own
-        return self._changed_training(model, changes, f"models.{model}.source: phase {phase}")
+        own = self.pretraining(model)[phase - 1]
+        changes: dict[str, Any] = {"snapshots": 0, "random_positions": 0}
+        if own.corpus:
+            changes["on_overlength"] = "truncate"
+        return self._changed_training(model, changes | own.training, f"models.{model}.source: phase {phase}")
 
     def _changed_training(self, model: str, changes: dict[str, Any], place: str) -> TrainingSettings:
         base = self.models[model].training

@@ -18,7 +18,7 @@ EVAL_SET = "{task}-{level}-{modality}"
 """Names the files of an evaluation set."""
 
 ANY_TASK = "any"
-"""The origin of a base model that is the same for every task; the tiny model's vocabulary differs from task to task."""
+"""The origin of a base model that is the same for every task; the tiny model's words and scenes are those of a task."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -100,6 +100,11 @@ class Paths:
     def corpus_mixture(self) -> str:
         """The conversations of a base model's phase, in order: Parquet."""
         return self.below("mixtures", BASE_MODEL_PHASE, ".parquet")
+
+    @property
+    def scene_mixture(self) -> str:
+        """The scenes of a base model's phase, in order: Parquet."""
+        return self.below("mixtures", "{origin}/{model}/{seed}/scenes-{phase}.parquet")
 
     @property
     def corpus_index(self) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
-from s2h.puzzles.task import Level
+from s2h.puzzles.task import SCENES, TrainingLevel
 from s2h.settings import Settings
 from s2h.supervision.formats import FULL, Format
 
@@ -37,7 +37,7 @@ class Part(Settings):
     """One kind of example in a phase.
 
     Attributes:
-        level: level of the puzzles.
+        level: level of the puzzles; SCENES only in phases that ``Phase.on_parts`` makes.
         format: supervision format.
         share: share of the phase's examples.
         chain: chain of thought in the responses: ``full``, ``none``, an alternative of the task by its name, or
@@ -47,7 +47,7 @@ class Part(Settings):
         repeats: how often each example is written into one epoch.
     """
 
-    level: Level
+    level: TrainingLevel
     format: Format
     share: Ratio = Field(gt=0, le=1)
     chain: str = FULL
@@ -70,12 +70,15 @@ class Part(Settings):
 class Phase(Settings):
     """A stretch of training on its own examples; the first phase starts from a given model, later ones from the last.
 
-    A phase trains on puzzles (``parts``, in recipes) or on the conversations of a corpus (``corpus``, in base models).
+    A phase of a recipe trains on puzzles (``parts``), one of a base model on the conversations of a corpus (``corpus``)
+    or on scenes (``scenes``).
 
     Attributes:
         parts: kinds of examples made from puzzles; their shares add up to 1.
         corpus: name of the corpus.
-        epochs: how often the phase's data are seen; an epoch of puzzles may be broken off (1.5).
+        scenes: how many scenes of the task are written down as text: drawings in the style of its puzzles, without a
+            question. Tasks that are trained together have equal shares.
+        epochs: how often the phase's data are seen; an epoch of puzzles or scenes may be broken off (1.5).
         budget: examples of puzzles seen in this phase, as a multiple of the budget of the run.
         order: of examples of puzzles: ``shuffled`` is one random order an epoch; ``interleaved`` deals the parts out
             evenly, in proportion; ``sequential`` takes the parts one after the other (a curriculum).
@@ -86,6 +89,7 @@ class Phase(Settings):
 
     parts: tuple[Part, ...] = ()
     corpus: str | None = None
+    scenes: int | None = Field(None, ge=1)
     epochs: Ratio = Field(Fraction(1), gt=0)
     budget: Ratio = Field(Fraction(1), gt=0)
     order: Literal["shuffled", "interleaved", "sequential"] = "shuffled"
@@ -95,13 +99,15 @@ class Phase(Settings):
 
     @model_validator(mode="after")
     def _trains_on_one_kind_of_data(self) -> Phase:
-        if bool(self.parts) == bool(self.corpus):
-            raise ValueError("a phase trains either on puzzles or on a corpus: give parts or corpus")
-        if not self.corpus:
+        if sum(map(bool, (self.parts, self.corpus, self.scenes))) != 1:
+            raise ValueError(
+                "a phase trains either on puzzles, on a corpus or on scenes: give one of parts, corpus and scenes"
+            )
+        if self.parts:
             return self
         if self.budget != 1 or self.order != "shuffled":
-            raise ValueError("budget and order of a phase on a corpus have no effect: omit them")
-        if self.epochs.denominator != 1:
+            raise ValueError("budget and order have no effect in a phase without parts: omit them")
+        if self.corpus and self.epochs.denominator != 1:
             raise ValueError(f"a corpus is seen a whole number of times (found: epochs {self.epochs})")
         return self
 
@@ -112,20 +118,32 @@ class Phase(Settings):
             raise ValueError(f"the shares of a phase must add up to 1, but these add up to {total}")
         return self
 
+    def on_parts(self) -> Phase:
+        """A phase on scenes as one on parts, in a run with a budget of one example."""
+        assert self.scenes is not None
+        part = Part(level=SCENES, format="image_to_text", share=Fraction(1))
+        return Phase(parts=(part,), epochs=self.epochs, budget=self.epochs * self.scenes)
 
-def check_phases(phases: tuple[Phase, ...], *, on: Literal["parts", "corpus"]) -> None:
+
+def check_phases(phases: tuple[Phase, ...], *, of: Literal["recipe", "base model"]) -> None:
     """Check that phases that follow each other fit together.
 
     Args:
-        phases: of a recipe or a base model, in order.
-        on: what they may train on.
+        phases: in order.
+        of: what trains them.
 
     Raises:
-        ValueError: a phase trains on something else, or the first one wants the optimizer of one before.
+        ValueError: a phase trains on what is meant for others, or the first one wants the optimizer of one before.
     """
     for number, phase in enumerate(phases, 1):
-        if not getattr(phase, on):
-            why = {"parts": "recipes train on puzzles", "corpus": "base models are pretrained on corpora"}
-            raise ValueError(f"phase {number} needs {on}: {why[on]}")
+        if of == "recipe" and not phase.parts:
+            raise ValueError(f"phase {number} needs parts: recipes train on puzzles")
+        if of == "recipe" and any(part.level == SCENES for part in phase.parts):
+            raise ValueError(
+                f"phase {number} has a part on {SCENES}: recipes train on puzzles, and base models on scenes "
+                "(phases: [{scenes: 20000}] of a model of kind pretrained)"
+            )
+        if of == "base model" and phase.parts:
+            raise ValueError(f"phase {number} needs corpus or scenes: base models are pretrained on corpora and scenes")
     if phases and phases[0].optimizer == "kept":
         raise ValueError("optimizer: kept continues from the phase before, and the first phase has none")

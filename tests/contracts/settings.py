@@ -40,5 +40,7 @@ def shipped_task(name: str, style: str) -> Task[Any]:
 
 CASES = [(name, style, level) for name, style in sorted(_settings()) for level in task_settings(name, style)["levels"]]
 """Every task, style and level."""
+SCENE_CASES = [case for case in sorted(_settings()) if shipped_task(*case).has_scenes]
+"""Every task and style that has scenes."""
 TASKS_WITHOUT_SETTINGS = [name for name in TASKS if not styles(name)]
 """Registered tasks that no config has: they would be tested by nothing here."""

@@ -16,7 +16,7 @@ from s2h.errors import ConfigError
 from s2h.puzzles.task import Task
 from s2h.puzzles.task_registry import TASKS
 from s2h.seeding import generator
-from tests.contracts.settings import CASES, TASKS_WITHOUT_SETTINGS, shipped_task, styles
+from tests.contracts.settings import CASES, SCENE_CASES, TASKS_WITHOUT_SETTINGS, shipped_task, styles
 from tests.shipped import PAPER_TASKS
 
 COMPACT_CASES = [case for case in CASES if case[1] == "compact"]
@@ -174,6 +174,39 @@ def test_measures_are_numbers_with_the_same_names(name: str, style: str, level: 
     measures = [task.difficulty(puzzle) for puzzle in _puzzles(name, style, level)]
     assert all(isinstance(value, int) for measured in measures for value in measured.values())
     assert len({tuple(measured) for measured in measures}) == 1
+
+
+@lru_cache
+def _scenes(name: str, style: str) -> tuple[Any, ...]:
+    task = shipped_task(name, style)
+    return tuple(task.sample_scene(generator(5, "contract", name, "SCENES", index)) for index in range(40))
+
+
+@pytest.mark.parametrize(("name", "style"), SCENE_CASES)
+def test_scenes_are_pictures_and_texts_like_those_of_puzzles(name: str, style: str) -> None:
+    task, scenes = shipped_task(name, style), _scenes(name, style)
+    assert len({task.to_text(scene) for scene in scenes}) >= 0.95 * len(scenes)
+    for scene in scenes[:5]:
+        assert type(scene) is task.puzzle_type
+        assert Image.open(io.BytesIO(task.render(scene))).size == task.image_size
+        assert task.from_json(task.to_json(scene)) == scene
+    assert task.sample_scene(generator(5, "contract", name, "SCENES", 0)) == scenes[0]
+
+
+@pytest.mark.parametrize(("name", "style"), [case for case in SCENE_CASES if case[1] == "compact"])
+def test_scenes_have_no_words_but_those_of_the_vocabulary(name: str, style: str) -> None:
+    task = shipped_task(name, style)
+    words = {word for scene in _scenes(name, style) for word in task.to_text(scene).split()}
+    assert words <= task.vocabulary()
+
+
+def test_a_task_without_scenes_says_so() -> None:
+    with pytest.raises(ConfigError, match=r"Grid Navigation has no scenes: .* does not define sample_scene"):
+        Task.sample_scene(shipped_task("grid_navigation", "compact"), generator(0))
+
+
+def test_the_tasks_of_the_paper_have_scenes() -> None:
+    assert {name for name, _ in SCENE_CASES} >= set(PAPER_TASKS)
 
 
 @pytest.mark.parametrize(("name", "style"), [(name, style) for name in TASKS for style in styles(name)])

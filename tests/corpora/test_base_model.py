@@ -1,4 +1,4 @@
-"""A base model from its data, end to end: corpora in two layouts, two phases, and a recipe that starts from them."""
+"""A base model from its data, end to end: corpora in two layouts, scenes, and a recipe that starts from them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def task_words() -> list[str]:
 
 
 def made_config(corpora: dict[str, Made]) -> dict[str, Any]:
-    """A study with one recipe on a model that is made from two corpora."""
+    """A study with one recipe on a model that is made from two corpora and from scenes."""
     values = read_values("smoke")
     task = values["tasks"][TASK]
     task["levels"] = {level: {"train": 40, "eval": 8} for level in ("SIMPLE", "HARD")}
@@ -43,6 +43,7 @@ def made_config(corpora: dict[str, Made]) -> dict[str, Any]:
     phases = [
         {"corpus": "first", "frozen": ["vision", "language"], "training": {"learning_rate": 1e-2, "batch_size": 8}},
         {"corpus": "second", "training": {"learning_rate": 1e-3, "max_length": 96}},
+        {"scenes": 40, "epochs": 2},
     ]
     made = {
         **values["models"]["tiny"],
@@ -107,8 +108,21 @@ def test_the_second_phase_starts_from_it_and_changes_everything(study: Path) -> 
     assert changed == {"vision", "projector", "language"}
 
 
+def test_the_third_phase_writes_down_scenes_that_are_checked_like_puzzles(study: Path) -> None:
+    assert manifest(study / PHASES / "phase-3")["base"].endswith("made/0/phase-2")
+    assert manifest(study / PHASES / "phase-3")["examples"] == 80
+    mixture = pl.read_parquet(study / f"results/mixtures/{TASK}/made/0/scenes-3.parquet")
+    assert set(mixture["level"]) == {"SCENES"}
+    assert mixture.n_unique("puzzle_id") == 40
+    (shard,) = (study / f"results/puzzles/{TASK}/SCENES").rglob("*.parquet")
+    texts = dict(pl.read_parquet(shard, columns=["puzzle_id", "text"]).iter_rows())
+    assert dict(mixture.select("puzzle_id", "response").iter_rows()) == texts
+    report = {each["level"]: each for each in json.loads((study / f"results/validation/{TASK}.json").read_text())}
+    assert (report["SCENES"]["puzzles"], report["SCENES"]["failures"], report["SCENES"]["overlap"]) == (40, 0, 0)
+
+
 def test_a_recipe_starts_from_the_last_phase_and_is_scored(study: Path) -> None:
-    assert manifest(study / f"results/models/{RUN}/phase-1")["base"].endswith("made/0/phase-2")
+    assert manifest(study / f"results/models/{RUN}/phase-1")["base"].endswith("made/0/phase-3")
     scores = pl.read_parquet(study / SCORES)
     assert scores.height == 32  # eight puzzles of each level, as text and as images
 

@@ -36,7 +36,7 @@ def test_the_shipped_config_finds_its_files(values: dict[str, Any]) -> None:
 MADE = ("models", "eagle-x2-pretrained", "source")
 PARTS = [{"level": "SIMPLE", "format": "text", "share": 1}]
 MISTAKES: list[tuple[tuple[str, ...], Any, str]] = [
-    ((*MADE, "base"), "tinny", "models.eagle-x2-pretrained.source.base: unknown model 'tinny'. Did you mean 'tiny'?"),
+    ((*MADE, "base"), "tinny", "models.eagle-x2-pretrained.source.base: unknown model 'tinny'. Did you mean 'tiny'"),
     ((*MADE, "base"), "./nowhere", "models.eagle-x2-pretrained.source.base: ./nowhere is not a model folder"),
     (
         (*MADE, "base"),
@@ -45,12 +45,16 @@ MISTAKES: list[tuple[tuple[str, ...], Any, str]] = [
     ),
     ((*MADE, "phases"), [], "models.eagle-x2-pretrained.source.phases"),
     ((*MADE, "phases"), [{"corpus": "eagle_1_8n"}], "unknown corpus 'eagle_1_8n'. Did you mean 'eagle_1_8m'?"),
-    ((*MADE, "phases"), [{"frozen": ["vision"]}], "give parts or corpus"),
-    ((*MADE, "phases"), [{"corpus": "eagle_1_8m", "parts": PARTS}], "give parts or corpus"),
-    ((*MADE, "phases"), [{"parts": PARTS}], "phase 1 needs corpus: base models are pretrained on corpora"),
+    ((*MADE, "phases"), [{"frozen": ["vision"]}], "give one of parts, corpus and scenes"),
+    ((*MADE, "phases"), [{"corpus": "eagle_1_8m", "parts": PARTS}], "give one of parts, corpus and scenes"),
+    ((*MADE, "phases"), [{"parts": PARTS}], "phase 1 needs corpus or scenes: base models are pretrained"),
     ((*MADE, "phases"), [{"corpus": "eagle_1_8m", "frozen": ["head"]}], "'projector'"),
     ((*MADE, "phases"), [{"corpus": "eagle_1_8m", "epochs": 1.5}], "a corpus is seen a whole number of times"),
-    ((*MADE, "phases"), [{"corpus": "eagle_1_8m", "order": "sequential"}], "order of a phase on a corpus"),
+    (
+        (*MADE, "phases"),
+        [{"corpus": "eagle_1_8m", "order": "sequential"}],
+        "order have no effect in a phase without parts",
+    ),
     ((*MADE, "phases"), [{"corpus": "eagle_1_8m", "optimizer": "kept"}], "the first phase has none"),
     ((*MADE, "phases"), [{"corpus": "eagle_1_8m", "training": {"learning_rte": 1}}], "Did you mean 'learning_rate'?"),
     ((*MADE, "phases"), [{"corpus": "eagle_1_8m", "training": {"batch_size": 0}}], "phase 1 changes the training"),

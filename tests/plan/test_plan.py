@@ -162,6 +162,65 @@ def test_a_base_model_from_a_folder_is_the_same_for_all_tasks(tmp_path: Path) ->
     assert plan.training.base_models() == ["results/base_models/any/mine/3/phase-2"]
 
 
+SCENE = "results/puzzles/{}/SCENES/train/shard-00000.parquet"
+
+
+def reading(*trained: str, **changes: Any) -> Plan:
+    """A plan in which the tiny model writes 600 scenes down before it is trained on tasks."""
+    source = {"phases": [{"scenes": 600}]}
+    runs = [{"tasks": trained, "recipes": ["mix"], "budgets": [600], "models": ["tiny-reader"], "seeds": [0, 1]}]
+    return plan_of(models={"tiny-reader": {"source": source}}, runs=runs, shard_size={"train": 500}, **changes)
+
+
+def test_scenes_are_made_where_a_model_of_the_runs_is_pretrained_on_them(plan: Plan) -> None:
+    reads, job = reading(TASK), SimpleNamespace(task=TASK, level="SCENES")
+    for found in (plan.puzzles.sizes(TASK), plan.puzzles.checks(job), plan.puzzles.made_by(job)):
+        assert found.keys() == {"SIMPLE", "HARD"}
+    assert reads.puzzles.sizes(TASK)["SCENES"] == {"train": 600, "eval": 0}
+    assert len(reads.puzzles.checks(job)["SCENES"]["train"]) == 2
+    assert reads.puzzles.checks(job)["SCENES"]["eval"] == []
+    assert "SCENES" in reads.puzzles.made_by(job)
+    assert reads.puzzles.gallery_shards()[TASK]["SCENES"] == SCENE.format(TASK)
+    assert reads.puzzles.sizes("table_readout").keys() == {"SIMPLE", "HARD"}
+    assert "SCENES" not in reads.puzzles.eval_sizes(TASK)
+    assert re.fullmatch(reads.wildcard_constraints()["level"], "SCENES")
+
+
+def test_all_recipes_and_seeds_start_from_one_base_that_has_read_scenes() -> None:
+    plan, base = reading(TASK), SimpleNamespace(origin=TASK, model="tiny-reader", seed="0", phase="1")
+    folder = f"results/base_models/{TASK}/tiny-reader/0/phase-1"
+    assert plan.training.base_models() == [folder]
+    assert {plan.training.run_phase(each, 1).base for each in plan.config.all_runs()} == {folder}
+    assert plan.training.base_mixture(base) == f"results/mixtures/{TASK}/tiny-reader/0/scenes-1.parquet"
+    assert plan.training.base_shards(base) == plan.mixtures.shard_files(base)
+    assert plan.mixtures.shard_files(base)[0] == SCENE.format(TASK)
+    planned = plan.training.planned(base)
+    assert (planned.examples, planned.conversations, planned.settings.on_overlength) == (600, 0, "error")
+
+
+def test_tasks_that_are_trained_together_share_the_scenes() -> None:
+    tasks = {name: {"image_side": 96} for name in (TASK, "table_readout")}
+    plan = reading("tables", task_mixtures={"tables": list(tasks)}, tasks=tasks)
+    base = SimpleNamespace(origin="tables", model="tiny-reader", seed="0", phase="1")
+    assert {plan.config.scenes(task) for task in tasks} == {300}
+    assert sorted(plan.mixtures.shard_files(base)) == sorted(SCENE.format(task) for task in tasks)
+    assert plan.training.planned(base).examples == 600
+
+
+def test_a_model_from_a_folder_reads_the_scenes_of_each_task(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    source = {"kind": "pretrained", "base": str(tmp_path), "phases": [{"scenes": 900, "epochs": "3/2"}]}
+    model = read_values("paper")["models"]["qwen2.5-vl-3b"] | {"source": source}
+    runs = [{"tasks": [TASK, "table_readout"], "recipes": ["mix"], "budgets": [600], "models": ["mine"]}]
+    plan = plan_of("paper", models={"mine": model}, runs=runs)
+    folders = [f"results/base_models/{task}/mine/0/phase-1" for task in (TASK, "table_readout")]
+    assert plan.training.base_models() == folders
+    assert plan.config.scenes(TASK) == 900
+    base = SimpleNamespace(origin=TASK, model="mine", seed="0", phase="1")
+    assert plan.training.base(base) == str(tmp_path)
+    assert plan.training.planned(base).examples == 1350
+
+
 def test_recipes_and_base_models_are_trained_by_one_spec(tmp_path: Path) -> None:
     plan = pretrained(tmp_path, "tiny")
     base = plan.training.planned(SimpleNamespace(origin=TASK, model="mine", seed="3", phase="1"))

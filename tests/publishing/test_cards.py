@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 from pathlib import Path
@@ -66,3 +67,16 @@ def test_the_checksums_are_those_of_the_files(folder: Path) -> None:
     assert len(found) == 8
     for digest, name in found:
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+
+
+def test_a_card_of_scenes_says_that_they_are_no_puzzles(study: Path, folder: Path, tmp_path: Path) -> None:
+    sets = json.loads((study / "validation/visual_analogy.json").read_text())
+    scenes = next(each for each in sets if each["split"] == "train") | {"level": "SCENES"}
+    (tmp_path / "report.json").write_text(json.dumps([*sets, scenes]))
+    task = shipped_task("visual_analogy", MADE["visual_analogy"])
+    write_card(tmp_path / "README.md", task=task, report=tmp_path / "report.json", seed=0)
+    card = (tmp_path / "README.md").read_text()
+    config = yaml.safe_load(card.split("---")[1])["configs"][-1]
+    assert config == {"config_name": "SCENES", "data_files": [{"split": "train", "path": "SCENES/train/*.parquet"}]}
+    assert "SCENES are drawings that are no puzzles" in card
+    assert "SCENES are drawings" not in (folder / "README.md").read_text()

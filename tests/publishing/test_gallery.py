@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from s2h.publishing.gallery import write_gallery
-from s2h.puzzles.shards import read_shards
+from s2h.puzzles.shards import PuzzleSet, read_shards, write_shard
+from tests.contracts.settings import shipped_task
 
 TITLES = {"table_readout": "Table Readout", "visual_analogy": "Visual Analogy"}
 
@@ -71,3 +72,14 @@ def test_the_images_are_the_stored_ones(page: str, study: Path) -> None:
     shard = study / "puzzles/table_readout/SIMPLE/eval/shard-00000.parquet"
     assert pictures[0] == next(read_shards([str(shard)]))["image"]["bytes"]
     assert Image.open(io.BytesIO(pictures[-1])).size == (800, 900)
+
+
+def test_a_scene_is_shown_without_questions_and_answer(tmp_path: Path) -> None:
+    shard, task = tmp_path / "shard.parquet", shipped_task("table_readout", "compact")
+    write_shard(shard, task, PuzzleSet(0, "SCENES", "train"), (0, 1), progress=lambda done: None)
+    write_gallery(tmp_path / "gallery.html", {"table_readout": {"SCENES": str(shard)}}, titles=TITLES)
+    (record,) = read_shards([str(shard)])
+    page = (tmp_path / "gallery.html").read_text()
+    headings = re.findall("<dt>(.+?)</dt>", page)
+    assert headings == ["Question for the transcription alone", "The puzzle as text"]
+    assert html.escape(record["text"], quote=False) in page

@@ -38,7 +38,7 @@ from s2h.puzzles.shards import (
 from s2h.puzzles.table_task import Table
 from s2h.puzzles.task import Task
 from s2h.puzzles.task_registry import make_task
-from tests.contracts.settings import CASES, shipped_task
+from tests.contracts.settings import CASES, SCENE_CASES, shipped_task
 from tests.shipped import ROOT
 
 GOLDEN = ROOT / "tests/golden/records.json"
@@ -249,6 +249,16 @@ def test_images_are_not_compressed_again_in_vain(tmp_path: Path) -> None:
     images = sum(len(record["image"]["bytes"]) for record in read_shards([str(path)]))
     assert path.stat().st_size < 1.25 * images
     assert pq.read_metadata(path).num_rows == 20
+
+
+@pytest.mark.parametrize(("name", "style"), SCENE_CASES)
+def test_scenes_are_the_same_however_they_are_cut(name: str, style: str, tmp_path: Path) -> None:
+    task, which = shipped_task(name, style), PuzzleSet(3, "SCENES", "train")
+    for path, span in (("whole", (0, 6)), ("b", (4, 6)), ("a", (0, 4))):
+        write_shard(tmp_path / path, task, which, span, progress=lambda done: None)
+    whole, a, b = (list(read_shards([str(tmp_path / path)])) for path in ("whole", "a", "b"))
+    assert whole == [*a, *b]
+    assert {record["level"] for record in whole} == {"SCENES"}
 
 
 if __name__ == "__main__":

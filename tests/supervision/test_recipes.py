@@ -127,7 +127,7 @@ def test_fractions_are_exact() -> None:
         ([{"level": "SIMPLE", "format": "text", "share": "one"}], "not a number or a fraction"),
         ([{"level": "SIMPLE", "fromat": "text", "share": 1}], "Did you mean 'format'"),
         ([{"level": "SIMPLE", "format": "text", "share": 1, "convert_tokens": 4}], "text has none"),
-        ([], "give parts or corpus"),
+        ([], "give one of parts, corpus and scenes"),
     ],
 )
 def test_impossible_phases_are_refused(parts: list[dict[str, object]], complaint: str) -> None:

@@ -18,10 +18,11 @@ from s2h.puzzles.record import Record
 from s2h.puzzles.shards import PuzzleSet, make_record
 from s2h.puzzles.table_task import Table
 from s2h.puzzles.task_registry import make_task
+from s2h.seeding import generator
 from s2h.validation.checker import Checker, Mismatch
 from s2h.validation.checker_registry import CHECKERS, find_checker
 from s2h.validation.checks import check_record
-from tests.contracts.settings import CASES, shipped_task, task_settings
+from tests.contracts.settings import CASES, SCENE_CASES, shipped_task, task_settings
 
 CHECKED = [case for case in CASES if case[0] in CHECKERS]
 
@@ -55,6 +56,25 @@ def test_every_puzzle_passes(name: str, style: str, level: Any, seed: int, split
         task, find_checker(task), PuzzleSet(seed, level, split), 0, record_of(name, style, level, seed, split)
     )
     assert found is None, found
+
+
+@pytest.mark.parametrize(("name", "style"), SCENE_CASES)
+@hypothesis_settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**32))
+def test_every_scene_passes(name: str, style: str, seed: int) -> None:
+    task, record = shipped_task(name, style), record_of(name, style, "SCENES", seed)
+    found = check_record(task, find_checker(task), PuzzleSet(seed, "SCENES", "train"), 0, record)
+    assert found is None, found
+
+
+def test_a_checker_that_does_not_know_scenes_lets_none_pass() -> None:
+    class NoScenes(Checker):
+        def check(self, record: Any) -> None:
+            """Find nothing."""
+
+    task, record = shipped_task("grid_navigation", "compact"), record_of("grid_navigation", "compact", "SCENES")
+    found = check_record(task, NoScenes(task.settings), PuzzleSet(0, "SCENES", "train"), 0, record)
+    assert "NoScenes cannot check scenes" in str(found)
 
 
 @pytest.mark.parametrize(("name", "style", "level"), CHECKED)
@@ -224,3 +244,36 @@ def test_wrong_bookkeeping_is_found(name: str, style: str, level: Any) -> None:
         {"image": {"bytes": record["image"]["bytes"][:-40], "path": ""}},
     ):
         assert check_record(task, find_checker(task), which, 0, record | change) is not None, change
+
+
+@pytest.mark.parametrize("word", ["S", "D"])
+def test_a_grid_without_a_source_or_destination_is_no_puzzle(word: str) -> None:
+    task, record = shipped_task("grid_navigation", "compact"), record_of("grid_navigation", "compact", "SIMPLE")
+    cells = task.from_json(record["puzzle"]).cells
+    emptied = Grid(tuple(tuple("O" if found == word else found for found in row) for row in cells))
+    image = {"bytes": task.render(emptied), "path": ""}
+    with pytest.raises(Mismatch, match="no S or no D"):
+        checker_of("grid_navigation", "compact").check(record | {"text": task.to_text(emptied), "image": image})
+
+
+@pytest.mark.parametrize("name", ["consecutive_table_readout", "table_readout"])
+@pytest.mark.parametrize("style", ["compact", "paper"])
+def test_tables_without_and_with_every_cell_highlighted_are_read(name: str, style: str) -> None:
+    task, checker = shipped_task(name, style), checker_of(name, style)
+    scene = task.sample_scene(generator(0))
+    cells = tuple((row, column) for row, values in enumerate(scene.values) for column in range(len(values)))
+    for path in ((), cells):
+        table = dataclasses.replace(scene, path=path)
+        checker.check_scene({"text": task.to_text(table), "image": {"bytes": task.render(table)}})
+
+
+@pytest.mark.parametrize(("name", "style"), [case for case in SCENE_CASES if case[0] in CHANGES])
+def test_a_scene_whose_image_differs_in_one_thing_or_that_has_an_answer_is_found(name: str, style: str) -> None:
+    task, which = shipped_task(name, style), PuzzleSet(0, "SCENES", "train")
+    record = record_of(name, style, "SCENES")
+    changed = CHANGES[name][0](task.from_json(record["puzzle"]))
+    image = {"bytes": task.render(changed), "path": ""}
+    for change, kind in (({"image": image}, "image"), ({"answer": "7"}, "record")):
+        found = check_record(task, find_checker(task), which, 0, record | change)
+        assert found is not None
+        assert found.kind == kind

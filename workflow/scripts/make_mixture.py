@@ -12,11 +12,9 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Unpack the rule and write the mixture."""
-    phase = Phase.model_validate(snakemake.params.phase)
-    key = (int(snakemake.wildcards.seed), snakemake.wildcards.task)
-    write_mixture(
-        snakemake.output[0], phase, budget=int(snakemake.wildcards.budget), shards=snakemake.params.shards, key=key
-    )
+    params = snakemake.params
+    phase, key = Phase.model_validate(params.phase), (int(snakemake.wildcards.seed), params.name)
+    write_mixture(snakemake.output[0], phase, budget=params.budget, shards=params.shards, key=key)
 
 
 if __name__ == "__main__":

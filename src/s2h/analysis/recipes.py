@@ -15,7 +15,7 @@ from s2h.errors import ModelError
 from s2h.logs import LOGGER
 from s2h.phases import Phase
 from s2h.puzzles.record import LEVELS
-from s2h.puzzles.task import Level
+from s2h.puzzles.task import TrainingLevel
 from s2h.supervision.examples import Mixture
 from s2h.supervision.mixture import Source, assemble, read_puzzle_sets
 from s2h.supervision.recipes import Recipe
@@ -60,7 +60,7 @@ class RecipeStudy:
     model: str
     processor: str
     processor_options: Mapping[str, Any]
-    shards: Mapping[str, Mapping[Level, Sequence[str]]]
+    shards: Mapping[str, Mapping[TrainingLevel, Sequence[str]]]
     recipes: Mapping[str, Recipe]
 
     @classmethod

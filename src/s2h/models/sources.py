@@ -248,12 +248,12 @@ class VlmevalSource(RemoteSource):
 
 
 class PretrainedSource(ModelSource):
-    """A base model that is pretrained here, on corpora, from another model.
+    """A base model that is pretrained here, on corpora and scenes, from another model.
 
     Attributes:
         base: name of another entry of models, of kind tiny, huggingface, released_eagle or composed; or a model folder,
             whose path begins with ``/``, ``./`` or ``~``.
-        phases: trained one after the other, each on a corpus; recipes start from the last.
+        phases: trained one after the other, each on a corpus or on scenes; recipes start from the last.
         seed: of the phases. All seeds of the runs start from the same base model, as in the paper.
     """
 
@@ -264,7 +264,7 @@ class PretrainedSource(ModelSource):
 
     @model_validator(mode="after")
     def _phases_fit(self) -> PretrainedSource:
-        check_phases(self.phases, on="corpus")
+        check_phases(self.phases, of="base model")
         return self
 
     def root(self, catalog: Catalog) -> AnySource:
@@ -280,8 +280,9 @@ class PretrainedSource(ModelSource):
         return catalog.paths.base_model.format(origin=origin, model=name, seed=self.seed, phase=number)
 
     def origin(self, task: str, catalog: Catalog) -> str:
-        """The task for which it is pretrained, where its base differs from task to task; else ``ANY_TASK``."""
-        return task if isinstance(self.root(catalog), TinySource) else ANY_TASK
+        """The task for which it is pretrained, where base or data differ from task to task; else ``ANY_TASK``."""
+        differs = isinstance(self.root(catalog), TinySource) or any(phase.scenes for phase in self.phases)
+        return task if differs else ANY_TASK
 
     def downloads(self, name: str, catalog: Catalog) -> set[str]:
         return self.root(catalog).downloads(self.base, catalog)

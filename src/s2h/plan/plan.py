@@ -23,6 +23,7 @@ from s2h.plan.stage import one_of
 from s2h.plan.training_stage import TrainingStage
 from s2h.plan.weights_stage import WeightsStage
 from s2h.puzzles.record import LEVELS, MODALITIES, SPLITS
+from s2h.puzzles.task import SCENES
 from s2h.puzzles.task_registry import TASKS
 
 
@@ -88,7 +89,7 @@ class Plan:
         config, tasks = self.config, [*TASKS, *self.config.task_mixtures]
         return {
             "task": one_of(tasks),
-            "level": one_of(LEVELS),
+            "level": one_of([*LEVELS, SCENES]),
             "split": one_of(SPLITS),
             "shard": r"\d{5}",
             "recipe": one_of(config.recipes),

@@ -9,6 +9,7 @@ from typing import Any
 from s2h.plan.stage import Shards, Stage, Wildcards, digest, listed
 from s2h.puzzles.record import MODALITIES, SPLITS
 from s2h.puzzles.shards import shard_count, shard_range
+from s2h.puzzles.task import SCENES
 from s2h.puzzles.task_registry import TASKS
 from s2h.validation.checker_registry import CHECKERS
 from s2h.validation.task_report import is_validated
@@ -25,15 +26,22 @@ class PuzzleStage(Stage):
 
         Args:
             task: name of the task.
-            level: name of the level.
+            level: name of the level, or SCENES.
             split: ``train`` or ``eval``.
             puzzles: how many of the set are needed.
             of: the pattern of the files; the shards themselves by default.
         """
-        puzzles = puzzles or getattr(self.config.task(task).levels[level], split)
+        puzzles = puzzles or self.sizes(task)[level][split]
         count = shard_count(puzzles, getattr(self.config.shard_size, split))
         pattern = of or self.paths.shard
         return [pattern.format(task=task, level=level, split=split, shard=f"{shard:05d}") for shard in range(count)]
+
+    def sizes(self, task: str) -> dict[str, dict[str, int]]:
+        """How many puzzles of a task the study asks for, by level and split, and how many scenes, if any."""
+        levels = self.config.task(task).levels.items()
+        sizes = {level: {split: getattr(settings, split) for split in SPLITS} for level, settings in levels}
+        scenes = self.config.scenes(task)
+        return sizes | ({SCENES: {"train": scenes, "eval": 0}} if scenes else {})
 
     def eval_shards(self, tasks: Sequence[str]) -> Shards:
         """The evaluation shards of tasks, by task and level; levels without evaluation puzzles are left out."""
@@ -45,7 +53,11 @@ class PuzzleStage(Stage):
 
     def level_settings(self, wildcards: Wildcards) -> dict[str, Any]:
         """The settings that determine the puzzles of a shard: the task's, with its level only."""
-        return self.task_settings(wildcards.task, [wildcards.level])
+        return self._level_settings(wildcards.task, wildcards.level)
+
+    def _level_settings(self, task: str, level: str) -> dict[str, Any]:
+        """A task's settings with one level; with all of them for scenes, which look like the puzzles of each."""
+        return self.task_settings(task, None if level == SCENES else [level])
 
     def span(self, wildcards: Wildcards) -> list[int]:
         """First index of a shard and the index after its last."""
@@ -76,7 +88,7 @@ class PuzzleStage(Stage):
         task = wildcards.task
         return {
             level: {split: self.shards(task, level, split, of=self.paths.check) for split in SPLITS}
-            for level in self.config.task(task).levels
+            for level in self.sizes(task)
         }
 
     def check_files(self, wildcards: Wildcards) -> list[str]:
@@ -84,9 +96,8 @@ class PuzzleStage(Stage):
         return listed(self.checks(wildcards))
 
     def set_sizes(self, wildcards: Wildcards) -> dict[str, dict[str, int]]:
-        """How many puzzles the config asks for, by level and split."""
-        levels = self.config.task(wildcards.task).levels.items()
-        return {level: {split: getattr(settings, split) for split in SPLITS} for level, settings in levels}
+        """How many puzzles the study asks for, by level and split."""
+        return self.sizes(wildcards.task)
 
     def made_by(self, wildcards: Wildcards) -> dict[str, dict[str, str]]:
         """For each level and split a digest of what decides its puzzles: code, settings, seed, how the set is cut."""
@@ -96,10 +107,10 @@ class PuzzleStage(Stage):
         sizes = self.config.shard_size.model_dump()
         return {
             level: {
-                split: digest([code, self.task_settings(task, [level]), self.config.seed, size])
+                split: digest([code, self._level_settings(task, level), self.config.seed, size])
                 for split, size in sizes.items()
             }
-            for level in self.config.task(task).levels
+            for level in self.sizes(task)
         }
 
     def missing_reports(self, shards: Mapping[str, Sequence[str]]) -> list[str]:
@@ -142,11 +153,15 @@ class PuzzleStage(Stage):
         return size
 
     def gallery_shards(self) -> dict[str, dict[str, str]]:
-        """The first evaluation shard of each task and level that has one."""
+        """The first evaluation shard of each task and level that has one, and the first one of scenes."""
         return {
-            task: {level: self.shards(task, level, "eval", 1)[0] for level in self.eval_sizes(task)}
+            task: {level: self.shards(task, level, split, 1)[0] for level, split in self._shown_sets(task).items()}
             for task in self.config.task_names()
         }
+
+    def _shown_sets(self, task: str) -> dict[str, str]:
+        """The level and split of each set that the gallery shows."""
+        return dict.fromkeys(self.eval_sizes(task), "eval") | ({SCENES: "train"} if self.config.scenes(task) else {})
 
     def gallery_files(self) -> list[str]:
         """The files of ``gallery_shards`` as one list."""

@@ -102,7 +102,7 @@ class TrainingStage(Stage):
         source, catalog = self._pretrained(model), self.config.catalog
         phase = source.phases[number - 1]
         name = f"{origin}/{model}/{source.seed}/phase-"
-        entries = self.config.corpora[str(phase.corpus)].entries * int(phase.epochs)
+        conversations = self.config.corpora[phase.corpus].entries * int(phase.epochs) if phase.corpus else 0
         return PlannedPhase(
             rule="pretrain_base_model",
             name=f"{name}{number}",
@@ -114,8 +114,8 @@ class TrainingStage(Stage):
             processor_options=source.root(catalog).processor_options if number == 1 else {},
             previous=None if number == 1 else f"{name}{number - 1}",
             following=_next(source.phases, number),
-            examples=entries,
-            conversations=entries,
+            examples=conversations or examples_seen(phase.on_parts(), 1, len(self.config.members(origin))),
+            conversations=conversations,
         )
 
     def _pretrained(self, model: str) -> PretrainedSource:
@@ -132,6 +132,18 @@ class TrainingStage(Stage):
     def base_input(self, wildcards: Wildcards) -> list[str]:
         """``base`` where the workflow makes it."""
         return self.made_here(self.base(wildcards))
+
+    def base_mixture(self, wildcards: Wildcards) -> str:
+        """The mixture of a base model's phase."""
+        on_scenes = self.planned(wildcards).phase.scenes
+        pattern = self.paths.scene_mixture if on_scenes else self.paths.corpus_mixture
+        names = {name: getattr(wildcards, name) for name in ("origin", "model", "seed", "phase")}
+        return pattern.format(**names)
+
+    def base_shards(self, wildcards: Wildcards) -> list[str]:
+        """The shards in which the images of that mixture lie."""
+        on_scenes = self.planned(wildcards).phase.scenes
+        return self.mixtures.shard_files(wildcards) if on_scenes else self.corpus_shards(wildcards)
 
     def corpus(self, wildcards: Wildcards) -> str:
         """The corpus that a phase of a base model trains on."""

@@ -11,7 +11,7 @@ import yaml
 
 from s2h.files import atomic_file
 from s2h.puzzles.record import SCHEMA, descriptions
-from s2h.puzzles.task import Task
+from s2h.puzzles.task import SCENES, Task
 
 
 def write_card(path: str | Path, *, task: Task[Any], report: str | Path, seed: int) -> None:
@@ -31,7 +31,7 @@ def write_card(path: str | Path, *, task: Task[Any], report: str | Path, seed: i
         _sets_table(sets),
         f"## Load\n\n{_LOADING.format(level=sets[0]['level'])}",
         f"## Columns\n\n{_columns_table()}",
-        f"## How it was made\n\n{_RECIPE.format(settings=_settings(task), seed=seed)}",
+        f"## How it was made\n\n{_making(task, sets, seed)}",
         f"## Checksums\n\n{_checksums(sets)}",
     ]
     with atomic_file(path) as temporary:
@@ -52,12 +52,17 @@ than are used. A puzzle's key is what its answer depends on, such as a path and 
 evaluation sets draw from different parts of all possible keys and never share one.
 
 Every puzzle was checked by a second program, by another way than it was made: the text is solved anew, the image is
-read back and compared with the text, and every step of the chains of thought is followed.
+read back and compared with the text, and every step of the chains of thought is followed.{scenes}
 
 Seed {seed}, settings:
 
 ```yaml
 {settings}```"""
+
+_SCENES = """
+
+SCENES are drawings that are no puzzles, made for models to learn reading: they have no question and no answer, and of
+their checks only the comparison of image and text applies."""
 
 
 def _front_matter(task: Task[Any], sets: list[dict[str, Any]]) -> str:
@@ -86,6 +91,11 @@ def _sets_table(sets: list[dict[str, Any]]) -> str:
         numbers = [f"{each[name]:,}" for name in ("puzzles", "used", "failures", "duplicates", "keys", "overlap")]
         lines.append(f"| {each['level']} | {each['split']} | {' | '.join(numbers)} | {each['bytes'] / 1e6:.1f} |")
     return "\n".join(lines)
+
+
+def _making(task: Task[Any], sets: list[dict[str, Any]], seed: int) -> str:
+    scenes = _SCENES if any(each["level"] == SCENES for each in sets) else ""
+    return _RECIPE.format(settings=_settings(task), seed=seed, scenes=scenes)
 
 
 def _columns_table() -> str:

@@ -1,4 +1,4 @@
-"""A page that shows puzzles of every task and level: what to look at before anything is trained."""
+"""A page that shows puzzles of every task and level, and scenes: what to look at before anything is trained."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def write_gallery(path: str | Path, shards: Mapping[str, Mapping[str, str]], *, 
 
     Args:
         path: the file.
-        shards: for each task and level a Parquet file of puzzles.
+        shards: for each task and level a Parquet file of puzzles or scenes.
         titles: of the tasks, by name.
 
     Raises:

@@ -51,8 +51,7 @@ class ConsecutiveTableReadout(TableTask):
     def sample(self, rng: np.random.Generator, level: Level, split: Split) -> Table:
         """A run of the level's length, uniform among lengths and, for a length, among the starts that leave room."""
         shortest, longest = self.level(level).path_length
-        rows = int(rng.integers(self.settings.rows[0], self.settings.rows[1] + 1))
-        columns = int(rng.integers(self.settings.columns[0], self.settings.columns[1] + 1))
+        rows, columns = self.draw_shape(rng)
         length = int(rng.integers(shortest, longest + 1))
         start = int(rng.integers(0, rows * columns - length + 1))
         path: list[Cell] = [divmod(start + step, columns) for step in range(length)]

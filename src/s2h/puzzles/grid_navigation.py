@@ -46,7 +46,7 @@ _FILLS = {SOURCE: drawing.SOURCE_COLOUR, DESTINATION: drawing.DESTINATION_COLOUR
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Grid:
-    """A grid with one source, one destination, objects and obstacles.
+    """A grid with one source, one destination, objects and obstacles; in a scene any of them may be missing.
 
     Attributes:
         cells: one word a cell, one tuple a row: ``S``, ``D``, ``O`` for an empty cell, or the name of an object or
@@ -229,7 +229,21 @@ class GridNavigation(Task[Grid]):
         for place, kind in zip(free[:objects], rng.permutation(len(known))[:objects].tolist(), strict=True):
             words[place] = known[kind]
         words[ends[0]], words[ends[1]] = SOURCE, DESTINATION
-        return Grid(tuple(tuple(words[start : start + columns]) for start in range(0, len(words), columns)))
+        return _grid(words, columns)
+
+    def sample_scene(self, rng: np.random.Generator) -> Grid:
+        """Any grid: source and destination or not, any number of objects, obstacles on any share of the other cells."""
+        rows, columns = _draw(rng, self.settings.rows), _draw(rng, self.settings.columns)
+        known = COMPACT_OBJECTS if self.compact else _OBJECT_NAMES
+        ends = [word for word in (SOURCE, DESTINATION) if rng.integers(2)]
+        objects = [known[i] for i in rng.permutation(len(known))[: _draw(rng, (0, len(known)))].tolist()]
+        kinds = rng.permutation(len(_OBSTACLE_NAMES))[: _draw(rng, (1, len(_OBSTACLE_NAMES)))]
+        blocked = rng.random(rows * columns) < rng.random()
+        words = [_OBSTACLE_NAMES[kind] for kind in rng.choice(kinds, rows * columns).tolist()]
+        words = [word if is_blocked else EMPTY for word, is_blocked in zip(words, blocked, strict=True)]
+        for place, word in zip(rng.permutation(rows * columns).tolist(), [*ends, *objects], strict=False):
+            words[place] = word
+        return _grid(words, columns)
 
     def answer(self, puzzle: Grid) -> str:
         """The moves that the search did not take back, separated by spaces."""
@@ -476,6 +490,11 @@ def _distance(cell: Cell, target: Cell) -> tuple[int, int]:
 
 def _draw(rng: np.random.Generator, span: tuple[int, int]) -> int:
     return int(rng.integers(span[0], span[1] + 1))
+
+
+def _grid(words: Sequence[str], columns: int) -> Grid:
+    """The grid with these words, row by row."""
+    return Grid(tuple(tuple(words[start : start + columns]) for start in range(0, len(words), columns)))
 
 
 def _ends(rng: np.random.Generator, shape: Cell) -> tuple[Cell, Cell]:

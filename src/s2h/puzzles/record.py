@@ -1,4 +1,4 @@
-"""One puzzle as a row of a shard: the dataclass and its Arrow schema, side by side."""
+"""One puzzle or scene as a row of a shard: the dataclass and its Arrow schema, side by side."""
 
 from __future__ import annotations
 
@@ -19,10 +19,12 @@ MODALITIES = ("text", "image")
 class Record:
     """One puzzle, as an image and as equivalent text, with its answer and chain of thought.
 
+    Of a scene, a drawing that is no puzzle, questions, chains of thought and answers are empty.
+
     Attributes:
         puzzle_id: unique over the whole study, ``{task}-{level}-{split}-{index:07d}``.
         task: registered name of the task.
-        level: SIMPLE, MEDIUM or HARD.
+        level: SIMPLE, MEDIUM or HARD; SCENES for a scene.
         split: train or eval.
         index: position in its set, counted over all shards, from 0.
         text: the puzzle as text.

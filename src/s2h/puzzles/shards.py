@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from s2h.errors import DataError, unreadable
 from s2h.files import atomic_file
 from s2h.puzzles.record import SCHEMA, Record
-from s2h.puzzles.task import Level, Split, Task
+from s2h.puzzles.task import SCENES, Split, Task, TrainingLevel
 from s2h.seeding import generator
 
 P = TypeVar("P")
@@ -35,12 +36,12 @@ class PuzzleSet:
 
     Attributes:
         seed: seed of the study.
-        level: SIMPLE, MEDIUM or HARD.
+        level: SIMPLE, MEDIUM, HARD or SCENES.
         split: train or eval.
     """
 
     seed: int
-    level: Level
+    level: TrainingLevel
     split: Split
 
 
@@ -77,8 +78,8 @@ def draw_puzzle(task: Task[P], which: PuzzleSet, index: int) -> tuple[P, str]:
     Evaluation puzzles of a paired task with an odd index are twins of the one before.
     """
     rng = generator(which.seed, "puzzle", task.name, which.level, which.split, index)
-    draw = partial(task.sample, rng, which.level, which.split)
-    if task.paired and which.split == "eval" and index % 2:
+    draw = partial(_sample, task, which, rng)
+    if which.level != SCENES and which.split == "eval" and task.paired and index % 2:
         draw = partial(task.twin, rng, draw_puzzle(task, which, index - 1)[0], which.level)
     for _ in range(_TRIES):
         puzzle = draw()
@@ -90,8 +91,14 @@ def draw_puzzle(task: Task[P], which: PuzzleSet, index: int) -> tuple[P, str]:
     )
 
 
+def _sample(task: Task[P], which: PuzzleSet, rng: np.random.Generator) -> P:
+    if which.level == SCENES:
+        return task.sample_scene(rng)
+    return task.sample(rng, which.level, which.split)
+
+
 def make_record(task: Task[Any], which: PuzzleSet, index: int) -> Record:
-    """The record of puzzle ``index`` of a set."""
+    """The record of puzzle ``index`` of a set; a scene has neither questions nor a solution."""
     puzzle, text = draw_puzzle(task, which, index)
     puzzle_id = f"{task.name}-{which.level}-{which.split}-{index:07d}"
     return Record(
@@ -101,16 +108,29 @@ def make_record(task: Task[Any], which: PuzzleSet, index: int) -> Record:
         split=which.split,
         index=index,
         text=text,
-        text_question=task.question(puzzle, "text"),
-        image_question=task.question(puzzle, "image"),
         transcription_question=task.transcription_question(),
-        reasoning=task.chain_of_thought(puzzle),
-        alternatives=[{"name": name, "reasoning": chain} for name, chain in task.alternatives(puzzle).items()],
-        answer_block=task.answer_block(puzzle),
-        answer=task.answer(puzzle),
         puzzle=task.to_json(puzzle),
         image={"bytes": task.render(puzzle), "path": f"{puzzle_id}.png"},
+        **(NO_SOLUTION if which.level == SCENES else _solution(task, puzzle)),
     )
+
+
+NO_SOLUTION: dict[str, Any] = {
+    "text_question": "", "image_question": "", "reasoning": "", "alternatives": [], "answer_block": "", "answer": "",
+}  # fmt: skip
+"""What the record of a scene holds in place of questions and a solution."""
+
+
+def _solution(task: Task[P], puzzle: P) -> dict[str, Any]:
+    """The columns of a record that a scene leaves empty."""
+    return {
+        "text_question": task.question(puzzle, "text"),
+        "image_question": task.question(puzzle, "image"),
+        "reasoning": task.chain_of_thought(puzzle),
+        "alternatives": [{"name": name, "reasoning": chain} for name, chain in task.alternatives(puzzle).items()],
+        "answer_block": task.answer_block(puzzle),
+        "answer": task.answer(puzzle),
+    }
 
 
 def write_shard(

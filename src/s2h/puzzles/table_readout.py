@@ -95,12 +95,10 @@ class TableReadout(TableTask):
         chosen: PathLevel = self.level(level)
         family = chosen.family(rng.random(), split)
         for _ in range(_TRIES):
-            rows, columns = (
-                int(rng.integers(low, high + 1)) for low, high in (self.settings.rows, self.settings.columns)
-            )
-            path = family.draw(rng, (rows, columns))
+            shape = self.draw_shape(rng)
+            path = family.draw(rng, shape)
             if _within(len(path), chosen.path_length) and _within(turns(path), chosen.turns) and is_clear(path):
-                return self.fill(rng, (rows, columns), path)
+                return self.fill(rng, shape, path)
         raise DataError(
             f"{self.title} {level}: none of {_TRIES} {family.family} paths had {list(chosen.turns)} turns and "
             f"{list(chosen.path_length)} cells. Widen these ranges, or change the family's pieces or the table's size."

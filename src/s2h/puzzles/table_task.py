@@ -37,7 +37,7 @@ class Table:
         row_names: one name a row, all different.
         column_names: one name a column, all different.
         values: digits 0-9, one tuple a row.
-        path: the highlighted cells from START to END, no cell twice.
+        path: the highlighted cells from START to END, no cell twice; in a scene all of them in reading order.
     """
 
     row_names: tuple[str, ...]
@@ -95,6 +95,13 @@ class TableTask(Task[Table]):
         side = TILE * (1 + max(int(self.settings.rows[1]), int(self.settings.columns[1])))
         return side, side
 
+    def draw_shape(self, rng: np.random.Generator) -> tuple[int, int]:
+        """Numbers of rows and of columns, uniform in the ranges of the settings."""
+        rows, columns = (
+            int(rng.integers(least, most + 1)) for least, most in (self.settings.rows, self.settings.columns)
+        )
+        return rows, columns
+
     def fill(self, rng: np.random.Generator, shape: tuple[int, int], path: tuple[Cell, ...]) -> Table:
         """Draw names and values for a table of ``shape`` (rows, columns) around a path."""
         if self.compact:  # names in order: the tiny model's short training goes into cells, paths and sums
@@ -105,6 +112,15 @@ class TableTask(Task[Table]):
         values = tuple(tuple(row) for row in rng.integers(0, 10, shape).tolist())
         return Table(row_names, column_names, values, path)
 
+    def sample_scene(self, rng: np.random.Generator) -> Table:
+        """Any table: each cell is highlighted with a probability that is drawn anew for each table.
+
+        There may be no such cell.
+        """
+        rows, columns = self.draw_shape(rng)
+        marked = np.flatnonzero(rng.random(rows * columns) < rng.random()).tolist()
+        return self.fill(rng, (rows, columns), tuple(divmod(place, columns) for place in marked))
+
     def answer(self, puzzle: Table) -> str:
         """The sum of the values on the path."""
         return str(sum(puzzle.path_values()))
@@ -114,8 +130,8 @@ class TableTask(Task[Table]):
         return _compact_text(puzzle) if self.compact else _latex(puzzle)
 
     def split_key(self, puzzle: Table) -> str:
-        """The path and its values; names and the cells beside the path do not matter to the sum."""
-        return f"{puzzle.path} {puzzle.path_values()}"
+        """The highlighted cells and their values, whichever way the path runs; nothing else matters to the sum."""
+        return str(sorted(zip(puzzle.path, puzzle.path_values(), strict=True)))
 
     def question(self, puzzle: Table, modality: Modality) -> str:
         """The question, with START and END by their names."""

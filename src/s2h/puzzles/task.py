@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar
 
 import numpy as np
 from pydantic import AfterValidator, Field, TypeAdapter
@@ -18,6 +18,9 @@ from s2h.registry import unknown
 from s2h.settings import Settings
 
 Level = Literal["SIMPLE", "MEDIUM", "HARD"]
+SCENES: Final = "SCENES"
+TrainingLevel = Literal[Level, "SCENES"]
+"""What a training set holds: puzzles of a level, or scenes, which are drawings without a question."""
 Split = Literal["train", "eval"]
 Modality = Literal["text", "image"]
 Style = Literal["paper", "compact"]
@@ -200,6 +203,24 @@ class Task(ABC, Generic[P]):
     @abstractmethod
     def vocabulary(self) -> frozenset[str]:
         """Every whitespace-separated word that texts, questions, chains and answers hold in the compact style."""
+
+    @property
+    def has_scenes(self) -> bool:
+        """Whether the task draws scenes, on which base models are pretrained."""
+        return type(self).sample_scene is not Task.sample_scene
+
+    def sample_scene(self, rng: np.random.Generator) -> P:
+        """Draw a scene: anything that puzzles of all levels may show, without a question, an answer or a pattern.
+
+        ``to_text``, ``render`` and ``transcription_question`` apply to it, nothing else does. A task may have none.
+
+        Args:
+            rng: the only source of chance.
+
+        Raises:
+            ConfigError: the task has no scenes.
+        """
+        raise ConfigError(f"{self.title} has no scenes: {type(self).__name__} does not define sample_scene.")
 
     def answer_block(self, puzzle: P) -> str:
         """How every response ends, with or without a chain of thought."""

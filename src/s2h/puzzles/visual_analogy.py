@@ -36,6 +36,7 @@ from s2h.puzzles.drawing import panel_images as drawing
 from s2h.puzzles.task import Level, LevelSettings, Modality, Split, Task, TaskSettings, Verdict, final_answer
 from s2h.seeding import BufferedRng
 
+_MOST_SCENE_LINES = 5  # lines of a panel of a scene: six may hide a seventh in the compact style
 OPTIONS = 4
 _TRIES = 10_000  # contexts drawn for one row; the shipped settings need two or three on average
 _PANEL_TRIES = 8  # third panels drawn for one context; each is free of accidental patterns about every second time
@@ -217,6 +218,25 @@ class VisualAnalogy(Task[Analogy]):
             attributes = draws.sample(self.settings.held_out[target[1]])
         first, second = (self._example(draws, (attribute, target[1])) for attribute in attributes)
         return first, second
+
+    def sample_scene(self, rng: np.random.Generator) -> Analogy:
+        """A page of panels with any lines or any shapes each; no relation is intended, and no option is right."""
+        draws = BufferedRng(rng)
+        a, b, c, d, e, f, first, second, *options = (self._any_panel(draws) for _ in range(8 + OPTIONS))
+        one, two, three, four = options
+        return Analogy(((a, b, c), (d, e, f)), (first, second), (one, two, three, four))
+
+    def _any_panel(self, draws: BufferedRng) -> Panel:
+        if draws.randrange(2):
+            types = draws.sample(panels.LINE_TYPES, draws.randint(1, _MOST_SCENE_LINES))
+            types.sort(key=panels.LINE_TYPES.index)
+            return Panel("lines", tuple(Thing(name, draws.choice(panels.LINE_COLOURS)) for name in types))
+        cells = draws.sample(range(panels.LATTICE**2), draws.randint(1, panels.MOST_SHAPES))
+        return Panel("shapes", tuple(self._any_shape(draws, cell) for cell in sorted(cells)))
+
+    def _any_shape(self, draws: BufferedRng, cell: int) -> Thing:
+        kind, colour = draws.choice(panels.SHAPE_TYPES), draws.choice(panels.SHAPE_COLOURS)
+        return Thing(kind, colour, draws.choice(self.settings.sizes), cell)
 
     def _example(self, draws: BufferedRng, pair: Pair) -> Row:
         for _ in range(_TRIES):

@@ -18,7 +18,7 @@ from s2h.files import atomic_file
 from s2h.parquet import read_parquet
 from s2h.phases import Part, Phase
 from s2h.puzzles.shards import image_places
-from s2h.puzzles.task import Level
+from s2h.puzzles.task import TrainingLevel
 from s2h.seeding import generator
 from s2h.supervision.formats import (
     INTERNALISED,
@@ -47,7 +47,7 @@ SCHEMA = {
     "image_bytes": pl.Int64,  # its size; 0 for text
 }
 
-Source = tuple[str, Level]
+Source = tuple[str, TrainingLevel]
 """A task and a level of it."""
 
 
@@ -72,7 +72,7 @@ def read_puzzles(shards: Sequence[str]) -> pl.DataFrame:
     return pl.concat(frames)
 
 
-def read_puzzle_sets(shards: Mapping[str, Mapping[Level, Sequence[str]]]) -> dict[Source, pl.DataFrame]:
+def read_puzzle_sets(shards: Mapping[str, Mapping[TrainingLevel, Sequence[str]]]) -> dict[Source, pl.DataFrame]:
     """The puzzles of each set, by task and level, as ``read_puzzles`` gives them.
 
     Args:
@@ -179,7 +179,7 @@ def write_mixture(
     phase: Phase,
     *,
     budget: int,
-    shards: Mapping[str, Mapping[Level, Sequence[str]]],
+    shards: Mapping[str, Mapping[TrainingLevel, Sequence[str]]],
     key: tuple[int, str],
 ) -> None:
     """Assemble a phase from puzzle shards, given by task and level, and write it as Parquet."""

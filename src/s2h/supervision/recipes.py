@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pydantic import model_validator
 
 from s2h.phases import Part, Phase, check_phases
-from s2h.puzzles.task import Level
+from s2h.puzzles.task import TrainingLevel
 from s2h.settings import Settings
 
 
@@ -31,7 +31,7 @@ class Recipe(Settings):
 
     @model_validator(mode="after")
     def _phases_fit(self) -> Recipe:
-        check_phases(self.phases, on="parts")
+        check_phases(self.phases, of="recipe")
         return self
 
 
@@ -68,9 +68,9 @@ def examples_seen(phase: Phase, budget: int, tasks: int = 1) -> int:
     return math.floor(phase.epochs * tasks * sum(c.epoch for c in count(phase, budget, tasks)))
 
 
-def puzzles_needed(phases: Iterable[Phase], budget: int, tasks: int = 1) -> dict[Level, int]:
+def puzzles_needed(phases: Iterable[Phase], budget: int, tasks: int = 1) -> dict[TrainingLevel, int]:
     """Unique training puzzles that phases need of each level and task; formats of one level share their puzzles."""
-    needed: dict[Level, int] = {}
+    needed: dict[TrainingLevel, int] = {}
     for phase in phases:
         for counted in count(phase, budget, tasks):
             level = counted.part.level

@@ -52,11 +52,11 @@ Row = tuple[SeenPanel, SeenPanel, SeenPanel]
 class AnalogyChecker(Checker):
     """Reads panels from text and image, labels rows by trying everything, and follows every chain."""
 
+    def check_scene(self, record: Mapping[str, Any]) -> None:
+        self._panels(record)
+
     def check(self, record: Mapping[str, Any]) -> None:
-        parse = self._read_compact_text if self.compact else read_text
-        panels = parse(record["text"])
-        self._check_image(panels, record)
-        rows = _rows(panels)
+        rows = _rows(self._panels(record))
         found = [patterns(row) for row in rows]
         for title, pairs in zip(_TITLES, found, strict=True):
             require(len(pairs) == 1, "answer", f"{title} follows {pairs}, not one pattern")
@@ -68,6 +68,12 @@ class AnalogyChecker(Checker):
         require(record["answer"] == str(fitting[0]), "answer", f"{record['answer']}, but option {fitting[0]} fits")
         self._check_level(labels, labels[1 + fitting[0]], record["level"])
         self._check_words(record, rows, labels, fitting[0])
+
+    def _panels(self, record: Mapping[str, Any]) -> list[SeenPanel]:
+        """The panels of the text, which the image shows too."""
+        panels = (self._read_compact_text if self.compact else read_text)(record["text"])
+        self._check_image(panels, record)
+        return panels
 
     def _check_level(self, labels: Sequence[Pair], target: Pair, level: str) -> None:
         """SIMPLE: one pair for examples and query, none held out. HARD: both held-out attributes as examples.

@@ -47,6 +47,14 @@ class Checker(ABC):
         """Whether records are in the compact style."""
         return bool(self.settings.style == "compact")
 
+    def check_scene(self, record: Mapping[str, Any]) -> None:
+        """Raise Mismatch where the text and the image of a scene do not show the same; it has nothing else.
+
+        Args:
+            record: the columns of ``s2h.puzzles.record.Record``.
+        """
+        raise Mismatch("record", f"{type(self).__name__} cannot check scenes: it does not define check_scene")
+
     @abstractmethod
     def check(self, record: Mapping[str, Any]) -> None:
         """Raise Mismatch where text, image, answer, a chain of thought or the level's promises do not agree.

@@ -14,8 +14,8 @@ from PIL import Image
 
 from s2h.diagnosis.diagnoser_registry import find_diagnoser
 from s2h.files import atomic_file
-from s2h.puzzles.shards import PuzzleSet, content_digest, read_shards, split_of
-from s2h.puzzles.task import Task
+from s2h.puzzles.shards import NO_SOLUTION, PuzzleSet, content_digest, read_shards, split_of
+from s2h.puzzles.task import SCENES, Task
 from s2h.validation.checker import Checker, Mismatch, require
 
 SCHEMA = {
@@ -42,10 +42,7 @@ def check_record(
     """
     try:
         _check_bookkeeping(task, which, index, record)
-        if checker is not None:
-            checker.check(record)
-        else:
-            _check_response(task, record)
+        (_check_scene if which.level == SCENES else _check_puzzle)(task, checker, record)
     except Mismatch as found:
         return found
     except Exception as error:  # damaged data may break a parser anywhere: that too is a finding
@@ -64,17 +61,29 @@ def _check_bookkeeping(task: Task[Any], which: PuzzleSet, index: int, record: Ma
     key = task.split_key(puzzle)
     require(split_of(key) == which.split, "record", f"by its split key it does not belong to {which.split}: {key}")
     require(task.to_text(puzzle) == record["text"], "text", "the text is not that of the symbolic puzzle")
-    require(task.judge(puzzle, record["answer_block"]).correct, "answer", "the answer is not judged to be right")
     with Image.open(io.BytesIO(record["image"]["bytes"])) as image:
         size, kind = image.size, image.format
         image.verify()  # follows the file to its end, checksums included
     require((kind, size) == ("PNG", task.image_size), "image", f"the image is a {kind} of {size} pixels")
 
 
-def _check_response(task: Task[Any], record: Mapping[str, Any]) -> None:
-    """Check that the chain of thought is valid by the task's own diagnoser, where there is no checker."""
+def _check_scene(task: Task[Any], checker: Checker | None, record: Mapping[str, Any]) -> None:
+    """Check that text and image show the same, and that there is nothing to solve."""
+    for name, empty in NO_SOLUTION.items():
+        require(record[name] == empty, "record", f"a scene has no {name}, this one has {record[name]!r}")
+    if checker is not None:
+        checker.check_scene(record)
+
+
+def _check_puzzle(task: Task[Any], checker: Checker | None, record: Mapping[str, Any]) -> None:
+    """Check the solution: by the checker, or by the task's own diagnoser where there is none."""
+    puzzle = task.from_json(record["puzzle"])
+    require(task.judge(puzzle, record["answer_block"]).correct, "answer", "the answer is not judged to be right")
+    if checker is not None:
+        checker.check(record)
+        return
     prediction = f"{record['reasoning']}\n\n{record['answer_block']}"
-    diagnosis = find_diagnoser(task).diagnose(task.from_json(record["puzzle"]), prediction)
+    diagnosis = find_diagnoser(task).diagnose(puzzle, prediction)
     require(diagnosis.chain_correct, "reasoning", f"the response is not judged to be right: {diagnosis.error_detail}")
 
 

@@ -54,11 +54,12 @@ class SeenGrid:
 class GridChecker(Checker):
     """Reads grids from their text and image, and follows walks and traces through them."""
 
+    def check_scene(self, record: Mapping[str, Any]) -> None:
+        self._grid(record)
+
     def check(self, record: Mapping[str, Any]) -> None:
-        grid = read_text(record["text"])
-        picture = Picture(record["image"]["bytes"])
-        seen = self._read_compact_image(picture) if self.compact else self._read_page(picture)
-        require(seen == grid, "image", f"the text has {grid}, the image {seen}")
+        grid = self._grid(record)
+        require(grid.find("S") and grid.find("D"), "text", "the grid has no S or no D")
         answer = record["answer"]
         require(record["answer_block"] == f"Answer: {answer}", "answer", f"the block is {record['answer_block']!r}")
         replay(grid, answer.split(" "))
@@ -69,6 +70,14 @@ class GridChecker(Checker):
         trace = parse(grid, record["reasoning"])
         require(follow(grid, trace) == answer.split(" "), "reasoning", "the trace leads to another answer")
         self._check_level(grid, len(trace), record["level"])
+
+    def _grid(self, record: Mapping[str, Any]) -> SeenGrid:
+        """The grid of the text, which the image shows too."""
+        grid = read_text(record["text"])
+        picture = Picture(record["image"]["bytes"])
+        seen = self._read_compact_image(picture) if self.compact else self._read_page(picture)
+        require(seen == grid, "image", f"the text has {grid}, the image {seen}")
+        return grid
 
     def _check_level(self, grid: SeenGrid, steps: int, level: str) -> None:
         spec, found = self.settings.levels[level], {word for row in grid.cells for word in row}
@@ -137,8 +146,8 @@ def read_text(text: str) -> SeenGrid:
     require(all(len(row) == len(head) for row in cells), "text", "a row has more or fewer cells than columns")
     found = [word for row in cells for word in row if word not in OBSTACLES and word != "O"]
     known = {"S", "D"} | OBJECTS.keys()
-    alone = len(set(found)) == len(found) and {"S", "D"} <= set(found) <= known
-    require(alone, "text", f"S and D once, and each object at most once, but found {found}")
+    alone = len(set(found)) == len(found) and set(found) <= known
+    require(alone, "text", f"S, D and each object at most once, but found {found}")
     return grid
 
 

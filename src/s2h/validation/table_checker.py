@@ -42,15 +42,23 @@ class SeenTable:
 class TableChecker(Checker):
     """The checker of both table tasks; a subclass finds the path."""
 
+    def check_scene(self, record: Mapping[str, Any]) -> None:
+        self._table(record)
+
     def check(self, record: Mapping[str, Any]) -> None:
-        table = (read_compact if self.compact else read_latex)(record["text"])
-        seen = self._read_compact_image if self.compact else self._read_page
-        compare(table, seen(Picture(record["image"]["bytes"])))
+        table = self._table(record)
         start, end = ends(table, record["text_question"])
         require(ends(table, record["image_question"]) == (start, end), "text", "the questions name different ends")
         path = self.path(table, start, end)
         self.check_level(path, record["level"])
         check_response(table, path, record["reasoning"], record["answer_block"], record["answer"])
+
+    def _table(self, record: Mapping[str, Any]) -> SeenTable:
+        """The table of the text, which the image shows too."""
+        table = (read_compact if self.compact else read_latex)(record["text"])
+        seen = self._read_compact_image if self.compact else self._read_page
+        compare(table, seen(Picture(record["image"]["bytes"])))
+        return table
 
     @abstractmethod
     def path(self, table: SeenTable, start: Cell, end: Cell) -> list[Cell]:

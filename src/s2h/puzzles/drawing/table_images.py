@@ -93,7 +93,8 @@ def draw_page(
 def _marks(shape: tuple[int, int], path: Collection[Cell]) -> NDArray[np.intp]:
     """The kind of each cell of the body."""
     marks = np.full(shape, _BODY)
-    marks[tuple(zip(*path, strict=True))] = _PATH
+    for cell in path:
+        marks[cell] = _PATH
     return marks
 
 
