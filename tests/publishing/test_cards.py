@@ -55,7 +55,7 @@ def test_the_card_tells_counts_checks_settings_and_columns(folder: Path) -> None
     card = (folder / "README.md").read_text()
     front = yaml.safe_load(card.split("---")[1])
     assert [config["config_name"] for config in front["configs"]] == ["SIMPLE", "HARD"]
-    assert "| HARD | eval | 12 | 10 | 0 | 0 | 0 |" in card
+    assert "| HARD | eval | 12 | 10 | 0 | 0 | 12 | 0 |" in card
     settings = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", card, re.DOTALL)[0])
     assert settings["visual_analogy"]["sizes"] == [20, 27, 34, 41]
     assert all(f"| `{name}` |" in card for name in SCHEMA.names)

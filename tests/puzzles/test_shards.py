@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from s2h.puzzles.record import SCHEMA, Record, descriptions
 from s2h.puzzles.shards import (
     PuzzleSet,
     content_digest,
+    draw_puzzle,
     image_places,
     make_record,
     read_shards,
@@ -33,6 +35,9 @@ from s2h.puzzles.shards import (
     split_of,
     write_shard,
 )
+from s2h.puzzles.table_task import Table
+from s2h.puzzles.task import Task
+from s2h.puzzles.task_registry import make_task
 from tests.contracts.settings import CASES, shipped_task
 from tests.shipped import ROOT
 
@@ -90,15 +95,16 @@ def test_shards_are_whole_and_hold_all_puzzles(puzzles: int, size: int, more: in
 
 
 @given(st.text())
-def test_every_content_belongs_to_one_split(text: str) -> None:
-    assert split_of(text) == ("train" if content_digest(text) % 16 else "eval")
+def test_every_key_belongs_to_one_split(key: str) -> None:
+    assert split_of(key) == ("train" if content_digest(key) % 5 else "eval")
 
 
 @hypothesis_settings(max_examples=20, deadline=None)
 @given(st.sampled_from(CASES), st.integers(0, 2**32), st.sampled_from(["train", "eval"]))
 def test_puzzles_are_of_their_split(case: tuple[str, str, Any], seed: int, split: Any) -> None:
     name, style, level = case
-    assert split_of(make_record(shipped_task(name, style), PuzzleSet(seed, level, split), 0).text) == split
+    task = shipped_task(name, style)
+    assert split_of(task.split_key(draw_puzzle(task, PuzzleSet(seed, level, split), 0)[0])) == split
 
 
 @pytest.mark.parametrize(("name", "style"), sorted({case[:2] for case in CASES}))
@@ -113,8 +119,54 @@ def test_sets_share_no_puzzle(name: str, style: str) -> None:
     assert len(set(contents)) == len(contents)
 
 
+def test_evaluation_shares_no_path_with_its_values_with_training() -> None:
+    """Paths of one cell in the smallest table: 120 keys, so that every one of them comes up."""
+    task = make_task("consecutive_table_readout", SMALLEST)
+    train, evaluation = (
+        {(table.path, tuple(table.path_values())) for table in first_puzzles(task, split, 600)}
+        for split in ("train", "eval")
+    )
+    assert not train & evaluation
+    assert (len(train), len(evaluation)) == (95, 25)
+
+
+def test_names_and_cells_beside_the_path_make_no_other_key() -> None:
+    task = shipped_task("table_readout", "paper")
+    table = draw_puzzle(task, PuzzleSet(0, "SIMPLE", "train"), 0)[0]
+    beside = {divmod(place, len(table.column_names)) for place in range(70)} - {*table.path}
+    row, column = min(beside)
+    values = [list(cells) for cells in table.values]
+    values[row][column] = (values[row][column] + 1) % 10
+    changed = dataclasses.replace(table, values=tuple(map(tuple, values)), row_names=table.row_names[::-1])
+    assert task.to_text(changed) != task.to_text(table)
+    assert task.split_key(changed) == task.split_key(table)
+    assert task.split_key(dataclasses.replace(table, path=table.path[::-1])) != task.split_key(table)
+
+
+def test_the_smallest_puzzles_are_as_frequent_in_evaluation_as_in_training() -> None:
+    """Paths of one cell have few keys, of which each split gets some: no more than chance makes of it."""
+    task = shipped_task("consecutive_table_readout", "compact")
+    least, most = task.settings.levels["SIMPLE"].path_length
+    for split in ("train", "eval"):
+        lengths = Counter(len(table.path) for table in first_puzzles(task, split, 1200))
+        wanted = 1200 / (most - least + 1)
+        assert all(0.8 * wanted < lengths[length] < 1.2 * wanted for length in range(least, most + 1)), (split, lengths)
+
+
+def first_puzzles(task: Task[Table], split: Any, number: int) -> list[Table]:
+    return [draw_puzzle(task, PuzzleSet(0, "SIMPLE", split), index)[0] for index in range(number)]
+
+
+SMALLEST = {
+    "style": "compact",
+    "rows": [3, 3],
+    "columns": [4, 4],
+    "levels": {"SIMPLE": {"path_length": [1, 1], "train": 0, "eval": 0}},
+}
+
+
 def test_settings_without_room_for_a_split_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shards, "_EVAL_PART", 2**70)  # no content at all is left for evaluation
+    monkeypatch.setattr(shards, "_EVAL_PART", 2**70)  # no key at all is left for evaluation
     monkeypatch.setattr(shards, "_TRIES", 50)
     with pytest.raises(DataError, match=r"no eval puzzle among 50 draws.*widen"):
         make_record(shipped_task("grid_navigation", "compact"), PuzzleSet(0, "SIMPLE", "eval"), 0)

@@ -49,9 +49,9 @@ def test_good_sets_are_reported(tmp_path: Path) -> None:
     checks = {split: [checked(tmp_path, split)] for split in ("train", "eval")}
     train, evaluation = report(tmp_path, checks)
     assert (train["level"], train["split"], train["puzzles"], train["failures"]) == ("SIMPLE", "train", 8, 0)
-    assert (evaluation["duplicates"], evaluation["overlap"]) == (0, 0)
+    assert (evaluation["duplicates"], evaluation["keys"], evaluation["overlap"]) == (0, 8, 0)
     assert train["bytes"] == (tmp_path / "train.parquet").stat().st_size
-    assert "| SIMPLE | eval | 8 | 8 | 0 | 0 | 0 |" in (tmp_path / "report.md").read_text()
+    assert "| SIMPLE | eval | 8 | 8 | 0 | 0 | 8 | 0 |" in (tmp_path / "report.md").read_text()
     assert dict(pl.read_parquet_schema(checks["train"][0])) == SCHEMA
 
 
@@ -105,9 +105,10 @@ def test_puzzles_that_come_twice_are_counted_and_limited(tmp_path: Path) -> None
 def test_a_puzzle_shared_by_train_and_eval_stops_the_task(tmp_path: Path) -> None:
     checks = {"train": [checked(tmp_path, "train")], "eval": [checked(tmp_path, "eval")]}
     train = pl.read_parquet(checks["train"][0])
-    shared = pl.concat([pl.read_parquet(checks["eval"][0]).head(7), train.head(1)])
+    found = pl.read_parquet(checks["eval"][0])
+    shared = found.with_columns(key=pl.concat([found["key"].head(7), train["key"].head(1)]))  # another text, one key
     shared.write_parquet(checks["eval"][0], metadata=dict.fromkeys(("shard", "bytes", "sha256"), "0"))
-    with pytest.raises(DataError, match="1 puzzles are in a set of the other split too"):
+    with pytest.raises(DataError, match="1 puzzles share all that their answer depends on with"):
         report(tmp_path, checks)
 
 

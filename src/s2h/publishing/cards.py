@@ -48,7 +48,8 @@ Every file is plain Parquet: `polars.read_parquet("{level}/eval/*.parquet")` wor
 
 _RECIPE = """Puzzle `index` of a set is a function of the seed, the settings below, the level, the split and the index
 alone; files are cut from the set without changing it. A set is made in whole files, so it may hold a few more puzzles
-than are used. Training and evaluation sets draw from different parts of all possible puzzles and never share one.
+than are used. A puzzle's key is what its answer depends on, such as a path and the values on it; training and
+evaluation sets draw from different parts of all possible keys and never share one.
 
 Every puzzle was checked by a second program, by another way than it was made: the text is solved anew, the image is
 read back and compared with the text, and every step of the chains of thought is followed.
@@ -78,11 +79,11 @@ def _front_matter(task: Task[Any], sets: list[dict[str, Any]]) -> str:
 
 def _sets_table(sets: list[dict[str, Any]]) -> str:
     lines = [
-        "| level | split | puzzles | used | failed checks | duplicates | shared with the other split | MB |",
-        "| --- | --- | --: | --: | --: | --: | --: | --: |",
+        "| level | split | puzzles | used | failed checks | duplicates | keys | shared with the other split | MB |",
+        "| --- | --- | --: | --: | --: | --: | --: | --: | --: |",
     ]
     for each in sets:
-        numbers = [f"{each[name]:,}" for name in ("puzzles", "used", "failures", "duplicates", "overlap")]
+        numbers = [f"{each[name]:,}" for name in ("puzzles", "used", "failures", "duplicates", "keys", "overlap")]
         lines.append(f"| {each['level']} | {each['split']} | {' | '.join(numbers)} | {each['bytes'] / 1e6:.1f} |")
     return "\n".join(lines)
 

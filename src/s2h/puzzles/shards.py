@@ -24,8 +24,8 @@ P = TypeVar("P")
 _ROWS_PER_GROUP = 500  # images of one row group are read together: small enough to fetch, large enough to compress
 _NESTED = ("image.path", "alternatives.list.element.name", "alternatives.list.element.reasoning")
 _PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
-_TRIES = 10_000  # puzzles drawn for one record; sixteen on average for an evaluation set
-_EVAL_PART = 16  # one in so many contents belongs to evaluation sets
+_TRIES = 10_000  # puzzles drawn for one record; five on average for an evaluation set
+_EVAL_PART = 5  # one in so many keys is for evaluation: of the 120 of one cell in a 3 x 4 table 25, and 95 for training
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,17 +57,17 @@ def shard_range(shard: int, shard_size: int) -> tuple[int, int]:
 
 
 def content_digest(text: str) -> int:
-    """64 bits that tell puzzles apart by their text form, which is all that their image shows too."""
+    """64 bits that tell texts apart: text forms of puzzles, which are all that images show, or split keys."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
 
-def split_of(text: str) -> Split:
-    """The split to which a puzzle with this text form belongs.
+def split_of(key: str) -> Split:
+    """The split to which the puzzles with this split key (``Task.split_key``) belong.
 
-    Training and evaluation draw from different parts of all possible puzzles, so no set for training can ever share
-    one with a set for evaluation, whatever their levels, sizes and seeds.
+    Training and evaluation draw from different parts of all possible keys, so no set for training can ever share one
+    with a set for evaluation, whatever their levels, sizes and seeds.
     """
-    return "train" if content_digest(text) % _EVAL_PART else "eval"
+    return "train" if content_digest(key) % _EVAL_PART else "eval"
 
 
 def draw_puzzle(task: Task[P], which: PuzzleSet, index: int) -> tuple[P, str]:
@@ -75,9 +75,8 @@ def draw_puzzle(task: Task[P], which: PuzzleSet, index: int) -> tuple[P, str]:
     rng = generator(which.seed, "puzzle", task.name, which.level, which.split, index)
     for _ in range(_TRIES):
         puzzle = task.sample(rng, which.level, which.split)
-        text = task.to_text(puzzle)
-        if split_of(text) == which.split:
-            return puzzle, text
+        if split_of(task.split_key(puzzle)) == which.split:
+            return puzzle, task.to_text(puzzle)
     raise DataError(
         f"{task.title} {which.level}: no {which.split} puzzle among {_TRIES} draws, so its settings leave room for "
         "very few puzzles: widen them."

@@ -113,6 +113,10 @@ class TableTask(Task[Table]):
         """A LaTeX table with a star after highlighted values; in the compact style a word a cell."""
         return _compact_text(puzzle) if self.compact else _latex(puzzle)
 
+    def split_key(self, puzzle: Table) -> str:
+        """The path and its values; names and the cells beside the path do not matter to the sum."""
+        return f"{puzzle.path} {puzzle.path_values()}"
+
     def question(self, puzzle: Table, modality: Modality) -> str:
         """The question, with START and END by their names."""
         start, end = puzzle.place(puzzle.path[0]), puzzle.place(puzzle.path[-1])

@@ -142,6 +142,13 @@ class Task(ABC, Generic[P]):
     def to_text(self, puzzle: P) -> str:
         """The puzzle as text: all that the image shows, and nothing that it does not."""
 
+    def split_key(self, puzzle: P) -> str:
+        """What the answer depends on: puzzles with the same key are all for training or all for evaluation.
+
+        Here the text. A task whose text also holds what does not matter to the answer leaves that out.
+        """
+        return self.to_text(puzzle)
+
     @abstractmethod
     def question(self, puzzle: P, modality: Modality) -> str:
         """The question, worded for a puzzle given as ``modality``."""

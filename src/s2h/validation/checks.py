@@ -21,6 +21,7 @@ from s2h.validation.checker import Checker, Mismatch, require
 SCHEMA = {
     "puzzle_id": pl.String,
     "content": pl.UInt64,  # digest of the text form: equal for equal puzzles
+    "key": pl.UInt64,  # digest of the split key (``Task.split_key``); null where it is not known
     "kind": pl.String,  # where the record is wrong; null where it is right
     "problem": pl.String,  # what is wrong; null where nothing is
 }
@@ -59,8 +60,9 @@ def _check_bookkeeping(task: Task[Any], which: PuzzleSet, index: int, record: Ma
     require(actual == place, "record", f"it is {actual}, where {place} should be")
     puzzle_id = f"{task.name}-{which.level}-{which.split}-{index:07d}"
     require(record["puzzle_id"] == puzzle_id, "record", f"it is called {record['puzzle_id']}, not {puzzle_id}")
-    require(split_of(record["text"]) == which.split, "record", f"by its content it does not belong to {which.split}")
     puzzle = task.from_json(record["puzzle"])
+    key = task.split_key(puzzle)
+    require(split_of(key) == which.split, "record", f"by its split key it does not belong to {which.split}: {key}")
     require(task.to_text(puzzle) == record["text"], "text", "the text is not that of the symbolic puzzle")
     require(task.judge(puzzle, record["answer_block"]).correct, "answer", "the answer is not judged to be right")
     with Image.open(io.BytesIO(record["image"]["bytes"])) as image:
@@ -74,6 +76,14 @@ def _check_response(task: Task[Any], record: Mapping[str, Any]) -> None:
     prediction = f"{record['reasoning']}\n\n{record['answer_block']}"
     diagnosis = find_diagnoser(task).diagnose(task.from_json(record["puzzle"]), prediction)
     require(diagnosis.chain_correct, "reasoning", f"the response is not judged to be right: {diagnosis.error_detail}")
+
+
+def _key(task: Task[Any], record: Mapping[str, Any]) -> int | None:
+    """The digest of a puzzle's split key; None where the puzzle cannot be read, which ``check_record`` says."""
+    try:
+        return content_digest(task.split_key(task.from_json(record["puzzle"])))
+    except Exception:  # as in check_record
+        return None
 
 
 def check_shard(
@@ -106,11 +116,11 @@ def check_shard(
     for place, record in enumerate(read_shards([str(shard)])):
         found = check_record(task, checker, which, span[0] + place, record)
         kind, problem = (found.kind, str(found)) if found else (None, None)
-        rows.append((record["puzzle_id"], content_digest(record["text"]), kind, problem))
+        rows.append((record["puzzle_id"], content_digest(record["text"]), _key(task, record), kind, problem))
         if len(rows) % _PROGRESS_EVERY == 0:
             progress(len(rows))
     if len(rows) != span[1] - span[0]:
-        rows.append(("", 0, "record", f"the shard has {len(rows)} records, not {span[1] - span[0]}"))
+        rows.append(("", 0, None, "record", f"the shard has {len(rows)} records, not {span[1] - span[0]}"))
     data = Path(shard).read_bytes()
     from_here = os.path.relpath(shard, Path(output).parent)
     facts = {"shard": from_here, "bytes": str(len(data)), "sha256": hashlib.sha256(data).hexdigest()}

@@ -23,7 +23,7 @@ MadeBy = Mapping[str, Mapping[str, str]]
 
 
 class ValidationSettings(Settings):
-    """When a set of puzzles may be used. A failed check or a puzzle shared by train and eval is never allowed.
+    """When a set of puzzles may be used. A failed check or a split key shared by train and eval is never allowed.
 
     Attributes:
         duplicates: largest share of a set's puzzles that repeat an earlier one of the set.
@@ -46,7 +46,8 @@ class SetReport:
         examples: some of the failures, in words.
         damaged: the shards in which they are, each followed by the file of its checks.
         duplicates: puzzles that repeat an earlier one of the set.
-        overlap: puzzles that are in a set of the other split too, at any level.
+        keys: different split keys (``Task.split_key``) of its puzzles.
+        overlap: puzzles whose split key a set of the other split has too, at any level.
         bytes: size of all shards.
         digests: SHA-256 of each shard, by file name.
     """
@@ -60,6 +61,7 @@ class SetReport:
     examples: list[str]
     damaged: list[str]
     duplicates: int
+    keys: int
     overlap: int
     bytes: int
     digests: dict[str, str]
@@ -73,7 +75,11 @@ class SetReport:
                 f"files and run again; if it fails again, it is an error of the program.\n  rm {' '.join(self.damaged)}"
             )
         if self.overlap:
-            problems.append(f"{name}: {self.overlap} puzzles are in a set of the other split too")
+            problems.append(
+                f"{name}: {self.overlap} puzzles share all that their answer depends on with puzzles of the other "
+                "split. Delete the task's folders of puzzles and checks and run again; if it fails again, it is an "
+                "error of the program."
+            )
         if self.duplicates > settings.duplicates * self.puzzles:
             problems.append(
                 f"{name}: {self.duplicates} of {self.puzzles} puzzles repeat another, more than the share of "
@@ -90,7 +96,7 @@ def report_set(level: str, split: str, checks: Sequence[str], used: int, others:
         split: train or eval.
         checks: the files that ``check_shard`` wrote, in order.
         used: number of puzzles that the config asks for.
-        others: content digests of all sets of the other split.
+        others: digests of the split keys of all sets of the other split.
     """
     frames = {path: pl.read_parquet(path) for path in checks}
     facts = {path: pl.read_parquet_metadata(path) for path in checks}
@@ -110,7 +116,8 @@ def report_set(level: str, split: str, checks: Sequence[str], used: int, others:
             name for path in damaged for name in (os.path.normpath(Path(path).parent / facts[path]["shard"]), path)
         ],
         duplicates=found.height - found["content"].n_unique(),
-        overlap=int(found["content"].is_in(others.implode()).sum()),
+        keys=found["key"].drop_nulls().n_unique(),
+        overlap=int(found["key"].is_in(others.implode()).sum()),
         bytes=sum(int(fact["bytes"]) for fact in facts.values()),
         digests={Path(fact["shard"]).name: fact["sha256"] for fact in facts.values()},
     )
@@ -125,18 +132,14 @@ def report_task(
         checks: for each level and split the files that ``check_shard`` wrote.
         used: for each level and split the number of puzzles that the config asks for.
     """
-    contents = {
+    keys = {
         split: pl.concat(
-            [pl.Series("content", [], pl.UInt64)]
-            + [
-                pl.read_parquet(path, columns=["content"])["content"]
-                for sets in checks.values()
-                for path in sets[split]
-            ]
+            [pl.Series("key", [], pl.UInt64)]
+            + [pl.read_parquet(path, columns=["key"])["key"] for sets in checks.values() for path in sets[split]]
         ).unique()
         for split in ("train", "eval")
     }
-    other = {"train": contents["eval"], "eval": contents["train"]}
+    other = {"train": keys["eval"], "eval": keys["train"]}
     return [
         report_set(level, split, paths, used[level][split], other[split])
         for level, sets in checks.items()
@@ -204,11 +207,17 @@ def to_markdown(title: str, reports: Sequence[SetReport]) -> str:
     lines = [
         f"# {title}: what the checks of the puzzles found",
         "",
-        "| level | split | puzzles | used | failures | duplicates | shared by train and eval | bytes each |",
-        "| --- | --- | --: | --: | --: | --: | --: | --: |",
+        "| level | split | puzzles | used | failures | duplicates | keys | shared by train and eval | bytes each |",
+        "| --- | --- | --: | --: | --: | --: | --: | --: | --: |",
     ]
     for each in reports:
-        numbers: list[Any] = [each.puzzles, each.used, each.failures, each.duplicates, each.overlap]
+        numbers: list[Any] = [each.puzzles, each.used, each.failures, each.duplicates, each.keys, each.overlap]
         cells = [each.level, each.split, *numbers, round(each.bytes / max(each.puzzles, 1))]
         lines.append(f"| {' | '.join(f'{cell:,}' if isinstance(cell, int) else cell for cell in cells)} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", _NOTE, ""])
+
+
+_NOTE = (
+    "Keys: how many different ones the puzzles have of what their answer depends on, such as a path and the values on "
+    "it. No key is both in a set for training and in one for evaluation."
+)
