@@ -10,6 +10,7 @@ rule make_table:
         scores=REPORT.of_runs(PATHS.scores),
         models=REPORT.table_model_files,
         shards=REPORT.table_shard_files,
+        baselines=REPORT.table_baselines,
         alignments=REPORT.table_alignments,
         published=REPORT.table_published,
         validated=REPORT.validations(),

@@ -27,6 +27,31 @@ rule external_evals:
     localrule: True
 
 
+rule measure_baselines:
+    # How often an answer is right that was guessed without solving the puzzle.
+    input:
+        shards=SCORING.shards,
+        validated=SCORING.reports,
+    output:
+        PATHS.baselines,
+    log:
+        PATHS.log("measure_baselines", "{task}"),
+    conda:
+        "../envs/puzzles.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        evaluation=SCORING.evaluation,
+        seed=CONFIG.seed,
+        code=SCORING.baseline_code,
+    message:
+        "measure baselines: {wildcards.task}"
+    script:
+        "../workflow/scripts/measure_baselines.py"
+
+
 rule decode_predictions:
     # Predictions are kept beside the output as they come: what is interrupted, or grows, costs only what is missing.
     input:

@@ -65,6 +65,11 @@ class Paths:
         return self.below("validation", "{task}.json")
 
     @property
+    def baselines(self) -> str:
+        """How often the blind baselines of a task are right: Parquet."""
+        return self.below("baselines", "{task}", ".parquet")
+
+    @property
     def dataset_card(self) -> str:
         """The dataset card of a task's puzzles on the hub: Markdown."""
         return self.below("puzzles", "{task}/README.md")

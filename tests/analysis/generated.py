@@ -16,6 +16,7 @@ from s2h.analysis import alignment
 from s2h.analysis.failures import ERRORS
 from s2h.analysis.study import Study
 from s2h.analysis.writing import write_table
+from s2h.baselines import measuring
 from s2h.overlays import read_values
 from s2h.puzzles.shards import PuzzleSet, write_shard
 from s2h.puzzles.task_registry import make_task
@@ -60,10 +61,13 @@ def score(run: Mapping[str, Any], level: str, modality: str, puzzle: int, **valu
     return dict.fromkeys(SCHEMA) | run | named | values
 
 
-def answers(run: dict[str, Any], right: dict[tuple[str, str], Sequence[bool]]) -> list[dict[str, Any]]:
-    """Rows of a run that gets these puzzles right or wrong, by level and modality."""
+def answers(
+    run: dict[str, Any], right: dict[tuple[str, str], Sequence[bool]], exact: bool | None = None
+) -> list[dict[str, Any]]:
+    """Rows of a run that gets these puzzles right or wrong, by level and modality; all match exactly, or none."""
+    said = {"chain_correct": False, "exact_match": exact}
     return [
-        score(run, *cell, puzzle, correct=correct, chain_correct=False, error=None if correct else "unexplained")
+        score(run, *cell, puzzle, correct=correct, error=None if correct else "unexplained", **said)
         for cell, column in right.items()
         for puzzle, correct in enumerate(column)
     ]
@@ -133,6 +137,7 @@ def whole_study(folder: Path, *, puzzles: int = 20, phases: int = 1, **values: S
         models=models,
         shards={task: eval_shards(folder / "puzzles", task, settings[task], puzzles) for task in tasks},
         task_settings=settings,
+        baselines=[guessed(folder / f"{task}.baselines", task, puzzles) for task in tasks],
         alignments=[aligned(folder / f"{number}.alignment", name) for number, name in enumerate(names) if phases],
         recipe_titles=RECIPE_TITLES,
         task_titles=TASK_TITLES,
@@ -151,6 +156,17 @@ def eval_shards(folder: Path, task: str, settings: Mapping[str, Any], puzzles: i
         write_shard(path, make_task(task, settings), which, (0, puzzles), progress=lambda done: None)
         shards[level] = [str(path)]
     return shards
+
+
+def guessed(path: Path, task: str, puzzles: int) -> str:
+    """A file of blind baselines, of which one is always wrong and one right for half of the puzzles."""
+    rows = [
+        (task, level, name, puzzles, correct)
+        for level in LEVELS
+        for name, correct in (("constant answer", 0), ("straight walk", puzzles // 2))
+    ]
+    pl.DataFrame(rows, schema=measuring.SCHEMA, orient="row").write_parquet(path)
+    return str(path)
 
 
 def trained(

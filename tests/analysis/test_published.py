@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from s2h.analysis.published import KEYS, nearest_budget, read_published
+from s2h.diagnosis.diagnoser_registry import DIAGNOSERS
 from s2h.overlays import read_values
 from s2h.puzzles.task_registry import TASKS
 from tests.shipped import PAPER_TASKS
@@ -14,16 +15,19 @@ budgets = st.integers(1, 10**6)
 
 def test_each_figure_stands_once_and_names_what_there_is():
     figures = read_published()
-    assert figures.columns == ["task", "recipe", "budget", "level", "modality", "accuracy"]
+    assert figures.columns == ["task", "recipe", "budget", "level", "modality", "metric", "value"]
     assert not figures.select(*KEYS, "budget").is_duplicated().any()
     assert set(figures["task"]) == set(PAPER_TASKS) <= set(TASKS)
     assert set(figures["recipe"]) <= set(read_values()["recipes"])
-    assert figures["accuracy"].is_between(0, 1).all()
+    assert figures["value"].is_between(0, 1).all()
+    assert set(figures["metric"]) == {"exact_match"}
+    for task in PAPER_TASKS:  # ours under that name
+        assert "exact_match" in DIAGNOSERS[task].metrics
 
 
 def test_some_figures():
     def curve(**where: str) -> list[tuple[int, float]]:
-        return read_published().filter(**where).select("budget", "accuracy").rows()
+        return read_published().filter(**where).select("budget", "value").rows()
 
     assert curve(task="visual_analogy", recipe="align_mix_plus") == [
         (30000, 0.312), (60000, 0.474), (120000, 0.558), (240000, 0.556),

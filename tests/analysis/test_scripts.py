@@ -24,7 +24,7 @@ def test_the_script_writes_what_its_rule_names(table: str, study: Study, tmp_pat
     rule = job(
         "make_table",
         tmp_path,
-        inputs={"scores": list(study.score_files)},
+        inputs={"scores": list(study.score_files), "baselines": list(study.baselines)},
         outputs={kind: str(tmp_path / f"{table}.{end}") for kind, end in ENDINGS.items()},
         params={name: getattr(study, name) for name in names},
         wildcards={"table": table},

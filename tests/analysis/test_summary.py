@@ -30,6 +30,7 @@ def _scores(path: Path, *, recipe="mix", budget=30000, seed=0, task="table_reado
             "modality": modality,
             "correct": i < successes,
             "chain_correct": i < successes // 2,
+            "exact_match": float(i < successes // 2 + 1),
             "set_name": f"{task}-{level}-{modality}",
             "external": False,
         }
@@ -48,10 +49,22 @@ def _write(files, folder: Path) -> tuple[list[dict[str, str]], str]:
 def test_counts_shares_and_intervals(tmp_path):
     frame = summarise([_scores(tmp_path / "a.parquet")])
     expected = ["task", "trained_on", "recipe", "budget", "model", "seed", "level", "modality", "n", "correct"]
-    assert frame.columns == [*expected, "accuracy", "ci_low", "ci_high", "chain_accuracy"]
+    exact = ["exact_match", "exact_ci_low", "exact_ci_high"]
+    assert frame.columns == [*expected, "accuracy", "ci_low", "ci_high", *exact, "chain_accuracy"]
     hard = frame.filter(pl.col("level") == "HARD", pl.col("modality") == "text").row(0, named=True)
     assert (hard["n"], hard["correct"], hard["accuracy"], hard["chain_accuracy"]) == (20, 15, 0.75, 0.35)
     assert (hard["ci_low"], hard["ci_high"]) == pytest.approx((0.5313, 0.8881), abs=1e-4)
+    assert hard["exact_match"] == 0.4
+    assert (hard["exact_ci_low"], hard["exact_ci_high"]) == pytest.approx((0.2188, 0.6134), abs=1e-4)
+
+
+def test_a_task_without_the_papers_metric_has_no_exact_match(tmp_path):
+    scores = pl.read_parquet(_scores(tmp_path / "a.parquet")).drop("exact_match")
+    scores.write_parquet(tmp_path / "a.parquet")
+    rows, page = _write([tmp_path / "a.parquet"], tmp_path)
+    assert {row["exact_match"] for row in rows} == {row["exact_ci_low"] for row in rows} == {""}
+    assert "| Mix | answer |" in page
+    assert "| exact match |" not in page
 
 
 def test_rows_are_in_order_whatever_the_order_of_the_files(tmp_path):
@@ -80,18 +93,20 @@ def test_page_has_a_table_a_row_and_the_gaps(tmp_path):
     assert page.count("## Table Readout\n") == 1
     assert page.index("### tiny, budget 30,000, seed 0") < page.index("### tiny, budget 60,000, seed 0")
     table = [line for line in page.split("### tiny, budget 60")[0].splitlines() if line.startswith("|")]
-    head = "| Recipe | SIMPLE text | SIMPLE image | HARD text | HARD image | SIMPLE→HARD text | SIMPLE→HARD image |"
-    assert table[0] == f"{head} text→image SIMPLE | text→image HARD |"
-    mix = "100 [84, 100] | 95 [76, 99] | 75 [53, 89] | 10 [3, 30] | 25 | 85 | 5 | 65 |"
-    assert table[2] == "| Text | 50 [30, 70] | – | – | – | – | – | – | – |"
-    assert table[3:] == [f"| Mix | {mix}", f"| my_own | {mix}"]
+    sets = "SIMPLE text | SIMPLE image | HARD text | HARD image | SIMPLE→HARD text | SIMPLE→HARD image"
+    assert table[0] == f"| Recipe | Score | {sets} | text→image SIMPLE | text→image HARD |"
+    answers = "answer | 100 [84, 100] | 95 [76, 99] | 75 [53, 89] | 10 [3, 30] | 25 | 85 | 5 | 65 |"
+    exact = "exact match | 55 [34, 74] | 50 [30, 70] | 40 [22, 61] | 10 [3, 30] | 15 | 40 | 5 | 30 |"
+    assert table[2] == "| Text | answer | 50 [30, 70] | – | – | – | – | – | – | – |"
+    assert table[3] == "|  | exact match | 30 [15, 52] | – | – | – | – | – | – | – |"
+    assert table[4:] == [f"| Mix | {answers}", f"|  | {exact}", f"| my_own | {answers}", f"|  | {exact}"]
     assert "n = 20 new puzzles" in page
     assert "n = 40 new puzzles" in page
 
 
 def test_columns_and_gaps_that_were_not_scored_are_left_out(tmp_path):
     _, page = _write([_scores(tmp_path / "a.parquet", right={("SIMPLE", "text"): 5, ("MEDIUM", "text"): 5})], tmp_path)
-    assert "| Recipe | SIMPLE text | MEDIUM text |\n" in page
+    assert "| Recipe | Score | SIMPLE text | MEDIUM text |\n" in page
 
 
 def test_bad_inputs_are_refused(tmp_path):
@@ -110,5 +125,5 @@ def test_tasks_trained_together_stand_beside_those_trained_alone(tmp_path):
     rows, page = _write(files, tmp_path)
     assert {row["trained_on"] for row in rows} == {"table_readout", "all_tasks"}
     assert len(rows) == 8
-    assert "| Mix |" in page
-    assert "| Mix (all_tasks) |" in page
+    assert "| Mix | answer |" in page
+    assert "| Mix (all_tasks) | answer |" in page

@@ -36,6 +36,7 @@ def study(readout_shards: dict[str, list[str]], tmp_path: Path) -> LiveStudy:
         task_settings={
             TASK: settings | {"levels": {name: level | {"train": 0, "eval": 0} for name, level in levels.items()}}
         },
+        baselines={TASK: "not/made/yet.parquet"},
         config={"a": 1},
         recipe_titles={"image": "Image", "mix": "Mix"},
         task_titles={TASK: "Consecutive Table Readout"},

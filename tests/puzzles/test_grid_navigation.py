@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections import deque
-from itertools import combinations
+from itertools import combinations, pairwise
 from typing import Any
 
 import numpy as np
@@ -23,12 +23,16 @@ from s2h.puzzles.grid_navigation import (
     NO_PATH,
     OBJECTS,
     OBSTACLES,
+    STRAIGHT_WALKS,
     Grid,
     GridNavigation,
     GridNavigationSettings,
+    is_straight,
     search,
+    straight_walks,
 )
 from s2h.puzzles.task import Verdict
+from tests.contracts.settings import shipped_task
 
 LEVELS = ("SIMPLE", "HARD")
 DELTAS = {"left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0)}
@@ -153,6 +157,52 @@ def test_answer_is_proved_by_another_search_on_the_text(style: str, level: str, 
     verdict = task.judge(grid, f"Answer: {' '.join(shortest)}")
     assert verdict.correct
     assert verdict.answer == " ".join(shortest)
+
+
+@given(STYLES, LEVEL_NAMES, SEEDS)
+@settings(max_examples=40, deadline=None)
+def test_straight_walks_lead_along_the_tour_and_ignore_obstacles(style: str, level: Any, seed: int) -> None:
+    grid = draw(style, level, seed)
+    shortest = sum(abs(a[0] - b[0]) + abs(a[1] - b[1]) for a, b in pairwise(grid.tour()))
+    walks = straight_walks(grid)
+    solved = {way: solves(grid, moves) for way, moves in walks.items()}
+    assert tuple(walks) == STRAIGHT_WALKS
+    assert all(len(walks[way]) == shortest for way in STRAIGHT_WALKS[:2])
+    assert is_straight(grid) == any(solved.values())
+    met = any(reason in OBSTACLES for step in search(grid) for _, reason in step.rejected)
+    assert solved["as the search goes"] == (not met)
+
+
+def solves(grid: Grid, moves: list[str]) -> bool:
+    return TASKS["compact"].judge(grid, f"Answer: {' '.join(moves)}").correct
+
+
+def test_straight_walks_by_hand() -> None:
+    grid = Grid((("S", "O", "heart"), ("O", "O", "O"), ("O", "D", "O")))
+    assert straight_walks(grid) == {
+        "up or down first": ["right", "right", "down", "down", "left"],
+        "left or right first": ["right", "right", "left", "down", "down"],
+        "as the search goes": ["right", "right", "down", "down", "left"],
+    }
+    assert is_straight(grid)
+    assert not is_straight(Grid((("S", "O", "heart"), ("O", "dot", "dot"), ("O", "D", "O"))))
+
+
+@pytest.mark.parametrize(("share", "most"), [(0, 0), (0.25, 0.3)])
+def test_a_level_limits_the_share_of_grids_that_straight_walks_solve(share: float, most: float) -> None:
+    levels = {"SIMPLE": COMPACT["levels"]["SIMPLE"] | {"straight_share": share}}
+    task = GridNavigation(GridNavigationSettings(**COMPACT | {"levels": levels}))
+    grids = [task.sample(np.random.default_rng(seed), "SIMPLE", "train") for seed in range(200)]
+    assert sum(map(is_straight, grids)) <= most * len(grids)
+    without = [draw("compact", "SIMPLE", seed) for seed in range(100)]
+    assert sum(map(is_straight, without)) > 0.7 * len(without)  # so that the limit matters
+
+
+def test_the_shipped_levels_cannot_be_walked_blindly() -> None:
+    task = shipped_task("grid_navigation", "compact")
+    for level in LEVELS:
+        grids = [task.sample(np.random.default_rng(seed), level, "train") for seed in range(200)]  # type: ignore[arg-type]
+        assert sum(map(is_straight, grids)) < 0.25 * len(grids)
 
 
 def test_levels_are_apart_in_measured_steps_and_kinds() -> None:

@@ -18,6 +18,7 @@ def main() -> None:
         models=params.models,
         shards=params.shards,
         task_settings=params.task_settings,
+        baselines=list(snakemake.input.baselines),
         alignments=params.alignments,
         recipe_titles=params.recipe_titles,
         task_titles=params.task_titles,

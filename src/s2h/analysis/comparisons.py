@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from s2h.analysis.baselines import with_guess_rates
 from s2h.analysis.pages import ABSENT, Grid, Page, Section, order_of, percent, percent_interval
 from s2h.analysis.scores import RUN, pair_scores, read_scores, with_interval
 from s2h.analysis.statistics import bootstrap_interval, mcnemar
@@ -166,7 +167,7 @@ def _numbers(row: dict[str, Any]) -> list[str]:
 def make(study: Study) -> tuple[pl.DataFrame, Page]:
     """The table and its page; the order of the recipes' titles says which recipe of a pair is first."""
     frame = compare_runs(read_scores(study.score_files, ["correct"]), list(study.recipe_titles))
-    return frame, to_page(frame, study.recipe_titles)
+    return frame, with_guess_rates(to_page(frame, study.recipe_titles), study)
 
 
-COMPARISONS = Table(make, significant={"mcnemar_p": 3})
+COMPARISONS = Table(make, reads=frozenset({"baselines"}), significant={"mcnemar_p": 3})

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from s2h.analysis.baselines import with_guess_rates
 from s2h.analysis.pages import ABSENT, Grid, Page, Section, by_recipe, count, parts, percent_interval
 from s2h.analysis.scores import read_scores, with_interval
 from s2h.analysis.seeds import ANY_SEED
@@ -165,7 +166,7 @@ def make(study: Study) -> tuple[pl.DataFrame, Page]:
     """The table and its page."""
     scores = read_scores(study.score_files, ["correct"])
     frame = difficulty_curves(scores, read_measures(study.shards, study.task_settings))
-    return frame, to_page(frame, study.recipe_titles)
+    return frame, with_guess_rates(to_page(frame, study.recipe_titles), study)
 
 
-DIFFICULTY = Table(make, reads=frozenset({"shards"}))
+DIFFICULTY = Table(make, reads=frozenset({"shards", "baselines"}))

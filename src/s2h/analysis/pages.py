@@ -20,6 +20,21 @@ ABSENT = "–"
 Cell = tuple[str, str]
 """(level, modality)."""
 
+Columns = tuple[str, str, str]
+"""The columns of a share and of the ends of its interval."""
+
+ANSWER: Columns = ("accuracy", "ci_low", "ci_high")
+"""Of right answers."""
+
+EXACT: Columns = ("exact_match", "exact_ci_low", "exact_ci_high")
+"""Of exact matches."""
+
+EXACT_NOTE = (
+    "Answer: the final answer is right, such as a sum. Exact match, the paper's own metric: the values along the path "
+    "in their order (tables), a valid walk (grids), the whole answer block (analogies)."
+)
+"""What the two are, for the notes of tables."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Grid:
@@ -247,9 +262,12 @@ def percent_interval(share: float, low: float, high: float) -> str:
     return f"{percent(share)} [{percent(low)}, {percent(high)}]"
 
 
-def accuracy_cell(row: Mapping[str, Any] | None) -> str:
-    """The accuracy of a row with its interval; None is a set that was not scored."""
-    return ABSENT if row is None else percent_interval(row["accuracy"], row["ci_low"], row["ci_high"])
+def share_cell(row: Mapping[str, Any] | None, columns: Columns = ANSWER) -> str:
+    """A share of a row with its interval; None is a set that was not scored."""
+    if row is None or row[columns[0]] is None:
+        return ABSENT
+    share, low, high = (row[column] for column in columns)
+    return percent_interval(share, low, high)
 
 
 def count(number: int | None) -> str:

@@ -96,11 +96,19 @@ def pair_scores(first: pl.DataFrame, second: pl.DataFrame, by: Sequence[str]) ->
 
 
 def with_interval(
-    frame: pl.DataFrame, interval: Callable[..., tuple[float, float]], columns: Sequence[str]
+    frame: pl.DataFrame, interval: Callable[..., tuple[float, float]], columns: Sequence[str], *, prefix: str = ""
 ) -> pl.DataFrame:
-    """The frame with ci_low and ci_high: what ``interval`` makes of the given columns of each row."""
-    ends = [interval(*row) for row in frame.select(columns).iter_rows()]
+    """The frame with ci_low and ci_high: what ``interval`` makes of the given columns of each row.
+
+    Args:
+        frame: any.
+        interval: gives both ends.
+        columns: what it is given; where one is null, so are the ends.
+        prefix: stands before the names of the new columns.
+    """
+    ends = [(None, None) if None in row else interval(*row) for row in frame.select(columns).iter_rows()]
+    names = f"{prefix}ci_low", f"{prefix}ci_high"
     return frame.with_columns(
-        ci_low=pl.Series([low for low, _ in ends], dtype=pl.Float64),
-        ci_high=pl.Series([high for _, high in ends], dtype=pl.Float64),
+        pl.Series(name, values, dtype=pl.Float64)
+        for name, values in zip(names, zip(*ends, strict=True) if ends else ((), ()), strict=True)
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from s2h.analysis.baselines import with_guess_rates
 from s2h.analysis.pages import ABSENT, Grid, Page, budget_sections, by_recipe, percent, sets_of
 from s2h.analysis.scores import SET, read_scores
 from s2h.analysis.statistics import across_seeds
@@ -68,7 +69,7 @@ def _mean(row: dict[str, Any]) -> str:
 def make(study: Study) -> tuple[pl.DataFrame, Page]:
     """The table and its page."""
     spread = measure_spread(read_scores(study.score_files, ["correct"]))
-    return spread, to_page(spread, study.recipe_titles)
+    return spread, with_guess_rates(to_page(spread, study.recipe_titles), study)
 
 
-SEEDS = Table(make)
+SEEDS = Table(make, reads=frozenset({"baselines"}))

@@ -23,6 +23,7 @@ class Study:
             its phases' models, in order; none for a run that trains nothing.
         shards: the evaluation shards of each task and level.
         task_settings: of each task, as a config file holds them.
+        baselines: Parquet files of what the blind baselines of each task get right.
         alignments: Parquet files of measured gradient alignment.
         recipe_titles: the paper's names; their order is that of the rows.
         task_titles: the paper's names.
@@ -32,6 +33,7 @@ class Study:
     models: Mapping[str, Sequence[str]] = dataclasses.field(default_factory=dict)
     shards: Mapping[str, Mapping[str, Sequence[str]]] = dataclasses.field(default_factory=dict)
     task_settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
+    baselines: Sequence[str] = ()
     alignments: Sequence[str] = ()
     recipe_titles: Mapping[str, str] = dataclasses.field(default_factory=dict)
     task_titles: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -43,7 +45,8 @@ class Table:
 
     Attributes:
         make: gives the table for machines and the page for people.
-        reads: what it reads beside the scores: ``models``, ``shards``, ``alignments``, ``published``.
+        reads: what it reads beside the scores: ``models``, ``shards``, ``baselines``, ``alignments``,
+            ``published``.
         significant: columns that the CSV file holds with so many significant digits, not with four decimals.
     """
 

@@ -9,11 +9,26 @@ from typing import Any
 
 import polars as pl
 
-from s2h.analysis.pages import ABSENT, Cell, Grid, Page, accuracy_cell, by_recipe, percent, run_sections, sets_of
+from s2h.analysis.baselines import with_guess_rates
+from s2h.analysis.pages import (
+    ABSENT,
+    ANSWER,
+    EXACT,
+    EXACT_NOTE,
+    Cell,
+    Grid,
+    Page,
+    by_recipe,
+    percent,
+    run_sections,
+    sets_of,
+    share_cell,
+)
 from s2h.analysis.scores import SET, read_scores, with_interval
 from s2h.analysis.statistics import wilson_interval
 from s2h.analysis.study import Study, Table
 
+_SCORES = {"answer": ANSWER, "exact match": EXACT}
 _GAPS: tuple[tuple[str, Cell, Cell], ...] = (
     ("SIMPLE→HARD text", ("SIMPLE", "text"), ("HARD", "text")),
     ("SIMPLE→HARD image", ("SIMPLE", "image"), ("HARD", "image")),
@@ -26,35 +41,40 @@ def summarise(score_files: Sequence[str | Path]) -> pl.DataFrame:
     """One row for each run, level and modality.
 
     Returns:
-        The columns of ``SET``, n, correct (a count), accuracy, ci_low and ci_high (95 % Wilson interval), and
-        chain_accuracy (share with a chain of thought that is right from end to end; 0 by nature for predictions without
-        one). Runs are in the order of their names, levels SIMPLE, MEDIUM, HARD, text before image.
+        The columns of ``SET``, n, correct (a count), accuracy, ci_low and ci_high (95 % Wilson interval), exact_match
+        with its interval (the paper's own metric; null for a task that has none), and chain_accuracy (share with a
+        chain of thought that is right from end to end; 0 by nature for predictions without one). Runs are in the order
+        of their names, levels SIMPLE, MEDIUM, HARD, text before image.
 
     Raises:
         DataError: a file cannot be read, or a puzzle is scored twice for a run and modality.
     """
+    exact = pl.col("exact_match")
     frame = (
-        read_scores(score_files, ["correct", "chain_correct"])
+        read_scores(score_files, ["correct", "chain_correct"], metrics=["exact_match"])
         .group_by(SET)
         .agg(
             n=pl.len().cast(pl.Int64),
             correct=pl.col("correct").sum().cast(pl.Int64),
             accuracy=pl.col("correct").mean(),
+            exact_match=exact.mean(),
+            exact=pl.when(exact.count() > 0).then(exact.sum()),
             chain_accuracy=pl.col("chain_correct").mean(),
         )
         .sort(SET)
         .with_columns(pl.col("level", "modality").cast(pl.String))
     )
-    return with_interval(frame, wilson_interval, ["correct", "n"]).select(
-        *SET, "n", "correct", "accuracy", "ci_low", "ci_high", "chain_accuracy"
+    of_answers = with_interval(frame, wilson_interval, ["correct", "n"])
+    return with_interval(of_answers, wilson_interval, ["exact", "n"], prefix="exact_").select(
+        *SET, "n", "correct", "accuracy", "ci_low", "ci_high", *EXACT, "chain_accuracy"
     )
 
 
 def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     """The page of what ``summarise`` gave.
 
-    It has a table for each task, model, budget and seed, with a row for each recipe; where several tasks were trained
-    together, their name stands behind the recipe.
+    It has a table for each task, model, budget and seed, with two rows for each recipe: answers and exact match. Where
+    several tasks were trained together, their name stands behind the recipe.
     """
     return Page("Results", tuple(run_sections(frame, partial(_grid, recipe_titles=recipe_titles))))
 
@@ -66,31 +86,33 @@ def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
     lines = []
     for title, run in by_recipe(part, recipe_titles):
         rows = {(row["level"], row["modality"]): row for row in run.iter_rows(named=True)}
-        shares = (accuracy_cell(rows.get(cell)) for cell in cells)
-        points = (_points(rows.get(first), rows.get(second)) for _, first, second in gaps)
-        lines.append((title, *shares, *points))
+        for name, columns in _SCORES.items():
+            if run[columns[0]].null_count() < run.height:
+                shares = (share_cell(rows.get(cell), columns) for cell in cells)
+                points = (_points(rows.get(first), rows.get(second), columns[0]) for _, first, second in gaps)
+                lines.append((title, name, *shares, *points))
     numbers = (*(" ".join(cell) for cell in cells), *(name for name, _, _ in gaps))
-    return Grid(("Recipe",), numbers, tuple(lines), caption=_caption(part))
+    return Grid(("Recipe", "Score"), numbers, tuple(lines), caption=_caption(part), grouped=1)
 
 
-def _points(first: dict[str, Any] | None, second: dict[str, Any] | None) -> str:
-    return ABSENT if first is None or second is None else percent(first["accuracy"] - second["accuracy"])
+def _points(first: dict[str, Any] | None, second: dict[str, Any] | None, column: str) -> str:
+    return ABSENT if first is None or second is None else percent(first[column] - second[column])
 
 
 def _caption(part: pl.DataFrame) -> str:
     sizes = sorted(set(part["n"].to_list()))
     n = " to ".join(f"{size:,}" for size in dict.fromkeys((sizes[0], sizes[-1])))
     return (
-        f"Accuracy (%) with 95 % Wilson intervals, on n = {n} new puzzles for each level, given as text "
-        "and as images. Gaps are in percentage points: SIMPLE→HARD is SIMPLE minus HARD, text→image "
-        f"is text minus image. {ABSENT}: not scored."
+        f"Shares (%) with 95 % Wilson intervals, on n = {n} new puzzles for each level, given as text and as images. "
+        f"{EXACT_NOTE} Gaps are in percentage points: SIMPLE→HARD is SIMPLE minus HARD, text→image is text minus "
+        f"image. {ABSENT}: not scored."
     )
 
 
 def make(study: Study) -> tuple[pl.DataFrame, Page]:
     """The table and its page."""
     frame = summarise(study.score_files)
-    return frame, to_page(frame, study.recipe_titles)
+    return frame, with_guess_rates(to_page(frame, study.recipe_titles), study)
 
 
-SUMMARY = Table(make)
+SUMMARY = Table(make, reads=frozenset({"baselines"}))

@@ -123,6 +123,14 @@ class ReportStage(Stage):
         """For a table that reads puzzles, the settings of their tasks."""
         return {task: self.task_settings(task) for task in self.table_shards(wildcards)}
 
+    def baselines(self) -> dict[str, str]:
+        """The file of each task's blind baselines."""
+        return {task: self.paths.baselines.format(task=task) for task in self.tasks()}
+
+    def table_baselines(self, wildcards: Wildcards) -> list[str]:
+        """For a table that reads them, the blind baselines of the study's tasks."""
+        return list(self.baselines().values()) if self._reads(wildcards, "baselines") else []
+
     def table_alignments(self, wildcards: Wildcards) -> list[str]:
         """For a table that reads it, the gradient alignment that is measured."""
         return self.alignment.files() if self._reads(wildcards, "alignments") else []

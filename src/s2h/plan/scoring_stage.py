@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+from s2h.baselines.baseline_registry import BASELINES
 from s2h.diagnosis.diagnoser_registry import DIAGNOSERS
 from s2h.models.resources import ResourceRequest, decoding_request
 from s2h.plan.puzzle_stage import PuzzleStage
@@ -88,6 +89,14 @@ class ScoringStage(Stage):
         outside = ["s2h.scoring.tsv", *readers] if readers else []
         modules = [*outside, *(TASKS.module(task) for task in tasks), *diagnosers]
         return self.code("score_model", "s2h.scoring.vlmevalkit", *modules)
+
+    # blind baselines
+
+    def baseline_code(self, wildcards: Wildcards) -> str:
+        """Digest of the code that measures the blind baselines of a task."""
+        tasks = self.members(wildcards)
+        own = [BASELINES.module(task) for task in tasks if task in BASELINES]
+        return self.code("measure_baselines", "s2h.baselines.measuring", *(TASKS.module(task) for task in tasks), *own)
 
     # external evaluation sets
 

@@ -54,6 +54,7 @@ class LiveStudy:
         figures: titles of those that the first page shows, by name.
         shards: the evaluation shards of each task and level.
         task_settings: of each task, as a config file holds them.
+        baselines: Parquet files of the blind baselines of each task.
         config: of the workflow, as it is shown.
         recipe_titles: the paper's names.
         task_titles: the paper's names.
@@ -65,6 +66,7 @@ class LiveStudy:
     figures: Mapping[str, str]
     shards: Mapping[str, Mapping[str, Sequence[str]]]
     task_settings: Mapping[str, Mapping[str, Any]]
+    baselines: Mapping[str, str]
     config: Mapping[str, Any]
     recipe_titles: Mapping[str, str]
     task_titles: Mapping[str, str]
@@ -142,6 +144,7 @@ def _study_of(ready: Mapping[str, RunFiles], study: LiveStudy) -> Study:
         models={name: files.models for name, files in ready.items()},
         shards={task: levels for task, levels in study.shards.items() if task in tasks},
         task_settings={task: settings for task, settings in study.task_settings.items() if task in tasks},
+        baselines=[path for task, path in study.baselines.items() if task in tasks and _finished(path, study.results)],
         alignments=[
             path
             for path in chain.from_iterable(files.alignments for files in ready.values())

@@ -10,7 +10,7 @@ import polars as pl
 import yaml
 
 from s2h.analysis.failures import ERRORS
-from s2h.analysis.pages import accuracy_cell, order_of, percent, sets_of
+from s2h.analysis.pages import order_of, percent, sets_of, share_cell
 from s2h.diagnosis.diagnosis import lines, split_like
 from s2h.errors import DataError, unreadable
 from s2h.files import atomic_file
@@ -112,7 +112,7 @@ def _findings(part: pl.DataFrame, failures: pl.DataFrame, recipe_titles: Mapping
         "heads": [" ".join(cell) for cell in sets],
         "rows": [
             [recipe_titles.get(recipe, recipe), f"{max(r['budget'] for r in cells.values()):,}"]
-            + [accuracy_cell(cells.get(cell)) for cell in sets]
+            + [share_cell(cells.get(cell)) for cell in sets]
             for recipe, cells in rows.items()
         ],
         "n": f"{first['n']:,}",

@@ -119,11 +119,14 @@ class NavigationLevel(LevelSettings):
         objects: range of the number of objects to collect (the paper: SIMPLE 1-2, HARD 2-5).
         obstacle_kinds: range of the number of kinds of obstacles in a grid (the paper: SIMPLE 1, HARD 3-5).
         steps: range of the number of steps of the search, forwards or back (the paper: SIMPLE 10-25, HARD 26-60).
+        straight_share: largest share of grids that one of the straight walks solves, which ignore obstacles (the paper
+            sets no limit, so 1; 6 % of its SIMPLE grids are such, and none of its HARD ones).
     """
 
     objects: Span = Field(description="range of the number of objects to collect")
     obstacle_kinds: Span = Field(description="range of the number of kinds of obstacles in a grid")
     steps: Span = Field(description="range of the number of steps of the search, forwards or back")
+    straight_share: float = Field(1, ge=0, le=1, description="largest share of grids that a straight walk solves")
 
 
 class GridNavigationSettings(TaskSettings):
@@ -192,16 +195,18 @@ class GridNavigation(Task[Grid]):
         spec: NavigationLevel = self.level(level)
         shape = (_draw(rng, self.settings.rows), _draw(rng, self.settings.columns))
         objects, kinds = _draw(rng, spec.objects), _draw(rng, spec.obstacle_kinds)
+        may_be_straight = spec.straight_share == 1 or rng.random() < spec.straight_share
         for _ in range(_TRIES):
             grid = self._candidate(rng, shape, objects, kinds)
             if len(grid.obstacle_kinds()) == kinds:
                 trace = _search(grid, spec.steps[1])
-                if trace is not None and len(trace) >= spec.steps[0]:
+                if trace is not None and len(trace) >= spec.steps[0] and (may_be_straight or not is_straight(grid)):
                     return grid
         raise DataError(
             f"{self.title} {level}: none of {_TRIES} grids with {shape[0]} rows, {shape[1]} columns, {objects} objects "
             f"and {kinds} kinds of obstacles can be solved in {spec.steps[0]} to {spec.steps[1]} steps. Widen "
-            f"levels.{level}.steps, or change the range of rows, columns or objects, or obstacle_share."
+            f"levels.{level}.steps, raise its straight_share, or change the range of rows, columns or objects, or "
+            "obstacle_share."
         )
 
     def _candidate(self, rng: np.random.Generator, shape: Cell, objects: int, kinds: int) -> Grid:
@@ -356,6 +361,30 @@ def walk_solves(grid: Grid, moves: Iterable[str]) -> bool:
         if places.get(cell) == DESTINATION:
             return not left
     return False
+
+
+STRAIGHT_WALKS = ("up or down first", "left or right first", "as the search goes")
+"""Ways to go from stop to stop of a tour as if there were no obstacles."""
+
+
+def straight_walks(grid: Grid) -> dict[str, list[str]]:
+    """The walk along the tour in each of these ways."""
+    legs = [(b[0] - a[0], b[1] - a[1]) for a, b in pairwise(grid.tour())]
+    upright = [["down" if rows > 0 else "up"] * abs(rows) for rows, _ in legs]
+    level = [["right" if columns > 0 else "left"] * abs(columns) for _, columns in legs]
+    free = Grid(tuple(tuple(EMPTY if word in OBSTACLES else word for word in words) for words in grid.cells))
+    names = tuple(MOVES)
+    walks = (
+        [move for leg in zip(upright, level, strict=True) for part in leg for move in part],
+        [move for leg in zip(level, upright, strict=True) for part in leg for move in part],
+        [names[made] for _, _, made in _search(free, limit=10_000_000) or [] if made >= 0],
+    )
+    return dict(zip(STRAIGHT_WALKS, walks, strict=True))
+
+
+def is_straight(grid: Grid) -> bool:
+    """Whether one of the straight walks solves the grid."""
+    return any(walk_solves(grid, moves) for moves in straight_walks(grid).values())
 
 
 Trace = list[tuple[int, list[tuple[int, str]], int]]
