@@ -22,7 +22,8 @@ from PIL import Image
 from docs.blocks import block_names, fill_block
 from docs.pictures import record
 from s2h.analysis.pages import percent
-from s2h.figures.style import NORMAL, SMALL, look, recipe_styles
+from s2h.figures.selection import guess_rate
+from s2h.figures.style import NORMAL, SMALL, draw_guess_rate, look, recipe_styles
 from s2h.overlays import read_config
 from s2h.puzzles.task import Level
 
@@ -50,14 +51,18 @@ def table(folder: Path, name: str) -> str:
     return re.sub(r"^(#+)", r"##\1", "\n".join(body).strip(), flags=re.MULTILINE)
 
 
-def finding(accuracy: pl.DataFrame) -> Figure:
-    """The README's picture: a puzzle of each level, and how often each recipe answers HARD ones."""
+def finding(accuracy: pl.DataFrame, baselines: pl.DataFrame) -> Figure:
+    """The README's picture: a puzzle of each level, and how often each recipe answers HARD ones.
+
+    A stroke is the share of exact matches, a dotted line the rate of the best guess.
+    """
     figure = Figure(figsize=_SIZE)
     for number, (level, index, title) in enumerate(_SHOWN):
         axes = figure.add_axes((0.005 + 0.225 * number, 0.02, 0.21, 0.8))
         _draw_puzzle(axes, level, index, title)
-    axes = figure.add_axes((0.55, 0.12, 0.435, 0.71))
+    axes = figure.add_axes((0.55, 0.12, 0.435, 0.69))
     _draw_recipes(axes, accuracy.filter(pl.col("level") == "HARD"))
+    draw_guess_rate(axes, guess_rate(baselines, [_TASK], "HARD"), upright=True)
     return figure
 
 
@@ -81,7 +86,9 @@ def _draw_recipes(axes: Axes, hard: pl.DataFrame) -> None:
     axes.set_xlim(-3, 103)
     axes.set_xticks(range(0, 101, 25), [f"{share} %" for share in range(0, 101, 25)])
     axes.grid(axis="y", visible=False)
-    axes.set_title("HARD puzzles answered rightly, by recipe", fontsize=NORMAL)
+    axes.set_title(
+        "HARD puzzles answered rightly, by recipe\nstroke: exact match; dotted: best blind guess", fontsize=NORMAL
+    )
 
 
 def _draw_share(axes: Axes, row: Mapping[str, Any], height: float, colour: str, words: str) -> None:
@@ -90,6 +97,7 @@ def _draw_share(axes: Axes, row: Mapping[str, Any], height: float, colour: str, 
     shape = "o" if row["modality"] == "image" else "s"
     axes.hlines(height, low, high, colors=colour, linewidth=1.0, alpha=0.7)
     axes.plot(share, height, shape, color=colour, markerfacecolor=colour if shape == "o" else "white")
+    axes.plot(100 * row["exact_match"], height, "|", color=colour, markersize=6, markeredgewidth=1.2, alpha=0.6)
     left = high > 60
     axes.annotate(
         f"{percent(row['accuracy'])} % {words}",
@@ -127,7 +135,8 @@ def main() -> None:
         if study in studies:
             shutil.copyfile(studies[study] / f"figures/{figure}.svg", IMAGES / f"{study}-{figure}.svg")
     with look():
-        finding(pl.read_parquet(studies["default"] / "tables/accuracy.parquet")).savefig(PICTURE, dpi=250)
+        tables = (pl.read_parquet(studies["default"] / f"tables/{name}.parquet") for name in ("accuracy", "baselines"))
+        finding(*tables).savefig(PICTURE, dpi=250)
     for page, text in pages.items():
         page.write_text(text)
 

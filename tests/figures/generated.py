@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,13 +39,17 @@ GROUP = {"task": STRING, "trained_on": STRING, "recipe": STRING, "budget": INTEG
 RUN = GROUP | {"seed": INTEGER}
 SET = {"level": STRING, "modality": STRING}
 INTERVAL = {"accuracy": REAL, "ci_low": REAL, "ci_high": REAL}
+EXACT = {"exact_match": REAL, "exact_ci_low": REAL, "exact_ci_high": REAL}
 PLACE = {"phase": INTEGER, "step": INTEGER, "steps": INTEGER}
 SCHEMAS: dict[str, dict[str, Any]] = {
     "accuracy": {
-        **GROUP, **SET, "seeds": INTEGER, "n": INTEGER, **INTERVAL, "sd": REAL, "published": REAL,
-        "published_budget": INTEGER, "difference": REAL,
+        **GROUP, **SET, "seeds": INTEGER, "n": INTEGER, **INTERVAL, "sd": REAL, **EXACT, "published": REAL,
+        "published_metric": STRING, "published_budget": INTEGER, "difference": REAL,
     },
-    "summary": {**RUN, **SET, "n": INTEGER, "correct": INTEGER, **INTERVAL, "chain_accuracy": REAL},
+    "summary": {**RUN, **SET, "n": INTEGER, "correct": INTEGER, **INTERVAL, **EXACT, "chain_accuracy": REAL},
+    "baselines": {
+        "task": STRING, "level": STRING, "baseline": STRING, "n": INTEGER, "correct": INTEGER, **INTERVAL,
+    },
     "difficulty": {
         **GROUP, **SET, "measure": STRING, "low": INTEGER, "high": INTEGER, "n": INTEGER, **INTERVAL,
     },
@@ -65,6 +69,7 @@ SCHEMAS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 SOURCES = (("SIMPLE", "text"), ("SIMPLE", "image"), ("SIMPLE", "image_via_text"), ("HARD", "text"))
 N = 300
+GUESSES = {"constant answer": 0.02, "straight walk": 0.12}
 
 Run = dict[str, Any]
 Rows = Iterator[dict[str, Any]]
@@ -93,6 +98,7 @@ def study(
     first = tasks[:1] if trained_on else tasks  # tasks that are trained together have one training
     training_runs = [run | {"task": run["trained_on"]} for run in runs if run["task"] in first]
     rows = {name: chance(maker, groups) for name, maker in makers.items()} | {"summary": chance(summary, runs)}
+    rows |= {"baselines": baselines(tasks if recipes else ())}
     rows |= {
         name: chance(maker, training_runs) for name, maker in {"learning": learning, "alignment": alignment}.items()
     }
@@ -131,10 +137,9 @@ def skill(group: Run, level: str, modality: str) -> float:
     return float(np.clip(better * grown * (1.3 if modality == "text" else 0.7), 0, 1))
 
 
-def interval(share: float, n: int) -> dict[str, float]:
+def interval(share: float, n: int, names: Iterable[str] = INTERVAL) -> dict[str, float]:
     right = round(share * n)
-    low, high = wilson_interval(right, n)
-    return {"accuracy": right / n, "ci_low": low, "ci_high": high}
+    return dict(zip(names, (right / n, *wilson_interval(right, n)), strict=True))
 
 
 def sets() -> Iterator[tuple[str, str]]:
@@ -143,15 +148,22 @@ def sets() -> Iterator[tuple[str, str]]:
 
 def accuracy(group: Run, seeds: int) -> Rows:
     for level, modality in sets():
-        found = interval(skill(group, level, modality), N)
+        share = skill(group, level, modality)
+        found = interval(share, N) | interval(0.6 * share, N, EXACT)
         yield group | {"level": level, "modality": modality, "seeds": seeds, "n": N, "sd": 0.02} | found
 
 
 def summary(run: Run, rng: np.random.Generator) -> Rows:
     for level, modality in sets():
         share = float(np.clip(skill(run, level, modality) + rng.normal(0, 0.04), 0, 1))
-        found = interval(share, N)
+        found = interval(share, N) | interval(0.6 * share, N, EXACT)
         yield run | {"level": level, "modality": modality, "n": N, "correct": round(share * N)} | found
+
+
+def baselines(tasks: Sequence[str]) -> Rows:
+    for task, level, (name, rate) in itertools.product(tasks, ("SIMPLE", "HARD"), GUESSES.items()):
+        counted = {"level": level, "baseline": name, "n": N, "correct": round(rate * N)}
+        yield {"task": task} | counted | interval(rate, N)
 
 
 def difficulty(group: Run) -> Rows:

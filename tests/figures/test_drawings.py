@@ -14,8 +14,8 @@ from matplotlib.patches import Rectangle
 
 from s2h.analysis.published import read_published
 from s2h.figures.figure_registry import FIGURES
-from s2h.figures.style import look, recipe_styles
-from tests.figures.generated import RECIPES, TITLES, study
+from s2h.figures.style import PALE, look, recipe_styles
+from tests.figures.generated import EXACT, RECIPES, TITLES, study
 
 STYLES = recipe_styles(RECIPES)
 
@@ -34,23 +34,49 @@ def ys(line: Line2D) -> list[float]:
     return [float(y) for y in line.get_ydata()]
 
 
+def guess_lines(axes: Axes) -> list[Line2D]:
+    """The lines of guess rates in a panel."""
+    return [line for line in axes.lines if line.get_color() == PALE]
+
+
 def test_our_points_are_full_and_published_ones_hollow() -> None:
     tables = study(recipes=("image", "mix"), budgets=(10_000, 40_000))
-    image, text = draw("budgets", tables).axes
+    answers, image, _, text = draw("budgets", tables).axes
     published, ours = sorted(lines_of(image, "mix"), key=lambda line: line.get_markerfacecolor() != "white")
     key = {"recipe": "mix", "level": "HARD", "modality": "image"}
-    expected = tables["accuracy"].filter(**key)["accuracy"]
+    expected = tables["accuracy"].filter(**key)
     theirs = read_published().filter(**key, task="consecutive_table_readout").sort("budget")
-    assert ys(ours) == pytest.approx([100 * share for share in expected])
-    assert ys(published) == pytest.approx([100 * share for share in theirs["accuracy"]])
+    assert ys(ours) == pytest.approx([100 * share for share in expected["exact_match"]])
+    assert ys(published) == pytest.approx([100 * share for share in theirs["value"]])
     assert list(published.get_xdata()) == theirs["budget"].to_list()
     assert published.is_dashed() > ours.is_dashed()
     assert not lines_of(image, "mix_plus")
     assert len(text.lines) == 3  # the recipe Image has no published figure on HARD text
+    (own,) = lines_of(answers, "mix")  # the published metric is another than that of answers
+    assert ys(own) == pytest.approx([100 * share for share in expected["accuracy"]])
+
+
+def test_a_study_without_exact_match_has_no_panels_of_it() -> None:
+    tables = study(recipes=("mix",))
+    unknown = tables["accuracy"].with_columns(pl.lit(None, pl.Float64).alias(name) for name in EXACT)
+    assert len(draw("budgets", tables | {"accuracy": unknown}).axes) == 2
+
+
+def test_the_best_blind_baseline_is_a_line_where_answers_are_shown() -> None:
+    tables = study(recipes=("mix", "mix_plus"))
+    answers, exact, *_ = draw("budgets", tables).axes
+    assert [ys(line) for line in guess_lines(answers)] == [[12, 12]]
+    assert not guess_lines(exact)
+    for panel in draw("modalities", tables).axes:
+        assert [list(line.get_xdata()) for line in guess_lines(panel)] == [[12, 12]]
+    levels = [(list(line.get_xdata()), ys(line)) for line in guess_lines(draw("difficulty", tables).axes[0])]
+    assert levels == [([0.5, 4.5], [12, 12]), ([4.5, 8.5], [12, 12])]
+    unknown = tables | {"baselines": tables["baselines"].clear()}
+    assert not any(guess_lines(panel) for panel in draw("budgets", unknown).axes)
 
 
 def test_recipes_of_one_budget_stand_beside_each_other() -> None:
-    image, _ = draw("budgets", study(recipes=RECIPES[1:10])).axes
+    image, *_ = draw("budgets", study(recipes=RECIPES[1:10])).axes
     ours = [line for line in image.lines if line.get_linestyle() == "-"]
     places = sorted(np.log(float(line.get_xdata()[0])) for line in ours)
     assert len(places) == 9
@@ -60,8 +86,8 @@ def test_recipes_of_one_budget_stand_beside_each_other() -> None:
 def test_what_was_not_trained_is_a_level_line() -> None:
     trained, not_trained = study(recipes=("mix",)), study(recipes=("untrained",), budgets=(0,))
     accuracy = pl.concat([trained["accuracy"], not_trained["accuracy"]])
-    image, _ = draw("budgets", {"accuracy": accuracy}).axes
-    level = [line for line in image.lines if list(line.get_xdata()) == [0, 1]]
+    image, *_ = draw("budgets", trained | {"accuracy": accuracy}).axes
+    level = [line for line in image.lines if list(line.get_xdata()) == [0, 1] and line not in guess_lines(image)]
     assert [line.get_color() for line in level] == [STYLES["untrained"].colour]
 
 
@@ -71,6 +97,8 @@ def test_text_and_image_of_a_recipe_are_points_with_intervals() -> None:
     rows = tables["accuracy"].filter(level="HARD", budget=30_000)  # the largest budget alone
     points = [line for line in hard.lines if line.get_marker() in ("s", "o")]
     assert [float(line.get_xdata()[0]) for line in points] == pytest.approx((100 * rows["accuracy"]).to_list())
+    strokes = [line for line in hard.lines if line.get_marker() == "|"]
+    assert [float(line.get_xdata()[0]) for line in strokes] == pytest.approx((100 * rows["exact_match"]).to_list())
     spans = [path.vertices[:, 0].tolist() for bars in hard.collections for path in bars.get_paths()]
     assert spans == [pytest.approx([100 * low, 100 * high]) for low, high in rows.select("ci_low", "ci_high").rows()]
 

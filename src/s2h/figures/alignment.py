@@ -20,13 +20,24 @@ from s2h.figures.page import finish_page, message_page, open_panels, share_axis
 from s2h.figures.selection import (
     at_largest_budget,
     budgets_note,
+    guess_rate,
     limits,
     recipes_of,
     setting_title,
     settings_of,
     spread,
 )
-from s2h.figures.style import PALE, SMALL, RecipeStyle, draw_intervals, legend_entry, recipe_styles
+from s2h.figures.style import (
+    GUESS_NOTE,
+    PALE,
+    SMALL,
+    RecipeStyle,
+    draw_guess_rate,
+    draw_intervals,
+    guess_rate_entry,
+    legend_entry,
+    recipe_styles,
+)
 from s2h.puzzles.record import LEVELS
 
 TITLE = "Does a step on the training examples help on HARD images?"
@@ -77,7 +88,8 @@ def draw(tables: Tables, titles: Titles) -> Figure:
         _label_pairs(block, pairs, setting_title(setting, settings, titles))
         _draw_exactness(block[0, -1], shown, styles)
         _draw_accuracy(block[1, -1], part, tables["summary"], styles=styles)
-    entries = [legend_entry(titles.recipe(name), styles[name]) for name in recipes]
+        draw_guess_rate(block[1, -1], guess_rate(tables["baselines"], _scored(part, tables["summary"]), "HARD"))
+    entries = [*(legend_entry(titles.recipe(name), styles[name]) for name in recipes), guess_rate_entry()]
     return finish_page(figure, TITLE, entries=entries, note=_note(measured, pairs))
 
 
@@ -176,6 +188,11 @@ def _draw_accuracy(axes: Axes, part: pl.DataFrame, summary: pl.DataFrame, *, sty
     axes.text(0.04, 0.98, _correlation(runs, measure), transform=axes.transAxes, size=SMALL, va="top")
 
 
+def _scored(part: pl.DataFrame, summary: pl.DataFrame) -> list[str]:
+    """The tasks on which runs are scored: several where they were trained together."""
+    return sorted(set(summary.join(part, on="trained_on", how="semi")["task"]))
+
+
 def _runs(part: pl.DataFrame, summary: pl.DataFrame, measure: str) -> pl.DataFrame:
     """Each run with its mean alignment and its accuracy on HARD images, over the tasks that were trained together."""
     key = ["trained_on", "recipe", "budget", "model", "seed"]
@@ -202,8 +219,9 @@ def _note(measured: pl.DataFrame, pairs: Sequence[_Pair]) -> str:
         f"Cosine between the gradients of the loss on n = {spread(shown['puzzles'])} examples of the source, which "
         f"stands above each panel, and of the target, {' and '.join(targets)}. Preconditioned: as the optimizer would "
         f"scale the source's gradient. Along training: means over seeds, {budgets_note(shown)}. Below at the right: "
-        f"every run, its alignment being the mean over sources and training{sizes}; bars: 95 % Wilson intervals."
+        f"every run, its alignment being the mean over sources and training{sizes}; bars: 95 % Wilson intervals. "
+        f"{GUESS_NOTE}"
     )
 
 
-ALIGNMENT = FigureKind(TITLE, ("alignment", "summary"), draw)
+ALIGNMENT = FigureKind(TITLE, ("alignment", "summary", "baselines"), draw)

@@ -15,13 +15,23 @@ from s2h.figures.page import finish_page, message_page, open_grid, share_axis
 from s2h.figures.selection import (
     at_largest_budget,
     budgets_note,
+    guess_rate,
     limits,
     recipes_of,
     setting_title,
     settings_of,
     spread,
 )
-from s2h.figures.style import SMALL, RecipeStyle, draw_intervals, legend_entry, recipe_styles
+from s2h.figures.style import (
+    GUESS_NOTE,
+    SMALL,
+    RecipeStyle,
+    draw_guess_rate,
+    draw_intervals,
+    guess_rate_entry,
+    legend_entry,
+    recipe_styles,
+)
 from s2h.puzzles.record import LEVELS
 
 TITLE = "Accuracy against the difficulty of the puzzle"
@@ -53,13 +63,14 @@ def draw(tables: Tables, titles: Titles) -> Figure:
             axes = grid.panel(number, row)
             _draw_bands(axes, _ranges(part))
             share_axis(axes, headroom=_BAND * labels)
+            _draw_guesses(axes, _ranges(part), tables["baselines"], setting.task)
             _draw_lines(axes, part.filter(pl.col("modality") == modality), recipes, styles=styles)
             axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
             axes.tick_params(labelleft=grid.is_first(number), labelbottom=row == 1)
             axes.set_ylabel(f"{modality}\naccuracy (%)" if grid.is_first(number) else "")
             axes.set_xlabel(measure if row == 1 else "")
             axes.set_title(setting_title(setting, settings, titles) if row == 0 else "")
-    entries = [legend_entry(titles.recipe(name), styles[name]) for name in recipes]
+    entries = [*(legend_entry(titles.recipe(name), styles[name]) for name in recipes), guess_rate_entry()]
     return finish_page(
         grid.figure, TITLE, entries=entries, note=_note(shown, with_bars=len(recipes) <= _MOST_WITH_BARS)
     )
@@ -91,6 +102,12 @@ def _draw_bands(axes: Axes, ranges: Mapping[str, tuple[float, float]]) -> None:
     axes.set_xlim(min(low for low, _ in ranges.values()), max(high for _, high in ranges.values()))
 
 
+def _draw_guesses(axes: Axes, ranges: Mapping[str, tuple[float, float]], baselines: pl.DataFrame, task: str) -> None:
+    """The guess rate of each level, across its range."""
+    for level, (low, high) in ranges.items():
+        draw_guess_rate(axes, guess_rate(baselines, [task], level), span=(low, high))
+
+
 def _draw_lines(axes: Axes, part: pl.DataFrame, recipes: Sequence[str], *, styles: Mapping[str, RecipeStyle]) -> None:
     """A line for each recipe and level: their puzzles differ in more than the measure, so levels are not joined."""
     for place, recipe in enumerate(recipes):
@@ -106,7 +123,7 @@ def _draw_lines(axes: Axes, part: pl.DataFrame, recipes: Sequence[str], *, style
 def _note(shown: pl.DataFrame, *, with_bars: bool) -> str:
     bars = f"Bars: 95 % Wilson intervals on the n = {spread(shown['n'])} puzzles of a point. " if with_bars else ""
     left_out = "" if with_bars else f"Each point is of n = {spread(shown['n'])} puzzles; see the table for intervals. "
-    return f"{bars}{left_out}Shaded: the range of each level. Means over seeds; {budgets_note(shown)}."
+    return f"{bars}{left_out}Shaded: the range of each level. Means over seeds; {budgets_note(shown)}. {GUESS_NOTE}"
 
 
-DIFFICULTY = FigureKind(TITLE, ("difficulty",), draw)
+DIFFICULTY = FigureKind(TITLE, ("difficulty", "baselines"), draw)

@@ -16,6 +16,7 @@ from s2h.figures.page import finish_page, message_page, open_panels
 from s2h.figures.selection import (
     at_largest_budget,
     budgets_note,
+    guess_rate,
     recipes_of,
     seeds_note,
     setting_title,
@@ -23,18 +24,22 @@ from s2h.figures.selection import (
     short_number,
     spread,
 )
-from s2h.figures.style import GRID, INK, RecipeStyle, recipe_styles
+from s2h.figures.style import GRID, GUESS_NOTE, INK, RecipeStyle, draw_guess_rate, guess_rate_entry, recipe_styles
 from s2h.puzzles.record import LEVELS
 
 TITLE = "Text against image, recipe by recipe"
 
 _MARKS = {"text": ("s", "white"), "image": ("o", None)}  # marker, and its filling (the recipe's colour by default)
+_EXACT: dict[str, Any] = {"marker": "|", "markersize": 5, "markeredgewidth": 1.2, "linestyle": "none", "alpha": 0.6}
 _SEPARATION = {"text": -0.15, "image": 0.15}  # from the middle of a recipe's line
 _LINE, _AROUND = 0.19, 0.42  # height of a recipe's line, and of what is around a panel, in inches
 
 
 def draw(tables: Tables, titles: Titles) -> Figure:
-    """A row of panels for each task, a column for each level, a pair of points for each recipe."""
+    """A row of panels for each task, a column for each level, a pair of points for each recipe.
+
+    A stroke beside each point is the share of exact matches.
+    """
     shown = at_largest_budget(tables["accuracy"])
     if shown.is_empty():
         return message_page(TITLE, "No run has been measured: the table accuracy is empty.")
@@ -47,12 +52,13 @@ def draw(tables: Tables, titles: Titles) -> Figure:
         recipes = recipes_of(part, titles)
         for axes, level in zip(row, levels, strict=True):
             _draw_panel(axes, part.filter(pl.col("level") == level), recipes, styles=styles)
+            draw_guess_rate(axes, guess_rate(tables["baselines"], [setting.task], level), upright=True)
             axes.set_title(level)
         row[0].set_yticks(range(len(recipes)), _names(part, recipes, titles))
         name = setting_title(setting, settings, titles)
         row[0].text(-0.03, 1.04, name, transform=row[0].transAxes, ha="right", weight="bold")
     for axes in panels[-1]:
-        axes.set_xlabel("accuracy (%)")
+        axes.set_xlabel("share of puzzles (%)")
     return finish_page(figure, TITLE, entries=_entries(), note=_note(shown))
 
 
@@ -79,6 +85,8 @@ def _draw_points(axes: Axes, rows: pl.DataFrame, place: float, *, style: RecipeS
     axes.hlines([place] * rows.height, 100 * rows["ci_low"], 100 * rows["ci_high"], color=style.colour, linewidth=0.8)
     line = style.line(marker=marker, linestyle="none", markerfacecolor=filling or style.colour, zorder=3)
     axes.plot(100 * rows["accuracy"], [place] * rows.height, **line)
+    exact = rows.drop_nulls("exact_match")
+    axes.plot(100 * exact["exact_match"], [place] * exact.height, color=style.colour, zorder=2, **_EXACT)
 
 
 def _names(part: pl.DataFrame, recipes: Sequence[str], titles: Titles) -> list[str]:
@@ -91,17 +99,18 @@ def _names(part: pl.DataFrame, recipes: Sequence[str], titles: Titles) -> list[s
 
 def _entries() -> list[Artist]:
     line: dict[str, Any] = {"color": INK, "linestyle": "none", "markeredgewidth": 0.7}
-    return [
-        Line2D([], [], label=modality, marker=marker, markerfacecolor=filling or INK, **line)
+    points = [
+        Line2D([], [], label=f"{modality}: right answers", marker=marker, markerfacecolor=filling or INK, **line)
         for modality, (marker, filling) in _MARKS.items()
     ]
+    return [*points, Line2D([], [], label="exact match", color=INK, **_EXACT), guess_rate_entry()]
 
 
 def _note(shown: pl.DataFrame) -> str:
     return (
         f"Bars: 95 % Wilson intervals on n = {spread(shown['n'])} puzzles of a level, each given as text and as an "
-        f"image; points: {seeds_note(shown)}, {budgets_note(shown)}."
+        f"image; points: {seeds_note(shown)}, {budgets_note(shown)}. Exact match: the paper's own metric. {GUESS_NOTE}"
     )
 
 
-MODALITIES = FigureKind(TITLE, ("accuracy",), draw)
+MODALITIES = FigureKind(TITLE, ("accuracy", "baselines"), draw)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from s2h.analysis.baselines import best_guesses
 from s2h.analysis.pages import order_of
 from s2h.figures.kinds import Titles
 
@@ -51,6 +52,14 @@ def setting_title(setting: Setting, settings: Iterable[Setting], titles: Titles)
     if len({each.model for each in settings}) > 1:
         notes.append(setting.model)
     return "\n".join([titles.task(setting.task), *([", ".join(notes)] if notes else [])])
+
+
+def guess_rate(baselines: pl.DataFrame, tasks: Iterable[str], level: str) -> float | None:
+    """The rate of the best blind baseline of a level, mean over the tasks; None where it is not known of all."""
+    best = dict(best_guesses(baselines.filter(pl.col("level") == level)).select("task", "guess_rate").iter_rows())
+    rates = [best.get(task) for task in tasks]
+    known = [rate for rate in rates if rate is not None]
+    return sum(known) / len(known) if known and len(known) == len(rates) else None
 
 
 def budgets_note(frame: pl.DataFrame) -> str:

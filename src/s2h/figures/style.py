@@ -94,6 +94,39 @@ def draw_intervals(axes: Axes, places: Any, part: pl.DataFrame, **changes: Any) 
     axes.vlines(places, low, high, **({"linewidth": 0.7, "alpha": 0.6} | changes))
 
 
+_GUESS: dict[str, Any] = {"color": PALE, "linewidth": 0.8, "linestyle": (0, (1, 1.2))}
+
+
+def draw_guess_rate(
+    axes: Axes, rate: float | None, *, upright: bool = False, span: tuple[float, float] | None = None
+) -> None:
+    """Draw the rate of a blind baseline as a thin line.
+
+    Args:
+        axes: a panel whose y axis shows accuracy in %.
+        rate: 0 to 1; None draws nothing.
+        upright: its x axis does.
+        span: ends of the line on the other axis; across the panel by default.
+    """
+    if rate is None:
+        return
+    if span:
+        axes.plot(span, [100 * rate] * 2, zorder=1, **_GUESS)
+    elif upright:
+        axes.axvline(100 * rate, zorder=1, **_GUESS)
+    else:
+        axes.axhline(100 * rate, zorder=1, **_GUESS)
+
+
+def guess_rate_entry() -> Line2D:
+    """The entry of those lines in a legend."""
+    return Line2D([], [], label="guess rate", **_GUESS)
+
+
+GUESS_NOTE = "Guess rate: of the best blind baseline, which does not solve the puzzle."
+"""What a figure says of them."""
+
+
 @contextlib.contextmanager
 def look() -> Iterator[None]:
     """Draw and write in the look of this package, whatever the user's own settings of matplotlib are."""
