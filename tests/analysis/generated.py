@@ -23,7 +23,13 @@ from s2h.puzzles.task_registry import make_task
 
 RECIPE_TITLES = {"text": "Text", "mix": "Mix", "align_mix": "Align-Mix"}
 TASK_TITLES = {"table_readout": "Table Readout", "grid_navigation": "Grid Navigation"}
-KINDS = {"format": [None], "perception": ["value", "row"], "reasoning": ["step"], "arithmetic": ["sum"]}
+KINDS = {
+    "format": [None],
+    "permuted": ["value"],
+    "perception": ["value", "row"],
+    "reasoning": ["step"],
+    "arithmetic": ["sum"],
+}
 
 SCHEMA: dict[str, Any] = {
     "puzzle_id": pl.String,

@@ -26,32 +26,37 @@ PREDICTIONS = [
 ]
 
 
-def test_wrong_predictions_are_counted_by_their_first_wrong_step_over_all_seeds():
+def test_errors_are_counted_by_their_step_over_all_seeds_whether_the_answer_is_right_or_not():
     found = count_error_steps(frame(PREDICTIONS))
     assert dict(found.schema) == SCHEMA
     hard = found.filter(level="HARD")
-    assert hard.select("step", "error", "wrong", "predictions", "share").rows() == [
-        (0, "perception", 1, 10, 0.1), (2, "perception", 6, 10, pytest.approx(0.6)), (None, "format", 1, 10, 0.1),
-    ]  # fmt: skip
+    assert hard.select("step", "error", "errors", "right", "predictions", "share").rows() == [
+        (0, "perception", 1, 0, 10, 0.1),
+        (1, "arithmetic", 1, 1, 10, 0.1),
+        (2, "perception", 6, 0, 10, pytest.approx(0.6)),
+        (None, "format", 1, 0, 10, 0.1),
+    ]
 
 
-def test_every_wrong_prediction_is_counted_once(score_files):
+def test_every_error_is_counted_once(score_files):
     scores = read_scores(score_files, COLUMNS)
     found = count_error_steps(scores)
-    assert found["wrong"].sum() == scores.filter(~pl.col("correct")).height
+    flawed = scores.filter(pl.col("error").is_not_null())
+    assert (found["errors"].sum(), found["right"].sum()) == (flawed.height, flawed["correct"].sum())
     assert found["predictions"].unique().to_list() == [40]
 
 
 def test_the_page_has_a_column_for_each_step_that_occurs(tmp_path):
     frame(PREDICTIONS).write_parquet(tmp_path / "a.parquet")
     _, page = written("error_steps", [tmp_path / "a.parquet"], tmp_path)
-    assert "| Recipe | Set | predictions | wrong | before | step 2 | step 9 or later | no step |\n" in page
-    assert "| Mix | SIMPLE image | 2 | 50 | 0 | 0 | 50 | 0 |\n" in page
-    assert "| HARD image | 10 | 80 | 10 | 60 | 0 | 10 |\n" in page
+    heads = "predictions | with an error | right | before | step 1 | step 2 | step 9 or later | no step"
+    assert f"| Recipe | Set | {heads} |\n" in page
+    assert "| Mix | SIMPLE image | 2 | 50 | 0 | 0 | 0 | 0 | 50 | 0 |\n" in page
+    assert "| HARD image | 10 | 90 | 10 | 10 | 10 | 60 | 0 | 10 |\n" in page
 
 
-def test_a_study_without_a_wrong_prediction_says_so(tmp_path):
+def test_a_study_without_an_error_says_so(tmp_path):
     frame([_prediction(0, True)]).write_parquet(tmp_path / "a.parquet")
     table, page = written("error_steps", [tmp_path / "a.parquet"], tmp_path)
     assert table == []
-    assert "No prediction is wrong." in page
+    assert "No prediction has an error." in page

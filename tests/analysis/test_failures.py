@@ -44,7 +44,7 @@ def test_predictions_are_counted_by_what_becomes_of_them():
     assert found.columns == [*SET, "n", *OUTCOMES, "mean_first_error_step", "most_frequent"]
     [row] = found.rows(named=True)
     assert row["n"] == 8
-    assert [8 * row[name] for name in OUTCOMES] == [1, 1, 1, 1, 3, 0, 0, 1]
+    assert [8 * row[name] for name in OUTCOMES] == [1, 0, 1, 1, 1, 3, 0, 0, 0, 1]
     assert row["mean_first_error_step"] == 2.25
     assert row["most_frequent"] == "perception: value (2), arithmetic: sum (1), format (1)"
 
@@ -53,9 +53,18 @@ def test_predictions_are_counted_by_what_becomes_of_them():
 def test_shares_add_up_to_one(found):
     row = explain_failures(_scores(found)).row(0, named=True)
     assert sum(row[name] for name in OUTCOMES) == pytest.approx(1)
-    right = sum(row[name] for name in OUTCOMES[:3])
+    right = sum(row[name] for name in OUTCOMES if name.startswith("correct"))
     assert right == pytest.approx(sum(each["correct"] for each in found) / len(found))
     assert row["correct_valid_cot"] == sum(each["chain_correct"] for each in found) / len(found)
+
+
+def test_permuted_values_are_counted_apart_whether_the_answer_is_right_or_not():
+    permuted = [prediction(correct, False, "permuted", "value", 1) for correct in (True, True, False)]
+    [row] = explain_failures(_scores([*permuted, prediction(True, False, "perception", "value", 1)])).rows(named=True)
+    assert {name: row[name] for name in OUTCOMES if row[name]} == {
+        "correct_permuted_cot": 0.5, "correct_invalid_cot": 0.25, "permuted": 0.25,
+    }  # fmt: skip
+    assert row["most_frequent"] == "permuted: value (3), perception: value (1)"
 
 
 def test_shares_add_up_to_one_for_every_run(score_files):
@@ -91,5 +100,5 @@ def test_table_and_page_are_written(tmp_path):
         "0.1250", "0.3750", "2.2500",
     ]  # fmt: skip
     assert "## Table Readout\n\n### tiny, budget 30,000, seed 0\n" in page
-    assert "| Mix | HARD text | 8 | 12 | 12 | 12 | 12 | 38 | 0 | 0 | 12 | 2.2 | perception: value (2), " in page
-    assert "| HARD image | 1 | 100 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | – | – |" in page
+    assert "| Mix | HARD text | 8 | 12 | 0 | 12 | 12 | 12 | 38 | 0 | 0 | 0 | 12 | 2.2 | perception: value (2), " in page
+    assert "| HARD image | 1 | 100 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | 0 | – | – |" in page

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 from s2h.diagnosis.diagnosis import Diagnosis
 from s2h.diagnosis.table_diagnoser import step_values, total_values
 from s2h.puzzles.table_task import Table
+from s2h.puzzles.task import Task
 from s2h.seeding import generator
 from tests.contracts.settings import shipped_task
 from tests.diagnosis.predictions import changed, diagnosed, first_error, gold
@@ -95,6 +99,43 @@ def test_the_compact_chain_is_followed_group_by_group(
     assert first_error(diagnosis) == expected
     assert diagnosis.correct == (not new.startswith("Answer"))
     assert not diagnosis.chain_correct
+
+
+def in_order(task: Task[Table], puzzle: Table, cells: Sequence[tuple[int, int]], *, places: bool) -> str:
+    """The response of a model that reads the values of the path in this order; the places are the path's or theirs."""
+    values = [list(row) for row in puzzle.values]
+    for cell, other in zip(puzzle.path, cells, strict=True):
+        values[cell[0]][cell[1]] = puzzle.values[other[0]][other[1]]
+    read = dataclasses.replace(puzzle, values=tuple(map(tuple, values)))
+    return gold(task, dataclasses.replace(puzzle, path=tuple(cells)) if places else read)
+
+
+BACKWARDS = ((1, 2), (1, 1), (0, 1), (0, 0))
+
+
+@pytest.mark.parametrize("style", ["paper", "compact"])
+@pytest.mark.parametrize("places", [False, True])
+def test_right_values_in_another_order_are_an_error_of_their_own(style: str, places: bool) -> None:
+    """Read in reading order along a path that runs backwards: the sum is right."""
+    task, table = (PAPER, PAPER_TABLE) if style == "paper" else (COMPACT, TABLE)
+    puzzle = dataclasses.replace(table, path=BACKWARDS)
+    found = diagnosed(task, puzzle, in_order(task, puzzle, sorted(BACKWARDS), places=places))
+    assert (found.correct, found.chain_correct, found.metrics["exact_match"]) == (True, False, 0)
+    assert first_error(found)[:3] == ("permuted", 1, "place" if places else "value")
+    if not places:
+        assert first_error(found)[3:] == ("9", "1")
+
+
+def test_values_of_another_cell_are_no_other_order() -> None:
+    puzzle = dataclasses.replace(TABLE, path=BACKWARDS)
+    other = in_order(COMPACT, puzzle, ((0, 0), (0, 1), (1, 1), (0, 2)), places=False)
+    assert first_error(diagnosed(COMPACT, puzzle, other))[:3] == ("perception", 1, "value")
+
+
+def test_a_list_in_another_order_is_permuted_though_the_steps_are_right() -> None:
+    found = paper("1 + 2 + 3 + 9", "9 + 3 + 2 + 1")
+    assert first_error(found) == ("permuted", 5, "list", "value 1: 1", "9")
+    assert found.correct
 
 
 def test_an_answer_that_follows_from_wrong_steps_is_blamed_on_the_first_of_them() -> None:

@@ -54,7 +54,8 @@ SCHEMAS: dict[str, dict[str, Any]] = {
         **GROUP, **SET, "measure": STRING, "low": INTEGER, "high": INTEGER, "n": INTEGER, **INTERVAL,
     },
     "error_steps": {
-        **GROUP, **SET, "step": INTEGER, "error": STRING, "wrong": INTEGER, "predictions": INTEGER, "share": REAL,
+        **GROUP, **SET, "step": INTEGER, "error": STRING, "errors": INTEGER, "right": INTEGER, "predictions": INTEGER,
+        "share": REAL,
     },
     "learning": {
         **RUN, **PLACE, "examples": INTEGER, "loss": REAL, "gradient_norm": REAL, "learning_rate": REAL,
@@ -178,14 +179,14 @@ def difficulty(group: Run) -> Rows:
 
 
 def error_steps(group: Run, rng: np.random.Generator) -> Rows:
-    kinds = ("format", "perception", "reasoning", "arithmetic", "unexplained")
+    kinds = ("format", "perception", "permuted", "reasoning", "arithmetic", "unexplained")
     for level, modality in sets():
         wrong = 1 - skill(group, level, modality)
-        weights = {(step, kind): float(rng.random() / (1 + step)) for step in range(8) for kind in kinds[:4]}
+        weights = {(step, kind): float(rng.random() / (1 + step)) for step in range(8) for kind in kinds[:-1]}
         weights[(None, "unexplained")] = 0.3  # type: ignore[index]
         for (step, kind), weight in weights.items():
             share = wrong * weight / sum(weights.values())
-            counted = {"wrong": round(share * N), "predictions": N, "share": share}
+            counted = {"errors": round(share * N), "right": 0, "predictions": N, "share": share}
             yield group | {"level": level, "modality": modality, "step": step, "error": kind} | counted
 
 

@@ -1,4 +1,4 @@
-"""The step of the chain of thought in which wrong predictions first go wrong."""
+"""The step of the chain of thought in which predictions first go wrong, whether or not their answer is right."""
 
 from __future__ import annotations
 
@@ -17,20 +17,21 @@ SCHEMA = {
     **{name: pl.Int64 if name == "budget" else pl.String for name in ANY_SEED},
     "step": pl.Int64,  # the first that is wrong, from 1; 0 for what comes before the steps; null where none is to blame
     "error": pl.String,  # its kind
-    "wrong": pl.Int64,  # wrong predictions that first go wrong there and so, of all seeds
-    "predictions": pl.Int64,  # all predictions of the set, right ones included, of all seeds
-    "share": pl.Float64,  # wrong / predictions
+    "errors": pl.Int64,  # predictions that first go wrong there and so, of all seeds
+    "right": pl.Int64,  # those of them whose answer is right
+    "predictions": pl.Int64,  # all predictions of the set, of all seeds
+    "share": pl.Float64,  # errors / predictions
 }
 
 
 def count_error_steps(scores: pl.DataFrame) -> pl.DataFrame:
-    """How many wrong predictions first go wrong at each step, by kind of error.
+    """How many predictions first go wrong at each step, by kind of error.
 
     Args:
         scores: what ``read_scores`` gave, with ``s2h.analysis.failures.COLUMNS``.
 
     Returns:
-        Rows of ``SCHEMA``. A set without a wrong prediction has no row; invalid chains of correct answers do not count.
+        Rows of ``SCHEMA``. A set without an error has no row; errors in the chains of right answers count too.
 
     Raises:
         DataError: a wrong prediction has no error, or one that is not known.
@@ -38,12 +39,12 @@ def count_error_steps(scores: pl.DataFrame) -> pl.DataFrame:
     predictions = scores.group_by(ANY_SEED).agg(predictions=pl.len())
     return (
         with_outcome(scores)
-        .filter(~pl.col("correct"))
+        .filter(pl.col("error").is_not_null())
         .group_by(*ANY_SEED, "first_error_step", "error")
-        .agg(wrong=pl.len())
+        .agg(errors=pl.len(), right=pl.col("correct").sum())
         .join(predictions, on=ANY_SEED)
         .sort(*ANY_SEED, "first_error_step", "error", nulls_last=True)
-        .with_columns(step="first_error_step", share=pl.col("wrong") / pl.col("predictions"))
+        .with_columns(step="first_error_step", share=pl.col("errors") / pl.col("predictions"))
         .select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
     )
 
@@ -51,17 +52,18 @@ def count_error_steps(scores: pl.DataFrame) -> pl.DataFrame:
 def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     """The page of what ``count_error_steps`` gave.
 
-    One table per task, model and budget, with a row for each recipe and evaluation set that has a wrong prediction.
+    One table per task, model and budget, with a row for each recipe and evaluation set that has an error.
     """
     sections = budget_sections(frame, partial(_grid, recipe_titles=recipe_titles))
-    return Page.of("Where predictions go wrong", sections, note=_NOTE, empty="No prediction is wrong.")
+    return Page.of("Where predictions go wrong", sections, note=_NOTE, empty="No prediction has an error.")
 
 
 _NOTE = (
-    "Wrong predictions as a percentage of all predictions for a set, over all seeds, by the first wrong step of the "
-    "chain of thought. Before: an error before the first step, for instance in a transcription of the image. No step: "
-    "the answer is wrong or missing, but every step is right. <1: more than none, but less than 0.5 %. Sets without a "
-    "wrong prediction are omitted. The CSV file lists every step and kind of error."
+    "Predictions with an error in the answer or on the way to it, as a percentage of all predictions for a set, over "
+    "all seeds, by the first wrong step of the chain of thought. Right: those of them whose answer is right. Before: "
+    "an error before the first step, for instance in a transcription of the image. No step: the answer is wrong or "
+    "missing, but every step is right. <1: more than none, but less than 0.5 %. Sets without an error are omitted. The "
+    "CSV file lists every step and kind of error."
 )
 _SINGLE = range(1, 9)  # steps that have a column of their own
 
@@ -83,14 +85,14 @@ def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
     for title, run in by_recipe(part, recipe_titles):
         for (level, modality), cell in run.partition_by("level", "modality", as_dict=True, maintain_order=True).items():
             shares = (_share(cell.filter(block)) for block in blocks.values())
-            totals = count(cell["predictions"][0]), _share(cell)
+            totals = count(cell["predictions"][0]), _share(cell), _share(cell, "right")
             rows.append((title, f"{level} {modality}", *totals, *shares))
-    return Grid(("Recipe", "Set"), ("predictions", "wrong", *blocks), tuple(rows), grouped=1)
+    return Grid(("Recipe", "Set"), ("predictions", "with an error", "right", *blocks), tuple(rows), grouped=1)
 
 
-def _share(rows: pl.DataFrame) -> str:
-    """The sum of the shares in %, without decimals; ``<1`` for a few wrong predictions among many."""
-    share = float(rows["share"].sum())
+def _share(rows: pl.DataFrame, counted: str = "errors") -> str:
+    """The share of a count in %, without decimals; ``<1`` for a few predictions among many."""
+    share = float((rows[counted] / rows["predictions"]).sum())
     return "<1" if percent(share) == "0" and share > 0 else percent(share)
 
 

@@ -17,8 +17,9 @@ from s2h.errors import DataError
 ERRORS: tuple[str, ...] = get_args(Error)
 """Kinds of the first error of a prediction."""
 
-OUTCOMES = ("correct_valid_cot", "correct_invalid_cot", "correct_no_cot", *ERRORS)
-"""Outcomes of a prediction: correct with a valid, an invalid or no chain of thought; else its error."""
+OUTCOMES = ("correct_valid_cot", "correct_permuted_cot", "correct_invalid_cot", "correct_no_cot", *ERRORS)
+"""Outcomes of a prediction: correct with a chain of thought that is valid, has its values in another order, is invalid
+otherwise, or is missing; else its error."""
 
 COLUMNS = ["correct", "chain_correct", "error", "first_error_step", "error_detail"]
 """The columns of the scores that this table is made from."""
@@ -72,6 +73,8 @@ def _outcome() -> pl.Expr:
     return (
         pl.when(right & pl.col("chain_correct"))
         .then(pl.lit("correct_valid_cot"))
+        .when(right & (pl.col("error") == "permuted"))
+        .then(pl.lit("correct_permuted_cot"))
         .when(right & flawed)
         .then(pl.lit("correct_invalid_cot"))
         .when(right)
@@ -111,12 +114,12 @@ def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     return Page.of("Failures", run_sections(frame, partial(_grid, recipe_titles=recipe_titles)), note=_NOTE)
 
 
-_HEADERS = ("correct, valid CoT", "correct, invalid CoT", "correct, no CoT", *ERRORS)
+_HEADERS = ("correct, valid CoT", "correct, values permuted", "correct, invalid CoT", "correct, no CoT", *ERRORS)
 _NOTE = (
     "Outcomes as a percentage of the n predictions: correct answers by the validity of their chain of thought (CoT), "
-    "wrong ones by the first error. First wrong step: mean position in the chain, from 1 (0: before the steps). Most "
-    "frequent: first errors with their number of predictions; invalid chains of correct answers count in both. "
-    f"{ABSENT}: no such prediction."
+    "wrong ones by the first error. Permuted: the right values in another order. First wrong step: mean position in "
+    "the chain, from 1 (0: before the steps). Most frequent: first errors with their number of predictions; invalid "
+    f"chains of correct answers count in both. {ABSENT}: no such prediction."
 )
 
 

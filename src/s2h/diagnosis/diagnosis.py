@@ -16,12 +16,13 @@ from typing import ClassVar, Generic, Literal, TypeVar
 from s2h.puzzles.task import Task, Verdict
 from s2h.supervision.formats import CONVERT_TOKEN, TRANSCRIPTION_HEADER
 
-Error = Literal["format", "perception", "reasoning", "arithmetic", "unexplained"]
+Error = Literal["format", "perception", "permuted", "reasoning", "arithmetic", "unexplained"]
 """The kind of a prediction's first error.
 
-``format``: it cannot be read. ``perception``: it tells of the image or text what is not there. ``reasoning``: what it
-sees is right, what it concludes is not. ``arithmetic``: it adds up wrongly. ``unexplained``: the answer is wrong, and
-nothing was said before it.
+``format``: it cannot be read. ``perception``: it tells of the image or text what is not there. ``permuted``: it lists
+the right values in another order, so that their sum is right all the same. ``reasoning``: what it sees is right, what
+it concludes is not. ``arithmetic``: it adds up wrongly. ``unexplained``: the answer is wrong, and nothing was said
+before it.
 """
 
 P = TypeVar("P")

@@ -13,6 +13,7 @@ from s2h.puzzles.table_task import COMPACT_COLUMNS, COMPACT_ROWS, Table
 _TOTAL = "The total is "
 _GROUP = 5  # words of a step in the compact style: row, column, value, =, running total
 _DIGITS = 9  # of the longest number: what is longer is none
+_MISREAD = ("place", "index", "value", "list")  # kinds of errors that another order of the values makes
 _NUMBER = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+")
 
 
@@ -87,8 +88,18 @@ class TableDiagnoser(Diagnoser[Table]):
         return super().transcription_length(puzzle, words)
 
     def follow(self, puzzle: Table, chain: str, answer: str) -> None:
-        """Raise FirstError at the first step that leaves the path, misreads a cell or adds up wrongly."""
-        total = (_follow_words if self.task.compact else self._follow_lines)(puzzle, chain)
+        """Raise FirstError at the first step that leaves the path, misreads a cell or adds up wrongly.
+
+        Where the values are all those of the path, but not in its order, the error is ``permuted``: a place or value is
+        wrong because another one's stands there, as when cells are read in reading order.
+        """
+        try:
+            total = (_follow_words if self.task.compact else self._follow_lines)(puzzle, chain)
+        except FirstError as error:
+            listed = total_values(chain) if error.kind == "list" else step_values(chain)
+            if error.kind in _MISREAD and _is_permuted(listed, puzzle.path_values()):
+                raise FirstError("permuted", error.step, error.kind, error.expected, error.observed) from None
+            raise
         found = self.task.judge(puzzle, answer).answer
         if found and int(found) != total:
             raise FirstError("arithmetic", None, "answer", total, found)
@@ -108,6 +119,10 @@ class TableDiagnoser(Diagnoser[Table]):
         if any(rest):
             raise FirstError("format", len(steps) + 2, "surplus text", "", rest[0])
         return total
+
+
+def _is_permuted(listed: Sequence[int], gold: Sequence[int]) -> bool:
+    return list(listed) != list(gold) and sorted(listed) == sorted(gold)
 
 
 def _follow_words(puzzle: Table, chain: str) -> int:

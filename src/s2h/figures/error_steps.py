@@ -1,4 +1,4 @@
-"""First errors of predictions for HARD puzzles, by step of the chain of thought and kind."""
+"""First errors of predictions for HARD puzzles, those with a right answer included, by step of the chain and kind."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ TITLE = "Where predictions for HARD puzzles first go wrong"
 _KINDS = {
     "perception": "#0b3954",
     "reasoning": "#b5354f",
+    "permuted": "#2f9e74",
     "arithmetic": "#6aa5cf",
     "format": "#f2c14e",
     "unexplained": "#e4e4e4",
@@ -43,7 +44,7 @@ def draw(tables: Tables, titles: Titles) -> Figure:
     """A column for each task, a row for each modality; in it a lane of bars for each recipe."""
     hard = at_largest_budget(tables["error_steps"]).filter(pl.col("level") == "HARD")
     if hard.is_empty():
-        return message_page(TITLE, "No run has been measured on HARD, or none has a wrong prediction.")
+        return message_page(TITLE, "No run has been measured on HARD, or no prediction has an error.")
     lanes = recipes_of(hard, titles)
     settings = settings_of(hard, titles)
     highest = _highest(hard)
@@ -63,7 +64,7 @@ def draw(tables: Tables, titles: Titles) -> Figure:
 
 
 def _draw_lane(axes: Axes, rows: pl.DataFrame, place: int, *, highest: float) -> None:
-    """Bars of one recipe, stacked by the kind of error; beside them how many predictions are wrong in all."""
+    """Bars of one recipe, stacked by the kind of error; beside them how many have an error in all."""
     floor = float(place + 1)
     axes.axhline(floor, color=GRID, linewidth=0.6)
     stacked: dict[float, float] = {}
@@ -111,7 +112,8 @@ def _note(hard: pl.DataFrame, highest: float) -> str:
     return (
         f"Bars: share of all n = {spread(hard['predictions'])} predictions with the first error in this step, stacked "
         f"by kind; the full height of a lane is {100 * highest:.0f} %. Step 0: before the first step{unplaced}. At "
-        f"the right: all wrong predictions. {budgets_note(hard).capitalize()}."
+        "the right: all with an error, in the answer or on the way to it. Permuted: the right values in another order. "
+        f"{budgets_note(hard).capitalize()}."
     )
 
 

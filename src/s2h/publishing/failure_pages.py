@@ -75,6 +75,11 @@ OUTCOMES = (
         shown=False,
     ),
     Outcome(
+        "correct_permuted_cot",
+        "Correct, values permuted",
+        "The answer is right, but its values are listed in another order than the path's.",
+    ),
+    Outcome(
         "correct_invalid_cot", "Correct, invalid chain", "The answer is right, but something on the way to it is wrong."
     ),
     Outcome(
@@ -82,6 +87,7 @@ OUTCOMES = (
     ),
     Outcome("format", "Format error", "There is no answer that can be read, or a line that cannot be read as a step."),
     Outcome("perception", "Perception error", "The prediction tells of the image or text what is not there."),
+    Outcome("permuted", "Values permuted", "It lists the right values in another order than the path's."),
     Outcome("reasoning", "Reasoning error", "It sees what is there and concludes what does not follow."),
     Outcome("arithmetic", "Arithmetic error", "It adds up wrongly."),
     Outcome("unexplained", "Unexplained error", "The answer is wrong, and nothing is said before it."),

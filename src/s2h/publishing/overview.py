@@ -29,6 +29,7 @@ _PACKAGES = ("s2h", "snakemake", "torch", "transformers", "deepspeed", "ms-vlmev
 _WORDS = {
     "format": "in their form: an answer or a step cannot be read",
     "perception": "in what they see",
+    "permuted": "with the right values in another order",
     "reasoning": "in a conclusion that does not follow",
     "arithmetic": "in a sum",
     "unexplained": "with an answer and not a word of reasoning",

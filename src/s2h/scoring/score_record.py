@@ -36,7 +36,7 @@ class Score:
         parsed: an answer of the right form was found.
         correct: the answer solves the puzzle.
         chain_correct: there is a chain of thought, and nothing in the prediction is wrong.
-        error: format, perception, reasoning, arithmetic or unexplained; None where nothing is wrong.
+        error: format, perception, permuted, reasoning, arithmetic or unexplained; None where nothing is wrong.
         first_error_step: the first step that is wrong, from 1; 0 for what comes before the steps.
         error_detail: what is wrong there.
         expected: what should stand there.
