@@ -16,6 +16,8 @@ import numpy as np
 
 from benchmarks.puzzles import settings
 from docs.blocks import fill_block
+from s2h.baselines.measuring import measure_baselines
+from s2h.overlays import read_config
 from s2h.puzzles import grid_navigation as grids
 from s2h.puzzles.analogy_panels import PAIRS, Analogy, read
 from s2h.puzzles.grid_navigation import Grid, GridNavigation
@@ -311,6 +313,18 @@ def _moved(cell: int, step: tuple[int, int]) -> int:
     return (cell // 3 + step[0]) % 3 * 3 + (cell % 3 + step[1]) % 3
 
 
+def guess_rates(number: int) -> Rows:
+    """How often blind baselines are right on our sets, with the default settings and with the paper's."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for config in (read_config(), read_config("paper")):
+        for name, level in itertools.product(config.task_names(), ("SIMPLE", "HARD")):
+            task = config.task_object(name)
+            puzzles = drawn(task, level, number, "eval")
+            for _, _, baseline, n, correct in measure_baselines(task, level, puzzles, 0, learned_from=number):
+                found.setdefault((task.title, level, baseline), []).append(percent(correct, n))
+    return [(f"{title}, {level}", baseline, *rates) for (title, level, baseline), rates in found.items()]
+
+
 TABLES: dict[str, tuple[tuple[str, ...], Callable[[int], Rows]]] = {
     "Consecutive Table Readout": (("measure", "published", "ours"), consecutive_tables),
     "Table Readout: families of paths as they are drawn": (
@@ -320,6 +334,7 @@ TABLES: dict[str, tuple[tuple[str, ...], Callable[[int], Rows]]] = {
     "Table Readout: levels": (("measure", "published", "ours"), table_levels),
     "Grid Navigation": (("measure", "published", "ours"), grid_levels),
     "Visual Analogy": (("measure", "published", "ours"), analogy_levels),
+    "Guess rates": (("evaluation set", "blind baseline", "default settings", "the paper's settings"), guess_rates),
 }
 """Heads and rows of the tables by their titles."""
 _PUZZLES = 2000  # of each kind that the page's tables are made of

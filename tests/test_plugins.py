@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from s2h import plugins
+from s2h.baselines.baseline_registry import BASELINES, find_baselines
 from s2h.config import config_type, load_config
 from s2h.diagnosis.diagnoser_registry import DIAGNOSERS, find_diagnoser
 from s2h.errors import ConfigError
@@ -25,7 +26,7 @@ from s2h.validation.checker_registry import CHECKERS, find_checker
 from tests.shipped import job
 from tests.workflow.test_additions import blocks
 
-REGISTRIES: tuple[Registry[Any], ...] = (TASKS, CHECKERS, DIAGNOSERS, READERS)
+REGISTRIES: tuple[Registry[Any], ...] = (TASKS, CHECKERS, BASELINES, DIAGNOSERS, READERS)
 MODULE = blocks("docs/add-a-task.md", "python")[0]
 SETTINGS = {
     "style": "compact",
@@ -35,6 +36,7 @@ RUN = {"tasks": ["dots"], "recipes": ["untrained"], "budgets": [0], "models": ["
 CONFIG = merge(read_values(), {"plugins": ["plug"], "tasks": {"dots": SETTINGS}, "runs": [RUN]})
 
 PLUGIN = """
+from s2h.baselines.baseline_registry import BASELINES
 from s2h.diagnosis.diagnoser_registry import DIAGNOSERS
 from s2h.puzzles.task_registry import TASKS
 from s2h.scoring.readers import READERS
@@ -43,6 +45,7 @@ from s2h.validation.checker_registry import CHECKERS
 def register():
     TASKS.add("dots", "plug.dots:Dots")
     CHECKERS.add("dots", "plug.more:DotChecker")
+    BASELINES.add("dots", "plug.more:dot_baselines")
     DIAGNOSERS.add("dots", "plug.more:DotDiagnoser")
     READERS.add("dots", "plug.more:DotReader")
 """
@@ -54,6 +57,9 @@ from s2h.validation.checker import Checker
 class DotChecker(Checker):
     def check(self, record):
         pass
+
+def dot_baselines(task):
+    return {"half of the dots": lambda puzzles: lambda puzzle: str(len(puzzle.dots) // 2)}
 
 class DotDiagnoser(Diagnoser):
     metrics = ("off_by", "transcription")
@@ -105,6 +111,7 @@ def test_a_task_of_a_plugin_is_one_like_the_others(package: Path) -> None:
     assert "dots" in config.task_names()
     assert config.model_dump()["tasks"]["dots"]["levels"]["HARD"]["dots"] == (2, 9)
     assert type(find_checker(task)).__name__ == "DotChecker"
+    assert list(find_baselines(task)) == ["constant answer", "half of the dots"]
     assert find_diagnoser(task).metrics == ("off_by", "transcription")
     assert type(find_reader("dots")).__name__ == "DotReader"
     properties = config_type().model_json_schema()["$defs"]["TasksSettings"]["properties"]

@@ -9,7 +9,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-from s2h.baselines import measuring
 from s2h.baselines.baseline_registry import BASELINES, find_baselines
 from s2h.baselines.measuring import SCHEMA, measure_baselines, write_baselines
 from s2h.puzzles.shards import PuzzleSet, draw_puzzle, write_shard
@@ -23,9 +22,7 @@ def rates(name: str, style: str, level: str, training: int = 300) -> dict[str, f
     """The share of 300 evaluation puzzles that each baseline gets right."""
     task = shipped_task(name, style)
     puzzles = [draw_puzzle(task, PuzzleSet(0, level, "eval"), index)[0] for index in range(300)]  # type: ignore[arg-type]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measuring, "_LEARNED_FROM", training)
-        rows = measure_baselines(task, level, puzzles, 0)  # type: ignore[arg-type]
+    rows = measure_baselines(task, level, puzzles, 0, learned_from=training)  # type: ignore[arg-type]
     assert all(row[:2] == (name, level) and row[3] == 300 for row in rows)
     return {row[2]: row[4] / 300 for row in rows}
 

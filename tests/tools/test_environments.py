@@ -15,6 +15,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from s2h.baselines.baseline_registry import BASELINES
 from s2h.diagnosis.diagnoser_registry import DIAGNOSERS
 from s2h.errors import DataError
 from s2h.provenance.code import imported_modules
@@ -49,7 +50,7 @@ def modules_run(name: str) -> set[str]:
     scripts = [ROOT / "workflow/scripts" / script for script in re.findall(r"scripts/(\w+\.py)", mine)]
     started = {f"{module}.__main__" for module in re.findall(r"-m (s2h\.[\w.]*\w)", mine)}
     started |= {module for script in scripts for module in imports(script) if module.startswith("s2h.")}
-    by_name = {registry.module(entry) for registry in (TASKS, CHECKERS, DIAGNOSERS) for entry in registry}
+    by_name = {registry.module(entry) for registry in (TASKS, CHECKERS, BASELINES, DIAGNOSERS) for entry in registry}
     assert started, f"no rule uses envs/{name}.yaml"
     return imported_modules(*started, *by_name)
 

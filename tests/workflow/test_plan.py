@@ -105,6 +105,7 @@ def test_a_change_in_one_tasks_code_remakes_that_task_alone(study: Path) -> None
     planned = plan(study)
     assert planned["make puzzles grid_navigation"] == 6
     assert planned["check puzzles grid_navigation"] == 6
+    assert planned["measure baselines grid_navigation"] == 1
     assert planned["train align_mix_plus grid_navigation"] == 2
     assert not any("consecutive_table_readout" in job for job in planned)
 
@@ -117,6 +118,13 @@ def test_a_change_in_the_tiny_models_code_remakes_base_models_and_no_puzzles(stu
     assert planned["build the grid_navigation"] == 1
     assert planned["train align_mix_plus grid_navigation"] == 2
     assert not any(job.startswith("make") for job in planned)
+
+
+@proves("a blind baseline's code")
+def test_a_change_in_a_blind_baseline_measures_it_again_and_decodes_nothing(study: Path) -> None:
+    module = study / "src/s2h/baselines/grid_baselines.py"
+    module.write_text(module.read_text() + "\n\nCHANGED = True\n")
+    assert plan(study) == {"measure baselines grid_navigation": 1, "write results/tables/summary.csv": 1}
 
 
 @proves("a checker's code")
@@ -211,6 +219,7 @@ def test_an_evaluation_size_trains_nothing(study: Path) -> None:
         "make puzzles grid_navigation": 1,
         "check puzzles grid_navigation": 1,
         "validate puzzles grid_navigation": 1,
+        "measure baselines grid_navigation": 1,
         "decode align_mix_plus grid_navigation": 1,
         "score align_mix_plus grid_navigation": 1,
         "write results/tables/summary.csv": 1,

@@ -22,7 +22,8 @@ SCHEMA = {
     "n": pl.Int64,  # evaluation puzzles
     "correct": pl.Int64,  # those whose guessed answer is right
 }
-_LEARNED_FROM = 2_000  # training puzzles
+LEARNED_FROM = 2_000
+"""Training puzzles from which baselines learn."""
 
 
 def write_baselines(output: str | Path, evaluation: Mapping[str, Mapping[str, Any]], seed: int) -> None:
@@ -44,7 +45,9 @@ def write_baselines(output: str | Path, evaluation: Mapping[str, Mapping[str, An
         pl.DataFrame(rows, schema=SCHEMA, orient="row").write_parquet(temporary)
 
 
-def measure_baselines(task: Task[Any], level: Level, puzzles: Sequence[Any], seed: int) -> list[tuple[Any, ...]]:
+def measure_baselines(
+    task: Task[Any], level: Level, puzzles: Sequence[Any], seed: int, *, learned_from: int = LEARNED_FROM
+) -> list[tuple[Any, ...]]:
     """The rows of ``SCHEMA`` for one evaluation set, in the order of the task's baselines.
 
     Baselines learn from the first training puzzles of the level. These are drawn again, as symbols alone, so that a
@@ -55,8 +58,9 @@ def measure_baselines(task: Task[Any], level: Level, puzzles: Sequence[Any], see
         level: SIMPLE, MEDIUM or HARD.
         puzzles: of the evaluation set.
         seed: seed of the study.
+        learned_from: number of training puzzles.
     """
-    training = [draw_puzzle(task, PuzzleSet(seed, level, "train"), index)[0] for index in range(_LEARNED_FROM)]
+    training = [draw_puzzle(task, PuzzleSet(seed, level, "train"), index)[0] for index in range(learned_from)]
     rows = []
     for name, learn in find_baselines(task).items():
         guess = learn(training)
