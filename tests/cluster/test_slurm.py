@@ -141,6 +141,7 @@ def test_a_study_runs_as_slurm_jobs_and_gpus_go_to_training_and_decoding_alone(c
     assert {name: len(numbers) for name, numbers in jobs.items()} == {
         "group_shards_check_puzzles_make_puzzles": 1,
         "validate_puzzles": 1,
+        "measure_baselines": 1,
         "make_mixture": 1,
         "build_base_model": 1,
         "train_phase": 1,

@@ -29,7 +29,7 @@ GRID = {"tasks": [TASK], "recipes": ["align_mix_plus"], "budgets": [48], "models
 
 
 class Study:
-    """A study of one task with two phases of training: twenty-one jobs, about a minute.
+    """A study of one task with two phases of training: twenty-two jobs, about a minute.
 
     Args:
         folder: in which it is made.
