@@ -121,7 +121,7 @@ class StrokeReader:
             free = free if absent or present else -free  # a line that others touch all along is still seen
             found |= present
             waiting, possible = waiting - absent - present.keys(), possible - absent
-        strange = np.flatnonzero((greys < 255) & (self._off[[*found]].min(axis=0) > 3 * _SLACK))
+        strange = np.flatnonzero((greys < 255) & (self._off[[*found]].min(axis=0, initial=np.inf) > 3 * _SLACK))
         require(not len(strange), "image", f"{len(strange)} pixels belong to no line")
         return [(self._types[which], colour, 0, -1) for which, colour in found.items()]
 
