@@ -32,6 +32,7 @@ def _scores(path: Path, *, recipe="mix", budget=30000, seed=0, task="table_reado
             "chain_correct": i < successes // 2,
             "set_name": f"{task}-{level}-{modality}",
             "external": False,
+            "conversion": "free",
         }
         for (level, modality), successes in right.items()
         for i in range(n)
