@@ -79,6 +79,7 @@ rule decode_predictions:
         trained=SCORING.is_trained,
         evaluation=SCORING.evaluation,
         external=SCORING.external_evals,
+        conversions=SCORING.conversions,
         store=PATHS.below("predictions", RUN, ".kept"),
         title="decode {recipe} on {task}",
         cached=SCORING.is_cached,
@@ -108,6 +109,7 @@ rule score_model:
     params:
         evaluation=SCORING.evaluation,
         external=SCORING.external_evals,
+        conversions=SCORING.conversions,
         work=PATHS.below("scores", RUN, ".work"),
         code=SCORING.code_of,
     message:

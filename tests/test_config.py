@@ -155,6 +155,36 @@ def test_a_model_that_is_not_trained_takes_recipes_without_phases_alone() -> Non
         load_config(merge(read_values(), change | {"runs": [wrong]}))
 
 
+RUNS = {"tasks": ["consecutive_table_readout"], "budgets": [30], "models": ["tiny"], "seeds": [0]}
+READ_ELSEWHERE = {"source": {"kind": "vlmeval", "name": "GPT4o"}, "scoring": {"max_new_tokens": 9}}
+
+
+def test_a_run_has_the_conversions_of_every_grid_that_lists_it() -> None:
+    grids = [
+        RUNS | {"recipes": ["mix", "image"]},
+        RUNS | {"recipes": ["mix"], "conversions": ["forbidden"]},
+        RUNS | {"recipes": ["mix"], "conversions": ["forced"], "seeds": [0, 1]},
+    ]
+    config = load_config(merge(read_values(), {"runs": grids}))
+    found = {(run.recipe, run.seed): config.conversions(run) for run in config.all_runs()}
+    assert found == {("image", 0): [], ("mix", 0): ["forced", "forbidden"], ("mix", 1): ["forced"]}
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"recipes": ["mix"], "conversions": ["free"]}, "should be 'forced' or 'forbidden' (found: 'free')"),
+        ({"recipes": ["mix_plus_convert_tokens"]}, "mix_plus_convert_tokens has convert_tokens in place of the"),
+        ({"recipes": ["untrained"], "models": ["elsewhere"]}, "models.elsewhere is a model of VLMEvalKit, in which no"),
+    ],
+)
+def test_conversions_that_cannot_be_are_refused(change: dict[str, Any], complaint: str) -> None:
+    runs = [RUNS | {"conversions": ["forced"]} | change]
+    with pytest.raises(ConfigError) as caught:
+        load_config(merge(read_values(), {"models": {"elsewhere": READ_ELSEWHERE}, "runs": runs}))
+    assert complaint in str(caught.value)
+
+
 def test_every_task_and_kind_of_recipe_is_smoked() -> None:
     config = read_config("smoke")
     recipes = [config.recipes[run.recipe] for run in config.all_runs()]
@@ -164,6 +194,7 @@ def test_every_task_and_kind_of_recipe_is_smoked() -> None:
     assert {part.chain for part in parts} >= {FULL, INTERNALISED}
     assert {len(recipe.phases) for recipe in recipes} == {0, 1, 2}
     assert {run.task for run in config.all_runs()} >= {*PAPER_TASKS, "every_task"}
+    assert {way for run in config.all_runs() for way in config.conversions(run)} == {"forced", "forbidden"}
 
 
 SERVED = {"scoring": {"max_new_tokens": 9, "backend": "vllm"}, "resources": {"decoding_gpus": 1}}

@@ -8,7 +8,7 @@ import re
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError, create_model, field_validator, model_validator
 
@@ -26,6 +26,7 @@ from s2h.registry import unknown
 from s2h.scoring.readers import refuse_unreadable
 from s2h.scoring.vllm import find_vllm
 from s2h.settings import Settings
+from s2h.supervision.conversion import CONVERSIONS, Conversion
 from s2h.supervision.formats import FULL, INTERNALISED, NONE
 from s2h.supervision.recipes import Recipe, puzzles_needed
 from s2h.training.trackers import TrackerName, missing_package
@@ -45,6 +46,8 @@ class RunGrid(Settings):
         budgets: training examples that a phase sees (the paper: 30,000 to 240,000).
         models: what is trained.
         seeds: seeds of the training; each draws its own weights (tiny model) and order of examples.
+        conversions: how images are scored once more, with nothing trained again: with responses that begin with the
+            conversion to text (``forced``), or never do (``forbidden``); docs/scoring.md.
     """
 
     tasks: tuple[str, ...] = Field(min_length=1)
@@ -52,6 +55,11 @@ class RunGrid(Settings):
     budgets: tuple[int, ...] = Field(min_length=1)
     models: tuple[str, ...] = Field(min_length=1)
     seeds: tuple[int, ...] = Field((0,), min_length=1)
+    conversions: tuple[Literal["forced", "forbidden"], ...] = ()
+
+    def __contains__(self, run: Run) -> bool:
+        lists = (self.tasks, self.recipes, self.budgets, self.models, self.seeds)
+        return all(value in listed for value, listed in zip(dataclasses.astuple(run), lists, strict=True))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
@@ -251,6 +259,7 @@ class Config(Settings):
         self._check_corpora(run.model)
         self._check_scenes(run.model, members)
         self._check_vllm(run.model)
+        self._check_conversions(run)
         needed = puzzles_needed(recipe.phases, run.budget, len(members))
         for name in members:
             self._check_task(run, name, needed)
@@ -282,6 +291,21 @@ class Config(Settings):
             find_vllm()
         except ModelError as error:
             raise ValueError(f"models.{model}.{error}") from None
+
+    def _check_conversions(self, run: Run) -> None:
+        """Conversions are asked for only where the model takes them and the recipe does not replace them."""
+        if not self.conversions(run):
+            return
+        if not self.catalog[run.model].takes_conversions:
+            raise ValueError(
+                f"models.{run.model} is a model of VLMEvalKit, in which no conversion can be forced or forbidden: "
+                "leave conversions out of its runs"
+            )
+        if any(part.convert_tokens for phase in self.recipes[run.recipe].phases for part in phase.parts):
+            raise ValueError(
+                f"the recipe {run.recipe} has convert_tokens in place of the conversion, so that none can be forced or "
+                "forbidden: leave conversions out of its runs"
+            )
 
     def _check_task(self, run: Run, name: str, needed: dict[Any, int]) -> None:
         task, recipe = self.task(name), self.recipes[run.recipe]
@@ -384,6 +408,11 @@ class Config(Settings):
         """Every run of the study once, in order."""
         grids = (itertools.product(g.tasks, g.recipes, g.budgets, g.models, g.seeds) for g in self.runs)
         return sorted({Run(*combination) for combination in itertools.chain(*grids)})
+
+    def conversions(self, run: Run) -> list[Conversion]:
+        """With which conversions, beside the free one, the images of a run are scored."""
+        listed = {conversion for grid in self.runs if run in grid for conversion in grid.conversions}
+        return [conversion for conversion in CONVERSIONS if conversion in listed]
 
 
 def load_config(values: dict[str, Any]) -> Config:

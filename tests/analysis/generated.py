@@ -18,8 +18,10 @@ from s2h.analysis.study import Study
 from s2h.analysis.writing import write_table
 from s2h.baselines import measuring
 from s2h.overlays import read_values
+from s2h.puzzles.record import LEVELS as ALL_LEVELS
 from s2h.puzzles.shards import PuzzleSet, write_shard
 from s2h.puzzles.task_registry import make_task
+from s2h.supervision.conversion import CONVERSIONS
 
 RECIPE_TITLES = {"text": "Text", "mix": "Mix", "align_mix": "Align-Mix"}
 TASK_TITLES = {"table_readout": "Table Readout", "grid_navigation": "Grid Navigation"}
@@ -39,7 +41,7 @@ SCHEMA: dict[str, Any] = {
     "budget": pl.Int64,
     "model": pl.String,
     "seed": pl.Int64,
-    **dict.fromkeys(["level", "modality", "question", "prediction", "gold", "answer"], pl.String),
+    **dict.fromkeys(["level", "modality", "conversion", "question", "prediction", "gold", "answer"], pl.String),
     **dict.fromkeys(["parsed", "correct", "chain_correct"], pl.Boolean),
     "error": pl.String,
     "first_error_step": pl.Int64,
@@ -61,10 +63,10 @@ def run_of(**changes: Any) -> dict[str, Any]:
 
 
 def score(run: Mapping[str, Any], level: str, modality: str, puzzle: int, **values: Any) -> dict[str, Any]:
-    """A row; what is not given is null, and a puzzle has one name in all runs and modalities."""
+    """A row; what is not given is null, the conversion is free, and a puzzle has one name everywhere."""
     name = f"{run['task']}-{level}-eval-{puzzle:07d}"
     named = {"puzzle_id": name, "set_name": "ours", "external": False, "level": level, "modality": modality}
-    return dict.fromkeys(SCHEMA) | run | named | values
+    return dict.fromkeys(SCHEMA) | run | named | {"conversion": "free"} | values
 
 
 def answers(
@@ -81,9 +83,9 @@ def answers(
 
 def frame(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
     """Rows as ``read_scores`` gives them."""
-    levels, modalities = pl.Enum(["SIMPLE", "MEDIUM", "HARD"]), pl.Enum(["text", "image"])
+    orders = {"level": ALL_LEVELS, "modality": MODALITIES, "conversion": CONVERSIONS}
     return pl.DataFrame(rows, schema=SCHEMA).with_columns(
-        pl.col("level").cast(levels), pl.col("modality").cast(modalities)
+        pl.col(name).cast(pl.Enum(order)) for name, order in orders.items()
     )
 
 
@@ -113,6 +115,7 @@ def generate(run: Mapping[str, Any], puzzles: int, rng: np.random.Generator) -> 
             metrics |= {"num_obstacles": None if correct else float(rng.integers(0, 4))}
         if modality == "image":
             metrics["transcription"] = float(rng.random())
+        metrics["prediction"] = "Converted to text:\n\nn a:7" if modality == "image" and puzzle % 3 else "Answer: 7"
         metrics |= {"tokens": int(rng.integers(5, 100)), "seconds": float(rng.random())}
         yield score(run, level, modality, puzzle, correct=correct, chain_correct=correct and not unchained, **chain) | (
             metrics

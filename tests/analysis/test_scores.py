@@ -109,7 +109,8 @@ def test_a_group_of_one_result_has_no_shared_puzzle():
 
 
 def test_the_columns_that_tables_read_are_those_that_scorings_write():
-    for name in (*SET, "puzzle_id", "external", "set_name", *failures.COLUMNS, *paper_metrics.COLUMNS):
+    others = ("puzzle_id", "external", "set_name", "conversion", "prediction", "tokens")
+    for name in (*SET, *others, *failures.COLUMNS, *paper_metrics.COLUMNS):
         assert name in WRITTEN
     assert {name: WRITTEN[name] for name in SCHEMA} == SCHEMA
     assert get_args(Error) == failures.ERRORS

@@ -33,6 +33,7 @@ def _scores(path: Path, *, recipe="mix", budget=30000, seed=0, task="table_reado
             "exact_match": float(i < successes // 2 + 1),
             "set_name": f"{task}-{level}-{modality}",
             "external": False,
+            "conversion": "free",
         }
         for (level, modality), successes in right.items()
         for i in range(n)

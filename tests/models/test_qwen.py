@@ -97,6 +97,8 @@ def test_it_is_decoded_like_any_other(model_folder: Path, mixture: Mixture) -> N
     for image in (picture.getvalue(), None):
         predictions = decoder([Prompt("from n a to n b", image), Prompt("from n a to n c", image)])
         assert [1 <= (prediction.tokens or 0) <= 4 for prediction in predictions] == [True, True]
+    asked = [Prompt(f"from n a to n {to}", picture.getvalue(), "forced") for to in "bc"]
+    assert [prediction.text.split()[:3] for prediction in decoder(asked)] == [["Converted", "to", "text:"]] * 2
 
 
 @pytest.mark.parametrize("family", ["qwen", "tiny"])

@@ -290,3 +290,13 @@ def test_every_run_of_every_shipped_config_is_planned() -> None:
             assert plan.training.final(each).startswith("results/")
             assert len(plan.training.run_phases(each)) == len(plan.config.recipes[each.recipe].phases)
     assert read_config().results == "results"
+
+
+def test_each_conversion_has_images_decoded_once_more_and_is_no_other_run() -> None:
+    plain = plan_of()
+    asked = plan_of(runs=[plain.config.runs[0].model_dump(mode="json") | {"conversions": ["forbidden", "forced"]}])
+    assert plain.scoring.conversions(run()) == []
+    assert asked.scoring.conversions(run()) == ["forced", "forbidden"]
+    assert asked.scoring.evaluation(run()) == plain.scoring.evaluation(run())
+    assert asked.scoring.model_settings(run()) == plain.scoring.model_settings(run())
+    assert asked.config.all_runs() == plain.config.all_runs()

@@ -63,6 +63,7 @@ def score(record: dict[str, Any], modality: str = "text", **changes: Any) -> dic
         **{"gold": record["answer"], "answer": record["answer"], "parsed": True, "correct": True},
         **{"chain_correct": True, "tokens": 12, "seconds": 0.5, "error": None, **NOWHERE},
         "external": False,
+        "conversion": "free",
     }
     return row | changes
 
@@ -375,6 +376,13 @@ def test_a_page_without_failures_has_a_table(shards: Shards, tmp_path: Path) -> 
     page = Page(write([score(next(read_shards(shards[TASK]["HARD"])))], tmp_path, shards))
     assert page.rows[1][3:6] == ["1", "1", "0"]
     assert not page.examples
+
+
+def test_predictions_whose_conversion_was_forced_or_forbidden_are_left_out(shards: Shards, tmp_path: Path) -> None:
+    record = next(read_shards(shards[TASK]["HARD"]))
+    free = wrong(record, "format", "image")
+    page = Page(write([free, *(free | {"conversion": way} for way in ("forced", "forbidden"))], tmp_path, shards))
+    assert (page.rows[1][3], len(page.examples)) == ("1", 1)
 
 
 def test_a_large_page_shows_fewer_examples(shards: Shards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,7 @@ def test_the_page_says_what_the_tables_say(told: dict[str, Any], tmp_path: Path)
     assert "60 % first go wrong in what they see" in page
     assert "<h3>A figure</h3>" in page
     assert page.count("data:image/png;base64,") == 2  # one right, one wrong
+    assert "Converted" not in page  # what was forced is not shown
     assert "http" not in page.replace("http-equiv", "")
 
 

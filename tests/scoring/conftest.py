@@ -11,6 +11,7 @@ from s2h.models.tiny import build
 from s2h.puzzles.consecutive_table_readout import ConsecutiveTableReadout, ConsecutiveTableReadoutSettings
 from s2h.puzzles.shards import PuzzleSet, write_shard
 from s2h.puzzles.task import Level
+from s2h.supervision.formats import WORDS
 
 PUZZLES = 6
 
@@ -43,5 +44,5 @@ def model_folder(task: ConsecutiveTableReadout, tmp_path_factory: pytest.TempPat
     settings = TinySource(
         vision_width=16, text_width=32, text_layers=2, heads=2, intermediate_size=64, initializer_range=0.3
     )
-    build(settings, vocabulary=task.vocabulary(), image_size=task.image_size[0], seed=1, folder=folder)
+    build(settings, vocabulary=task.vocabulary() | WORDS, image_size=task.image_size[0], seed=1, folder=folder)
     return folder

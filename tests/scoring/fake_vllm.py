@@ -73,7 +73,10 @@ def load(told: argparse.Namespace) -> Any:
 
 
 def prediction(server: Server, asked: dict[str, Any]) -> tuple[str, int]:
-    """What the model says to the parts of a turn, and in how many tokens."""
+    """What the model says to the parts of a turn, and in how many tokens.
+
+    A message that it continues is echoed, and its tokens are not counted.
+    """
     parts = asked["messages"][0]["content"]
     if server.decoder is None:
         return parts[-1]["text"], 1
@@ -81,10 +84,25 @@ def prediction(server: Server, asked: dict[str, Any]) -> tuple[str, int]:
 
     images = [part["image_url"]["url"].partition("base64,")[2] for part in parts if part["type"] == "image_url"]
     assert [part["type"] for part in parts] == ["image_url", "text"][1 - len(images) :]
-    prompt = Prompt(parts[-1]["text"], base64.b64decode(images[0]) if images else None)
-    server.decoder.model.generation_config.max_new_tokens = asked["max_tokens"]
+    conversion = conversion_of(asked)
+    prompt = Prompt(parts[-1]["text"], base64.b64decode(images[0]) if images else None, conversion)
+    given = len(server.decoder._opening) if conversion == "forced" else 0
+    server.decoder.model.generation_config.max_new_tokens = asked["max_tokens"] + given
     (found,) = server.decoder([prompt])
-    return found.text, found.tokens
+    return found.text, found.tokens - given
+
+
+def conversion_of(asked: dict[str, Any]) -> Any:
+    """What a request wants of the conversion, by vLLM's own parameters; AssertionError where they do not fit."""
+    asks = [asked.get(name) for name in ("continue_final_message", "add_generation_prompt", "echo", "bad_words")]
+    turn, *given = asked["messages"]
+    assert turn["role"] == "user"
+    if given:
+        assert asks == [True, False, True, None]
+        assert given == [{"role": "assistant", "content": [{"type": "text", "text": "Converted to text:\n\n"}]}]
+        return "forced"
+    assert asks in ([None] * 4, [None] * 3 + [["Converted"]])
+    return "forbidden" if asks[3] else "free"
 
 
 class Handler(BaseHTTPRequestHandler):

@@ -23,18 +23,19 @@ from s2h.scoring.backends import EndpointBackend, LocalBackend, make_chunks
 from s2h.scoring.decoding import Prompt, load_decoder
 from s2h.scoring.sets import read_set
 from s2h.scoring.vlmevalkit import VlmevalBackend
+from s2h.supervision.conversion import CONVERSIONS
 
 SETTINGS = ScoringSettings(batch_size=4, max_new_tokens=6)
 
 
-@given(st.lists(st.tuples(st.text(max_size=9), st.booleans())), st.integers(1, 5))
+@given(st.lists(st.tuples(st.text(max_size=9), st.booleans(), st.sampled_from(CONVERSIONS))), st.integers(1, 5))
 def test_chunks_hold_every_prompt_once_and_one_kind_each(kinds, size):
-    prompts = [Prompt(text, b"png" if image else None) for text, image in kinds]
+    prompts = [Prompt(text, b"png" if image else None, conversion) for text, image, conversion in kinds]
     chunks = list(make_chunks(prompts, size))
     assert sorted(i for chunk in chunks for i in chunk) == list(range(len(prompts)))
     for chunk in chunks:
         assert 1 <= len(chunk) <= size
-        assert len({prompts[i].image is None for i in chunk}) == 1
+        assert len({(prompts[i].image is None, prompts[i].conversion) for i in chunk}) == 1
         lengths = [len(prompts[i].text) for i in chunk]
         assert lengths == sorted(lengths, reverse=True)
 
@@ -97,6 +98,26 @@ def test_an_endpoint_gives_the_predictions_of_the_model_behind_it(server, model_
         found = dict(endpoint.generate([[prompt] for prompt in prompts]))
         assert [found[i][0].text for i in range(len(prompts))] == [prediction.text for prediction in wanted]
         assert all(1 <= prediction.tokens <= 6 for (prediction,) in found.values())
+
+
+@pytest.mark.parametrize(
+    ("conversion", "complaint"),
+    [("forced", "continue the last message of a conversation"), ("forbidden", "keep words out of a response")],
+)
+def test_a_server_that_knows_no_conversion_is_an_error(server, model_folder, conversion, complaint):
+    endpoint = EndpointBackend(EndpointSource(url=server, name=str(model_folder)), SETTINGS)
+    with pytest.raises(ModelError, match=f"UnprocessableEntityError.* servers that {complaint}, as vLLM does"):
+        list(endpoint.generate([[Prompt("from n a", None, conversion)]]))
+
+
+@pytest.mark.parametrize(
+    ("conversion", "text"), [("forced", "n a 7 = 7"), ("forbidden", "Converted to text:\n\nn a:7"), ("forced", "")]
+)
+def test_a_server_that_ignores_a_conversion_is_an_error(conversion, text):
+    endpoint = EndpointBackend(EndpointSource(url="http://127.0.0.1:9/v1", name="m"), SETTINGS)
+    with pytest.raises(ModelError, match=f"the conversion is {conversion}, but .* leave {conversion} out of the conv"):
+        endpoint._check_conversion(text, conversion)
+    endpoint._check_conversion(text, "free")
 
 
 def test_an_endpoint_that_does_not_answer_is_an_error():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import io
 
 import pytest
@@ -9,9 +10,12 @@ from PIL import Image
 from s2h.errors import ModelError
 from s2h.models.loading import load_processor
 from s2h.models.settings import ScoringSettings
+from s2h.scoring import openings
 from s2h.scoring.decoding import Decoder, Prompt, example_bytes, load_decoder
 from s2h.scoring.sets import read_set
+from s2h.supervision.conversion import Conversion
 from s2h.supervision.examples import Example
+from s2h.supervision.formats import TRANSCRIPTION_HEADER
 from s2h.tokenisation.encoding import ExampleEncoder
 
 
@@ -103,3 +107,65 @@ def test_a_batch_is_as_large_as_the_memory_allows(model_folder, images, monkeypa
     assert decoder._fitting(images) == 3
     free.available = 0
     assert decoder._fitting(images) == 1
+
+
+def _asked(prompts: list[Prompt], conversion: Conversion) -> list[Prompt]:
+    return [dataclasses.replace(prompt, conversion=conversion) for prompt in prompts]
+
+
+def test_a_forced_conversion_begins_every_prediction_and_is_part_of_it(model_folder, images):
+    decoder = _decoder(model_folder, batch_size=4)
+    found = decoder(_asked(images, "forced"))
+    assert all(prediction.text.startswith(f"{TRANSCRIPTION_HEADER} ") for prediction in found)
+    assert all(3 < prediction.tokens <= 12 for prediction in found)
+    assert len({prediction.text for prediction in found}) > 1
+
+
+@pytest.mark.parametrize("conversion", ["forced", "forbidden"])
+def test_batches_do_not_change_predictions_with_a_conversion(model_folder, images, texts, conversion):
+    alone, together = _decoder(model_folder, batch_size=1), _decoder(model_folder, batch_size=4)
+    for prompts in (images, texts):
+        asked = _asked(prompts, conversion)
+        found = [(prediction.text, prediction.tokens) for prediction in together(asked)]
+        assert found == [(prediction.text, prediction.tokens) for prediction in alone(asked)]
+
+
+@pytest.fixture
+def as_it_begins(model_folder, images, monkeypatch):
+    """A decoder for which the conversion is what the model says first to the first image, and what it says freely."""
+    free = _decoder(model_folder, batch_size=4)(images)
+    opening = " ".join(free[0].text.split()[:2])
+    assert free[0].tokens > 4
+    monkeypatch.setattr(openings, "OPENING", opening)
+    monkeypatch.setattr(openings, "TRANSCRIPTION_HEADER", opening.split()[0])
+    return _decoder(model_folder, batch_size=4), free
+
+
+def test_what_begins_so_by_itself_is_the_same_when_it_is_forced(as_it_begins, images):
+    decoder, free = as_it_begins
+    found = decoder(_asked(images, "forced"))
+    assert (found[0].text, found[0].tokens) == (free[0].text, free[0].tokens)
+    assert {" ".join(prediction.text.split()[:2]) for prediction in found} == {openings.OPENING}
+
+
+def test_a_forbidden_conversion_changes_what_would_begin_with_it_and_nothing_else(as_it_begins, images):
+    decoder, free = as_it_begins
+    found, word = decoder(_asked(images, "forbidden")), free[0].text.split()[0]
+    assert not any(prediction.text.split()[:1] == [word] for prediction in found)
+    same = [prediction.text for prediction in free if prediction.text.split()[0] != word]
+    assert [new.text for new, old in zip(found, free, strict=True) if old.text.split()[0] != word] == same
+    assert len(same) < len(free)
+
+
+def test_a_model_that_converts_by_itself_is_kept_from_it(model_folder, images):
+    """The bias of the last layer makes the model say the header's first word, and nothing else."""
+    decoder = _decoder(model_folder, batch_size=4, max_new_tokens=4)
+    word = decoder.processor.tokenizer.convert_tokens_to_ids("Converted")
+    embedding = decoder.model.get_output_embeddings()
+    bias = torch.zeros(embedding.out_features)
+    bias[word] = 1e6
+    embedding.register_forward_hook(lambda module, inputs, logits: logits + bias)
+    assert {prediction.text for prediction in decoder(images)} == {"Converted " * 3 + "Converted"}
+    for prediction in decoder(_asked(images, "forbidden")):
+        assert prediction.text.split()[0] != "Converted"
+        assert prediction.text.split()[1:] == ["Converted"] * 3  # only the first position is closed to it

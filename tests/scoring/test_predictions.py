@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+from collections import Counter
 
 import polars as pl
 import pytest
@@ -24,6 +26,7 @@ from s2h.scoring.predictions import (
     write_predictions,
 )
 from s2h.scoring.sets import read_set
+from s2h.supervision.conversion import CONVERSIONS
 
 SETTINGS = ScoringSettings(batch_size=4, max_new_tokens=6)
 
@@ -34,14 +37,19 @@ class Counting:
     batched, chunk_size = True, 2
 
     def __init__(self, fail_after=10**9):
-        self.asked, self.fail_after = [], fail_after
+        self.prompts, self.chunks, self.fail_after = [], [], fail_after
+
+    @property
+    def asked(self):
+        return [prompt.text for prompt in self.prompts]
 
     def generate(self, chunks, *, sequential=False):
         for position, chunk in enumerate(chunks):
             if position == self.fail_after:
                 raise KeyboardInterrupt
-            self.asked += [prompt.text for prompt in chunk]
-            yield position, [Prediction(f"to {prompt.text[-9:]}", 1, 0.1) for prompt in chunk]
+            self.prompts += chunk
+            self.chunks.append(chunk)
+            yield position, [Prediction(f"{prompt.conversion} {prompt.text[-9:]}", 1, 0.1) for prompt in chunk]
 
 
 @pytest.fixture
@@ -68,6 +76,27 @@ def test_a_set_that_grows_costs_only_what_is_new(sets, task, shards, tmp_path):
     more = Counting()
     decode(sets, more, Store(tmp_path, "key"), title="t")
     assert len(more.asked) == 22
+
+
+def test_a_conversion_costs_only_its_own_predictions_and_mixes_with_no_other(sets, tmp_path):
+    decode(sets, Counting(), Store(tmp_path, "key"), title="t")
+    more, store = Counting(), Store(tmp_path, "key")
+    images = [each for each in sets if each.modality == "image"]
+    asked = [*sets, *(each.under(way) for way in ("forced", "forbidden") for each in images)]
+    decode(asked, more, store, title="t")
+    assert Counter(prompt.conversion for prompt in more.prompts) == {"forced": 12, "forbidden": 12}
+    assert all(len({prompt.conversion for prompt in chunk}) == 1 for chunk in more.chunks)
+    write_predictions(tmp_path / "predictions.parquet", asked, store, {})
+    found = read_predictions(tmp_path / "predictions.parquet", asked)
+    for each in asked:
+        assert [prediction.text.partition(" ")[0] for prediction in found[each.name]] == [each.conversion] * 6
+
+
+def test_predictions_of_before_conversions_are_found_again(sets):
+    row = sets[1].rows[0]
+    question = row.question.encode()
+    assert example_digest(row) == hashlib.sha256(len(question).to_bytes(8, "big") + question + row.image).hexdigest()
+    assert len({example_digest(row, way) for way in CONVERSIONS}) == 3
 
 
 def test_predictions_of_another_model_are_removed(sets, tmp_path):

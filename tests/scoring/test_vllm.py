@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,9 +20,10 @@ from hypothesis import strategies as st
 
 from s2h.errors import ModelError
 from s2h.models.settings import ScoringSettings
-from s2h.models.sources import HuggingFaceSource, TinySource
+from s2h.models.sources import EndpointSource, HuggingFaceSource, TinySource
 from s2h.scoring import backends, decode_and_score, vllm
 from s2h.scoring.backends import shape_of
+from s2h.scoring.decoding import Prompt
 from s2h.scoring.sets import read_set
 from s2h.scoring.vllm import Layout, Shape, find_vllm, plan_layout, serve_command, served
 from tests.scoring.fake_vllm import program
@@ -244,6 +246,37 @@ def test_predictions_through_vllm_are_those_of_our_own_decoding(fake, sets, mode
         assert told["mm_processor_kwargs"] == {}  # the folder's own processor knows them
         assert (asked["temperature"], asked["max_tokens"], asked["add_special_tokens"]) == (0, 6, True)
     assert (tmp_path / "theirs.log.vllm").exists()
+
+
+def test_conversions_through_vllm_are_those_of_our_own_decoding(fake, sets, model_folder, tmp_path):
+    fake(asked=str(tmp_path / "asked"))
+    ways = [sets[1].under("forced"), sets[1].under("forbidden")]
+    own = decoded(tmp_path, ways, ScoringSettings(max_new_tokens=6), "own", model=model_folder, processes=1)
+    theirs = decoded(tmp_path, ways, SETTINGS, "theirs", model=model_folder)
+    assert theirs.drop("seconds").equals(own.drop("seconds"))
+    begun = own["prediction"].str.starts_with("Converted to text: ")
+    assert begun.to_list() == [True] * 6 + [False] * 6
+    assert own["tokens"][:6].is_between(4, 6).all()
+    lines = [json.loads(line)["asked"] for line in (tmp_path / "asked").read_text().splitlines()]
+    assert {(len(asked["messages"]), asked["max_tokens"], "bad_words" in asked) for asked in lines} == {
+        (2, 3, False), (1, 6, True),
+    }  # fmt: skip
+
+
+def test_a_server_that_does_not_continue_a_response_is_an_error(fake, sets, model_folder, tmp_path):
+    fake(echo=True)
+    with pytest.raises(ModelError, match=r"the conversion is forced, but .* servers that continue the last message"):
+        decoded(tmp_path, [sets[1].under("forced")], SETTINGS, "x", model=model_folder)
+
+
+def test_a_template_that_a_server_cannot_continue_is_refused_where_a_conversion_is_forced(model_folder, tmp_path):
+    folder = shutil.copytree(model_folder, tmp_path / "model")
+    template = (folder / "chat_template.jinja").read_text()
+    (folder / "chat_template.jinja").write_text(template.replace("{% else %}<assistant>", "{% else %}<assistant> so"))
+    source = EndpointSource(url="http://127.0.0.1:9/v1", name="m")
+    backend = backends.VllmBackend(source, SETTINGS, folder=str(folder), options={}, gpus=1, version="0.0")
+    with pytest.raises(ModelError, match="the model's chat template continues"):
+        list(backend.generate([[Prompt("from n a", None, "forced")]]))
 
 
 def test_pixel_limits_reach_the_server_of_a_model_from_outside(fake, sets, model_folder, tmp_path):

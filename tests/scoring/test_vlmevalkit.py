@@ -10,18 +10,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from s2h.analysis.conversion import measure_conversion
+from s2h.analysis.scores import read_scores
 from s2h.diagnosis.diagnoser_registry import METRICS
 from s2h.errors import DataError, ModelError
 from s2h.models.settings import ScoringSettings
-from s2h.models.sources import VlmevalSource
+from s2h.models.sources import TinySource, VlmevalSource
 from s2h.puzzles.shards import read_shards
-from s2h.scoring import vlmevalkit
+from s2h.scoring import decode_and_score, vlmevalkit
 from s2h.scoring.backends import LocalBackend
 from s2h.scoring.decoding import Prediction, Prompt, load_decoder
 from s2h.scoring.score_record import SCHEMA, write_scores
 from s2h.scoring.sets import EvalSet, read_set
+from s2h.supervision.conversion import CONVERSIONS
 
 IDENTITY = {"trained_on": "consecutive_table_readout", "recipe": "mix", "budget": 30000, "model": "tiny", "seed": 3}
+COLUMNS = ["prediction", "correct", "tokens", "transcription"]
 AWKWARD = [
     "007",
     "",
@@ -64,6 +68,24 @@ def test_score_writes_every_set(task, shards, tmp_path, monkeypatch):
         assert frame.select(pl.col(IDENTITY).first()).row(0, named=True) == IDENTITY
         assert frame["correct"].all()
         assert not frame["chain_correct"].any()
+
+
+def test_scores_say_how_each_set_was_decoded(task, shards, model_folder, tmp_path):
+    sets = [read_set(task, "SIMPLE", "image", shards["SIMPLE"])]
+    sets += [sets[0].under(way) for way in ("forced", "forbidden")]
+    made = {"source": TinySource(), "settings": ScoringSettings(max_new_tokens=8, recheck=0), "sets": sets}
+    made |= {"store": tmp_path / "kept", "processes": 1, "title": "t", "trained": True, "log": tmp_path / "log"}
+    decode_and_score.decode_predictions(str(model_folder), output=tmp_path / "predictions.parquet", **made)
+    files = {"output": tmp_path / "scores.parquet", "work_dir": tmp_path / "work"}
+    decode_and_score.score_model(tmp_path / "predictions.parquet", sets=sets, identity=IDENTITY, **files)
+    scores = pl.read_parquet(tmp_path / "scores.parquet")
+    assert scores["conversion"].to_list() == [way for way in CONVERSIONS for _ in range(6)]
+    transcribed = scores.group_by("conversion", maintain_order=True).agg(pl.col("transcription").count())
+    assert transcribed.rows() == [("free", 0), ("forced", 6), ("forbidden", 0)]
+    table = measure_conversion(read_scores([tmp_path / "scores.parquet"], COLUMNS, conversions=True))
+    assert table.select("conversion", "n", "converted").rows() == [
+        ("free", 6, 0.0), ("forced", 6, 1.0), ("forbidden", 6, 0.0),
+    ]  # fmt: skip
 
 
 def test_vlmevalkit_s_own_loop_gives_the_predictions_of_batches(task, shards, model_folder, tmp_path):

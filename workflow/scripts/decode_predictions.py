@@ -18,7 +18,7 @@ def main() -> None:
         snakemake.params.model,
         source=settings.source,
         settings=settings.scoring,
-        sets=read_sets(snakemake.params.evaluation, snakemake.params.external),
+        sets=read_sets(snakemake.params.evaluation, snakemake.params.external, snakemake.params.conversions),
         output=snakemake.output[0],
         store=snakemake.params.store,
         processes=process_count(gpus=snakemake.resources.gpus, threads=snakemake.threads),

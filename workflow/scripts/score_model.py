@@ -14,7 +14,7 @@ def main() -> None:
     run = dict(snakemake.wildcards.items())
     score_model(
         snakemake.input.predictions,
-        sets=read_sets(snakemake.params.evaluation, snakemake.params.external),
+        sets=read_sets(snakemake.params.evaluation, snakemake.params.external, snakemake.params.conversions),
         output=snakemake.output[0],
         work_dir=snakemake.params.work,
         identity={name: run[name] for name in ("recipe", "budget", "model", "seed")} | {"trained_on": run["task"]},

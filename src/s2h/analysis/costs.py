@@ -32,7 +32,7 @@ SCHEMA = {
     "mfu": pl.Float64,  # share of the device's peak; null where that is not known, and on a CPU
     "data_wait": pl.Float64,  # share of the time
     "peak_memory_gb": pl.Float64,  # 1e9 bytes, of tensors on the fullest GPU, or of a process where CPUs train
-    "predictions": pl.Int64,  # that were decoded, those to external evaluation sets included
+    "predictions": pl.Int64,  # that were decoded, on external sets and with every conversion too
     "prediction_tokens": pl.Int64,  # null where the model does not tell
     "decoding_hours": pl.Float64,
     "predictions_per_second": pl.Float64,
@@ -55,7 +55,7 @@ def measure_costs(score_files: Sequence[str], models: Mapping[str, Sequence[str]
         these up.
     """
     return (
-        _decoding(read_scores(score_files, ["tokens", "seconds"], external=True))
+        _decoding(read_scores(score_files, ["tokens", "seconds"], external=True, conversions=True))
         .join(training_costs(models), on=TRAINING, how="left")
         .with_columns(pl.col("phases").fill_null(0))
         .select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
@@ -66,7 +66,8 @@ def measure_costs(score_files: Sequence[str], models: Mapping[str, Sequence[str]
 def _decoding(scores: pl.DataFrame) -> pl.DataFrame:
     known = pl.col("tokens").is_not_null().any()
     return (
-        scores.sort(*RUN, "puzzle_id", "modality")  # sums of seconds in one order are the same to the last digit
+        # Sums of seconds in one order are the same to the last digit.
+        scores.sort(*RUN, "puzzle_id", "modality", "conversion")
         .group_by(RUN, maintain_order=True)
         .agg(
             predictions=pl.len(),

@@ -9,6 +9,7 @@ import polars as pl
 
 from s2h.errors import DataError, unreadable
 from s2h.puzzles.record import LEVELS, MODALITIES
+from s2h.supervision.conversion import CONVERSIONS
 
 RUN = ("task", "trained_on", "recipe", "budget", "model", "seed")
 """The columns that name a run."""
@@ -16,9 +17,17 @@ RUN = ("task", "trained_on", "recipe", "budget", "model", "seed")
 SET = (*RUN, "level", "modality")
 """The columns that name a run's results on one evaluation set."""
 
+_ORDERS = {"level": LEVELS, "modality": MODALITIES, "conversion": CONVERSIONS}
+"""Columns that are Enums, and the order of their values."""
+
 
 def read_scores(
-    score_files: Sequence[str | Path], columns: Sequence[str], *, external: bool = False, metrics: Sequence[str] = ()
+    score_files: Sequence[str | Path],
+    columns: Sequence[str],
+    *,
+    external: bool = False,
+    conversions: bool = False,
+    metrics: Sequence[str] = (),
 ) -> pl.DataFrame:
     """The scores of all files, in any order.
 
@@ -27,35 +36,43 @@ def read_scores(
         columns: what is read beside the columns of ``SET`` and the puzzle's id; nothing else is.
         external: read the rows of external evaluation sets as well. They are other puzzles than the study's, cannot
             be pooled or paired with them, and are judged by the paper's metrics alone.
+        conversions: read the rows in which the conversion to text was forced or forbidden as well. They are the same
+            puzzles once more.
         metrics: columns that the files of some tasks have, and are null for the others.
 
     Returns:
         The columns of ``SET``, puzzle_id, ``columns`` and ``metrics``; level and modality are Enums, and so sort in
-        their order. With ``external`` also external_eval: the name of an external set, null for the study's own.
+        their order. With ``external`` also external_eval: the name of an external set, null for the study's own;
+        with ``conversions`` also conversion, an Enum.
 
     Raises:
-        DataError: a file cannot be read, or a puzzle is scored twice for a run and modality.
+        DataError: a file cannot be read, or a puzzle is scored twice for a run, modality and conversion.
     """
-    frames = [_read(path, [*SET, "puzzle_id", *columns], external, metrics) for path in score_files]
+    more = [*["external_eval"] * external, *["conversion"] * conversions]
+    frames = [_read(path, [*SET, "puzzle_id", *columns], more, metrics) for path in score_files]
     if not frames:
         raise DataError("there are no scores to summarise: give at least one score file.")
     scores = pl.concat(frames, how="vertical_relaxed")
-    twice = scores.filter(scores.select(*SET, "puzzle_id").is_duplicated())
+    twice = scores.filter(scores.select(*SET, "puzzle_id", *["conversion"] * conversions).is_duplicated())
     if twice.height:
         raise DataError(f"puzzles of {twice.select(SET).row(0)} are scored more than once: give each score file once.")
     return scores
 
 
-def _read(path: str | Path, columns: Sequence[str], external: bool, metrics: Sequence[str]) -> pl.DataFrame:
+def _read(path: str | Path, columns: Sequence[str], more: Sequence[str], metrics: Sequence[str]) -> pl.DataFrame:
+    """The rows of a file, with ``columns`` and ``metrics``; external sets and conversions are ``more`` columns."""
     try:
         scores = pl.scan_parquet(path, glob=False)
         lacking = set(metrics).difference(scores.collect_schema())
         scores = scores.with_columns(pl.lit(None, pl.Float64).alias(name) for name in lacking)
         scores = scores.with_columns(external_eval=pl.when("external").then("set_name"))
-        if not external:
+        if "external_eval" not in more:
             scores = scores.filter(pl.col("external_eval").is_null())
-        ordered = pl.col("level").cast(pl.Enum(LEVELS)), pl.col("modality").cast(pl.Enum(MODALITIES))
-        return scores.select(*columns, *metrics, *["external_eval"] * external).with_columns(*ordered).collect()
+        if "conversion" not in more:
+            scores = scores.filter(pl.col("conversion") == "free")
+        orders = {name: order for name, order in _ORDERS.items() if name in (*columns, *more)}
+        ordered = [pl.col(name).cast(pl.Enum(order)) for name, order in orders.items()]
+        return scores.select(*columns, *metrics, *more).with_columns(ordered).collect()
     except (OSError, pl.exceptions.PolarsError) as error:
         raise unreadable("score file", path, error) from None
 

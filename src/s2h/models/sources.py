@@ -41,11 +41,13 @@ class ModelSource(Settings):
         has_weights: whether it is a model folder, which can be trained and decoded here; else it is asked elsewhere,
             and may answer differently tomorrow.
         vllm_knows_it: whether vLLM has its architecture.
+        takes_conversions: whether scoring can force or forbid how its responses begin.
         default_resources: what its jobs are given where the config does not say.
     """
 
     has_weights: ClassVar[bool] = True
     vllm_knows_it: ClassVar[bool] = True
+    takes_conversions: ClassVar[bool] = True
     default_resources: ClassVar[ModelResources] = ModelResources()
 
     @property
@@ -243,6 +245,8 @@ class VlmevalSource(RemoteSource):
     Attributes:
         name: what VLMEvalKit calls it.
     """
+
+    takes_conversions: ClassVar[bool] = False
 
     kind: Literal["vlmeval"] = "vlmeval"
 

@@ -15,6 +15,7 @@ from s2h.plan.training_stage import TrainingStage
 from s2h.puzzles.record import MODALITIES
 from s2h.puzzles.task_registry import TASKS
 from s2h.scoring.readers import READERS
+from s2h.supervision.conversion import Conversion
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,16 +71,21 @@ class ScoringStage(Stage):
         """Whether predictions may come from the cache: a model elsewhere may answer differently tomorrow."""
         return self.config.catalog[wildcards.model].has_weights
 
+    def conversions(self, wildcards: Wildcards) -> list[Conversion]:
+        """With which conversions, beside the free one, a run's images are scored."""
+        return self.config.conversions(run_of(wildcards))
+
     @property
     def requested(self) -> Requested:
         """``request``, as cores and resources of the rule."""
         return Requested(self.request)
 
     def request(self, wildcards: Wildcards, attempt: int) -> ResourceRequest:
-        """Resources of decoding; each puzzle is given as text and as an image."""
+        """Resources of decoding; each puzzle is given as text and as an image, and once more for each conversion."""
         puzzles = sum(sum(self.puzzles.eval_sizes(task).values()) for task in self.members(wildcards))
+        times = len(MODALITIES) + len(self.conversions(wildcards))
         model = self.config.models[wildcards.model]
-        return decoding_request(model, examples=puzzles * len(MODALITIES), attempt=attempt)
+        return decoding_request(model, examples=puzzles * times, attempt=attempt)
 
     def code_of(self, wildcards: Wildcards) -> str:
         """Digest of the code that judges the predictions of a run's tasks."""

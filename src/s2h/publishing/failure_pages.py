@@ -199,10 +199,10 @@ def excerpt(text: str, marked: Span | None = None, longest: int = _LONGEST) -> E
 
 
 def _read_scores(path: str | Path) -> pl.DataFrame:
-    """The rows of a score file, with what puts levels and modalities in order."""
+    """The rows of a score file with free conversion, and what puts levels and modalities in order."""
     try:
-        frame = pl.read_parquet(path, columns=[*_SCORES, "external"], glob=False)
-        return frame.with_columns(
+        frame = pl.read_parquet(path, columns=[*_SCORES, "external", "conversion"], glob=False)
+        return frame.filter(conversion="free").with_columns(
             level_order=pl.col("level").cast(pl.Enum(LEVELS)),
             modality_order=pl.col("modality").cast(pl.Enum(MODALITIES)),
         )

@@ -183,7 +183,10 @@ def _examples(
     columns = [*_RUN, "task", "level", "modality", "puzzle_id", "question", "prediction", "gold", "answer"]
     columns += ["correct", "chain_correct"]
     scores = pl.concat(
-        [pl.scan_parquet(path, glob=False).filter(~pl.col("external")).select(columns) for path in score_files]
+        [
+            pl.scan_parquet(path, glob=False).filter(~pl.col("external"), conversion="free").select(columns)
+            for path in score_files
+        ]
     )
     for group in groups:
         of_best = (

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import os
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
@@ -25,12 +27,15 @@ from PIL import Image
 from s2h.children import end_with_parent
 from s2h.errors import ModelError
 from s2h.logs import LOGGER
-from s2h.models.loading import parameter_count
+from s2h.models.loading import load_processor, parameter_count
 from s2h.models.settings import ScoringSettings
 from s2h.models.sources import EndpointSource
 from s2h.models.weights import missing_files
 from s2h.scoring import vllm
 from s2h.scoring.decoding import Decoder, Prediction, Prompt, load_decoder
+from s2h.scoring.openings import check_continuation, opening_ids, opening_message
+from s2h.supervision.conversion import CONVERSIONS, CONVERTED, Conversion
+from s2h.supervision.formats import TRANSCRIPTION_HEADER
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
@@ -40,7 +45,7 @@ _MOST_CONNECTIONS = 768  # a process may hold 1024 files open where nobody has s
 _TIMEOUT = 3600.0  # seconds for a prediction of vLLM, which may wait for others before it begins
 
 Chunk = Sequence[Prompt]
-"""Prompts that are answered together: all with an image, or all without."""
+"""Prompts that are answered together, of one kind: all with an image or all without, and with one conversion."""
 
 
 class Backend(Protocol):
@@ -152,8 +157,21 @@ def _stopped_at_once(pool: Executor) -> Iterator[None]:
         pool.shutdown(cancel_futures=True)
 
 
+_CONVERSION_PARAMETERS: Mapping[Conversion, Mapping[str, Any]] = {
+    "free": {},
+    "forced": {"add_generation_prompt": False, "continue_final_message": True, "echo": True},
+    "forbidden": {"bad_words": TRANSCRIPTION_HEADER.split()[:1]},
+}
+"""What a request says of the conversion, in vLLM's parameters: OpenAI's own have nothing for it.
+
+The response is echoed from its beginning, so that a server that did not continue it is found out.
+"""
+
+
 class EndpointBackend:
     """A model behind an OpenAI-compatible address, asked with temperature 0; pictures are sent as they are.
+
+    A conversion is forced or forbidden only by a server that takes vLLM's parameters for it.
 
     Args:
         source: address and name.
@@ -168,6 +186,8 @@ class EndpointBackend:
     chunk_size = 1
     more: Mapping[str, Any] = {}
     """Further parameters of every request."""
+    opening_tokens = 0
+    """Tokens of a forced conversion; 0 where the model's tokenizer is not known."""
 
     def __init__(self, source: EndpointSource, settings: ScoringSettings) -> None:
         from openai import DefaultHttpxClient, OpenAI
@@ -193,25 +213,34 @@ class EndpointBackend:
     def _prediction(self, prompt: Prompt) -> Prediction:
         from openai import OpenAIError
 
-        content: list[dict[str, Any]] = [{"type": "text", "text": prompt.text}]
-        if prompt.image is not None:
-            content.insert(0, {"type": "image_url", "image_url": {"url": _data_url(prompt.image)}})
+        given = self.opening_tokens if prompt.conversion == "forced" else 0
         started = time.perf_counter()
         try:
             found: Any = self._client.chat.completions.create(
                 model=self.source.name,
-                messages=[{"role": "user", "content": content}],  # type: ignore[misc, list-item]
-                max_tokens=self.settings.max_new_tokens,
+                messages=_messages(prompt),  # type: ignore[arg-type]
+                max_tokens=max(self.settings.max_new_tokens - given, 1),
                 temperature=0,
-                extra_body=dict(self.more),
+                extra_body={**self.more, **_CONVERSION_PARAMETERS[prompt.conversion]},
             )
             text = found.choices[0].message.content or ""
         except (OpenAIError, AttributeError, IndexError, TypeError) as error:
-            raise ModelError(
+            message = (
                 f"{self.source.url} gave no response of {self.source.name} ({type(error).__name__}: {error}): see that "
                 "the server runs and knows the model, then run again; predictions so far are kept."
-            ) from error
-        return Prediction(text, getattr(found.usage, "completion_tokens", None), time.perf_counter() - started)
+            )
+            raise ModelError(" ".join(filter(None, [message, _ADVICE[prompt.conversion]]))) from error
+        self._check_conversion(text, prompt.conversion)
+        new = getattr(found.usage, "completion_tokens", None)
+        return Prediction(text, None if new is None else new + given, time.perf_counter() - started)
+
+    def _check_conversion(self, text: str, conversion: Conversion) -> None:
+        """Raise ModelError where a server ignored what it was told of the conversion."""
+        if conversion != "free" and bool(re.match(CONVERTED, text)) != (conversion == "forced"):
+            raise ModelError(
+                f"the conversion is {conversion}, but {self.source.url} gave a response that begins with "
+                f"{text[:40]!r}. {_ADVICE[conversion]}"
+            )
 
 
 class VllmBackend(EndpointBackend):
@@ -220,6 +249,8 @@ class VllmBackend(EndpointBackend):
     Args:
         source: address and name.
         settings: longest prediction.
+        folder: model folder.
+        options: for the processor.
         gpus: that answer.
         version: of vLLM.
     """
@@ -227,12 +258,29 @@ class VllmBackend(EndpointBackend):
     batched = True
     more: Mapping[str, Any] = {"add_special_tokens": True}  # as our processors do; a chat's default is not to
 
-    def __init__(self, source: EndpointSource, settings: ScoringSettings, *, gpus: int, version: str) -> None:
+    def __init__(
+        self,
+        source: EndpointSource,
+        settings: ScoringSettings,
+        *,
+        folder: str,
+        options: Mapping[str, int],
+        gpus: int,
+        version: str,
+    ) -> None:
         super().__init__(source, settings)
-        self.gpus, self.metadata = gpus, {"vllm": version}
+        self.folder, self.options, self.gpus, self.metadata = folder, options, gpus, {"vllm": version}
 
     def generate(self, chunks: Sequence[Chunk], *, sequential: bool = False) -> Iterator[tuple[int, list[Prediction]]]:
-        """Predictions as of any server, with GPU seconds: concurrent requests share the time of the GPUs equally."""
+        """Predictions as of any server, with GPU seconds: concurrent requests share the time of the GPUs equally.
+
+        Raises:
+            ModelError: also where the model's chat template does not let a forced conversion stand.
+        """
+        if any(prompt.conversion == "forced" for chunk in chunks for prompt in chunk):
+            processor = load_processor(self.folder, **self.options)
+            check_continuation(processor)
+            self.opening_tokens = len(opening_ids(processor.tokenizer))
         together = 1 if sequential else min(self.source.connections, max(len(chunks), 1))
         for position, predictions in super().generate(chunks, sequential=sequential):
             yield position, [replace(each, seconds=each.seconds * self.gpus / together) for each in predictions]
@@ -269,7 +317,8 @@ def vllm_backend(
     with vllm.served(command, log=log) as server:
         connections = min(_UNDER_WAY * layout.data, _MOST_CONNECTIONS)
         source = EndpointSource(url=server.url, name=server.name, connections=connections, timeout=_TIMEOUT)
-        yield VllmBackend(source, settings, gpus=layout.tensor * layout.data, version=server.version)
+        gpus = layout.tensor * layout.data
+        yield VllmBackend(source, settings, folder=folder, options=options, gpus=gpus, version=server.version)
 
 
 def gpu_memory() -> list[int]:
@@ -291,6 +340,24 @@ def shape_of(folder: str) -> vllm.Shape:
     return vllm.Shape(weights, sizes, getattr(text, "num_key_value_heads", None) or text.num_attention_heads)
 
 
+_ADVICE: Mapping[Conversion, str] = {
+    "free": "",
+    "forced": "A conversion is forced by servers that continue the last message of a conversation, as vLLM does "
+    "(continue_final_message, echo); for others leave forced out of the conversions of the model's runs.",
+    "forbidden": "A conversion is forbidden by servers that keep words out of a response, as vLLM does (bad_words); "
+    "for others leave forbidden out of the conversions of the model's runs, or set scoring.backend to transformers.",
+}
+"""What to do where a server refuses a conversion, or ignores it."""
+
+
+def _messages(prompt: Prompt) -> list[dict[str, Any]]:
+    """The conversation that a server is asked to go on with."""
+    content: list[dict[str, Any]] = [{"type": "text", "text": prompt.text}]
+    if prompt.image is not None:
+        content.insert(0, {"type": "image_url", "image_url": {"url": _data_url(prompt.image)}})
+    return [{"role": "user", "content": content}, *[opening_message()] * (prompt.conversion == "forced")]
+
+
 def _data_url(image: bytes) -> str:
     """A picture file as it is, in a URL."""
     with Image.open(io.BytesIO(image)) as picture:
@@ -305,8 +372,9 @@ def _chunk_size(settings: ScoringSettings) -> int:
 
 def make_chunks(prompts: Sequence[Prompt], size: int) -> Iterable[list[int]]:
     """Positions of prompts of one kind and alike in length; the longest come first, so that memory fails early."""
-    for has_image in (True, False):
-        chosen = [i for i, prompt in enumerate(prompts) if (prompt.image is not None) == has_image]
+    for conversion, has_image in itertools.product(CONVERSIONS, (True, False)):
+        kind = conversion, has_image
+        chosen = [i for i, prompt in enumerate(prompts) if (prompt.conversion, prompt.image is not None) == kind]
         chosen.sort(key=lambda i: -len(prompts[i].text))
         for start in range(0, len(chosen), size):
             yield chosen[start : start + size]

@@ -18,25 +18,31 @@ from s2h.scoring.decoding import load_decoder
 from s2h.scoring.predictions import (
     Store,
     decode,
-    example_digest,
     model_digest,
+    prompts_of,
     read_predictions,
     recheck,
     write_predictions,
 )
 from s2h.scoring.sets import EvalSet, Evaluation
 from s2h.scoring.tsv import read_external
+from s2h.supervision.conversion import Conversion
 
 
-def read_sets(evaluation: Mapping[str, Any], external: Mapping[str, Any]) -> list[EvalSet]:
-    """The sets on which a run is scored: those of its tasks, then those from outside.
+def read_sets(
+    evaluation: Mapping[str, Any], external: Mapping[str, Any], conversions: Sequence[Conversion]
+) -> list[EvalSet]:
+    """The sets on which a run is scored: those of its tasks, those from outside, the tasks' images once more.
 
     Args:
         evaluation: for each task the arguments of ``Evaluation.of``.
         external: for each name the arguments of ``read_external``.
+        conversions: with which the tasks' images are given once more each.
     """
     own = [each for name, values in evaluation.items() for each in Evaluation.of(name, **values).sets()]
-    return own + [read_external(name, **values) for name, values in external.items()]
+    outside = [read_external(name, **values) for name, values in external.items()]
+    images = [each for each in own if each.modality == "image"]
+    return own + outside + [each.under(conversion) for conversion in conversions for each in images]
 
 
 @contextmanager
@@ -99,7 +105,7 @@ def decode_predictions(
     """
     kept = Store(store, model_digest(model, source, settings))
     recheck_file = kept.folder / "recheck.json"
-    if any(example_digest(row) not in kept.predictions for each in sets for row in each.rows):
+    if not prompts_of(sets).keys() <= kept.predictions.keys():
         work = kept.folder / "work"
         with open_backend(
             model, source, settings, processes=processes, work=work, trained=trained, log=Path(log)

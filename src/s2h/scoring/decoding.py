@@ -9,6 +9,7 @@ import dataclasses
 import io
 import time
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from s2h.errors import ModelError
 from s2h.logs import LOGGER
 from s2h.models.loading import load_model, load_processor
 from s2h.models.settings import ScoringSettings
+from s2h.scoring.openings import opening_ids, starting_tokens, with_opening
+from s2h.supervision.conversion import Conversion
 from s2h.tokenisation.chat_template import encode_prompts
 
 _MOST = 256  # examples of a batch whose size is found by memory: larger ones wait for their longest prediction
@@ -36,10 +39,12 @@ class Prompt:
     Attributes:
         text: the user's turn, without the image.
         image: a picture file; None for a text example.
+        conversion: whether the response begins with the conversion of the image to text.
     """
 
     text: str
     image: bytes | None
+    conversion: Conversion = "free"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,8 +52,8 @@ class Prediction:
     """The response of a model to a prompt.
 
     Attributes:
-        text: the prediction without special tokens.
-        tokens: number of new tokens, the one that ends the prediction included; None where that is not known.
+        text: the prediction without special tokens; a forced conversion belongs to it.
+        tokens: number of its tokens, the one that ends it included; None where that is not known.
         seconds: the batch's time, divided by its number of examples.
     """
 
@@ -74,6 +79,7 @@ class Decoder:
         tokenizer = processor.tokenizer
         tokenizer.padding_side = "left"
         own = model.generation_config.eos_token_id
+        self._opening = opening_ids(tokenizer)
         self._stops = sorted({tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None})
         # Replaced, not amended: a published model brings penalties and temperatures that greedy decoding must not have.
         model.generation_config = GenerationConfig(
@@ -84,7 +90,7 @@ class Decoder:
         )
 
     def __call__(self, prompts: Sequence[Prompt]) -> list[Prediction]:
-        """The predictions for prompts that all have an image or all have none, in their order.
+        """The predictions, in their order, for prompts of one kind: all with an image or all without, one conversion.
 
         Raises:
             ModelError: not even one example fits the memory.
@@ -108,9 +114,10 @@ class Decoder:
         return predictions
 
     def encode(self, prompts: Sequence[Prompt]) -> dict[str, Tensor]:
-        """Model inputs (input_ids ``int64[B, L]`` and others) for prompts that all have an image or all have none."""
+        """Model inputs (input_ids ``int64[B, L]`` and others) for prompts of one kind, with a forced conversion."""
         images = [None if p.image is None else Image.open(io.BytesIO(p.image)).convert("RGB") for p in prompts]
-        return encode_prompts(self.processor, [p.text for p in prompts], images)
+        encoded = encode_prompts(self.processor, [p.text for p in prompts], images)
+        return with_opening(encoded, self._opening) if prompts[0].conversion == "forced" else encoded
 
     def _fitting(self, prompts: Sequence[Prompt]) -> int:
         """How many examples as long as the longest of ``prompts`` fit the memory, by what is free now."""
@@ -125,10 +132,19 @@ class Decoder:
     def _decode(self, prompts: Sequence[Prompt]) -> list[Prediction]:
         started = time.perf_counter()
         inputs = {key: self._placed(value) for key, value in self.encode(prompts).items()}
-        whole_BS = self.model.generate(**inputs)  # S = L + T
-        new_BT = whole_BS[:, inputs["input_ids"].shape[1] :].tolist()
+        # The inputs end with the first tokens of a response whose conversion is forced.
+        given = len(self._opening) if prompts[0].conversion == "forced" else 0
+        limits: dict[str, Any] = {"max_new_tokens": max(self.model.generation_config.max_new_tokens - given, 1)}
+        if prompts[0].conversion == "forbidden":
+            limits["begin_suppress_tokens"] = self._starting_tokens
+        whole_BS = self.model.generate(**inputs, **limits)  # S = L + T
+        new_BT = whole_BS[:, inputs["input_ids"].shape[1] - given :].tolist()
         seconds = (time.perf_counter() - started) / len(prompts)
         return [self._prediction(ids, seconds) for ids in new_BT]
+
+    @cached_property
+    def _starting_tokens(self) -> list[int]:
+        return starting_tokens(self.processor.tokenizer)
 
     def _placed(self, value: Tensor) -> Tensor:
         dtype = self.model.dtype if value.is_floating_point() else value.dtype

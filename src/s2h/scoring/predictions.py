@@ -20,6 +20,7 @@ from s2h.provenance.fingerprints import contents_digest, take_fingerprint
 from s2h.scoring.backends import Backend, make_chunks
 from s2h.scoring.decoding import Prediction, Prompt
 from s2h.scoring.sets import EvalRow, EvalSet
+from s2h.supervision.conversion import OPENING, Conversion
 
 SCHEMA = {
     "set_name": pl.String,
@@ -52,10 +53,22 @@ def model_digest(model: str | Path, source: Source, settings: ScoringSettings) -
     return digest.hexdigest()
 
 
-def example_digest(row: EvalRow) -> str:
-    """Digest of what a model sees of a puzzle."""
+def example_digest(row: EvalRow, conversion: Conversion = "free") -> str:
+    """Digest of what a model sees of a puzzle, and of the conversion where it is not left to the model."""
     question = row.question.encode("utf-8", "surrogatepass")
-    return hashlib.sha256(len(question).to_bytes(8, "big") + question + (row.image or b"")).hexdigest()
+    digest = hashlib.sha256(len(question).to_bytes(8, "big") + question + (row.image or b""))
+    if conversion != "free":
+        digest.update(f"{conversion} {OPENING}".encode())
+    return digest.hexdigest()
+
+
+def prompts_of(sets: Sequence[EvalSet]) -> dict[str, Prompt]:
+    """What a model is asked for evaluation sets, by the examples' digests: each example once."""
+    return {
+        example_digest(row, each.conversion): Prompt(row.question, row.image, each.conversion)
+        for each in sets
+        for row in each.rows
+    }
 
 
 class Store:
@@ -107,11 +120,11 @@ def decode(sets: Sequence[EvalSet], backend: Backend, store: Store, *, title: st
         store: predictions so far; every finished chunk is added at once.
         title: for the progress.
     """
-    rows = {example_digest(row): row for each in sets for row in each.rows}
-    missing = [example for example in rows if example not in store.predictions]
-    if len(missing) < len(rows):
-        LOGGER.info("%d of %d predictions already exist", len(rows) - len(missing), len(rows))
-    prompts = [Prompt(rows[example].question, rows[example].image) for example in missing]
+    every = prompts_of(sets)
+    missing = [example for example in every if example not in store.predictions]
+    if len(missing) < len(every):
+        LOGGER.info("%d of %d predictions already exist", len(every) - len(missing), len(every))
+    prompts = [every[example] for example in missing]
     chunks = list(make_chunks(prompts, backend.chunk_size))
     progress, done = Progress(title, len(missing)), 0
     for position, predictions in backend.generate([[prompts[i] for i in chunk] for chunk in chunks]):
@@ -122,9 +135,9 @@ def decode(sets: Sequence[EvalSet], backend: Backend, store: Store, *, title: st
 
 def recheck(sets: Sequence[EvalSet], backend: Backend, store: Store, examples: int) -> tuple[int, int]:
     """Decode some examples one at a time, spread over the sets: (how many, how many predictions differ)."""
-    rows = list({example_digest(row): row for each in sets for row in each.rows}.items())
-    chosen = rows[:: max(len(rows) // examples, 1)][:examples] if examples and backend.batched else []
-    single = [[Prompt(row.question, row.image)] for _, row in chosen]
+    every = list(prompts_of(sets).items())
+    chosen = every[:: max(len(every) // examples, 1)][:examples] if examples and backend.batched else []
+    single = [[prompt] for _, prompt in chosen]
     different = 0
     for position, (prediction,) in backend.generate(single, sequential=True):
         different += prediction.text != store.predictions[chosen[position][0]].text
@@ -138,7 +151,7 @@ def write_predictions(path: str | Path, sets: Sequence[EvalSet], store: Store, m
     rows = []
     for each in sets:
         for row in each.rows:
-            prediction = store.predictions[example_digest(row)]
+            prediction = store.predictions[example_digest(row, each.conversion)]
             rows.append((each.name, row.index, prediction.text, prediction.tokens, prediction.seconds))
     with atomic_file(path) as temporary:
         pl.DataFrame(rows, schema=SCHEMA, orient="row").write_parquet(temporary, compression="zstd", metadata=metadata)

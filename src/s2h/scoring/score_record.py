@@ -29,6 +29,7 @@ class Score:
         seed: seed of the training.
         level: SIMPLE, MEDIUM or HARD.
         modality: text or image.
+        conversion: free, forced or forbidden: whether the prediction begins with the conversion of the image to text.
         question: the user's turn, without the image.
         prediction: the model's output, unchanged.
         gold: the right answer.
@@ -57,6 +58,7 @@ class Score:
     seed: int
     level: str
     modality: str
+    conversion: str
     question: str
     prediction: str
     gold: str

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import itertools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import polars as pl
 
@@ -15,6 +16,7 @@ from s2h.errors import DataError
 from s2h.puzzles.shards import read_shards
 from s2h.puzzles.task import Level, Modality, Task
 from s2h.puzzles.task_registry import make_task
+from s2h.supervision.conversion import Conversion
 from s2h.supervision.formats import TEXT_COLUMNS, has_image, prompt
 
 _COLUMNS = [*TEXT_COLUMNS, "task", "level", "split", "answer", "puzzle"]
@@ -51,14 +53,25 @@ class EvalSet:
         level: of the puzzles.
         modality: how they are given.
         rows: the puzzles, in order.
+
+    Attributes:
+        external: whether the set is from outside.
+        conversion: whether responses begin with the conversion of the image to text.
     """
 
     external = False
+    conversion: Conversion = "free"
 
     def __init__(self, name: str, task: Task[Any], level: Level, modality: Modality, rows: Sequence[EvalRow]) -> None:
         self.name, self.level, self.modality, self.rows = name, level, modality, tuple(rows)
         self.task = task.name
         self._task, self._diagnoser = task, find_diagnoser(task)
+
+    def under(self, conversion: Conversion) -> Self:
+        """The same puzzles with another conversion, as a set with a name of its own."""
+        changed = copy.copy(self)
+        changed.name, changed.conversion = f"{self.name}-{conversion}", conversion
+        return changed
 
     def diagnose(self, row: EvalRow, prediction: str) -> Diagnosis:
         """The diagnosis of a prediction for one of the puzzles."""

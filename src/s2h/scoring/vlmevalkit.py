@@ -122,6 +122,7 @@ def _score(
         task=eval_set.task,
         level=eval_set.level,
         modality=eval_set.modality,
+        conversion=eval_set.conversion,
         question=row.question,
         prediction=text,
         gold=row.answer,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _TOKEN_TYPES = ("mm_token_type_ids", "token_type_ids")
-_SEQUENCES = {"input_ids", "attention_mask", *_TOKEN_TYPES}
+SEQUENCES = {"input_ids", "attention_mask", *_TOKEN_TYPES}
 """The outputs of a processor that have an entry for each token; all others belong to the images."""
 
 
@@ -97,7 +97,7 @@ class ExampleEncoder:
         encoded = encode_prompts(self.processor, [e.prompt for e in examples], [e.image for e in examples])
         answers = self.encode_answers([e.response for e in examples], [e.more for e in examples])
         rows = [self._joined(encoded, row, answer) for row, answer in enumerate(answers)]
-        return EncodedBatch(rows, {name: value for name, value in encoded.items() if name not in _SEQUENCES})
+        return EncodedBatch(rows, {name: value for name, value in encoded.items() if name not in SEQUENCES})
 
     def encode_answers(self, responses: Sequence[str], more: Sequence[Sequence[str]]) -> list[list[Segment]]:
         """The segments after the prompt of each example.
