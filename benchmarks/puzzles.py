@@ -77,13 +77,9 @@ def drawing_rates(task: str, level: Any) -> dict[str, float]:
 def table(examples: int) -> None:
     """Print a line for every task and level of the paper's preset."""
     print("Whole examples at the paper's image sizes, one core; images alone for the yardsticks.\n")
-<<<<<<< HEAD
     print(
         "| task | level | examples/s | KB/example | memory MB | matplotlib images/s | ratio | Pillow images/s | ratio |"
     )
-=======
-    print("| task | level | examples/s | KB each | memory MB | matplotlib images/s | ratio | Pillow images/s | ratio |")
->>>>>>> balanced
     print("| --- | --- | --: | --: | --: | --: | --: | --: | --: |")
     from benchmarks.yardsticks import SCENES
 
