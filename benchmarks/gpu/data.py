@@ -11,7 +11,7 @@ from benchmarks.gpu.models import Sizes, make_model, qwen_config
 from benchmarks.puzzles import settings
 from s2h.overlays import read_config
 from s2h.puzzles.shards import PuzzleSet, write_shard
-from s2h.puzzles.task import Level, Task
+from s2h.puzzles.task import Level, Task, TrainingLevel
 from s2h.puzzles.task_registry import make_task
 from s2h.supervision.mixture import read_mixture, write_mixture
 from tests.models.qwen import CHAT_TEMPLATE, SPECIAL
@@ -29,7 +29,7 @@ def paper_task() -> Task[Any]:
 
 def make_mixture(folder: Path, task: Task[Any], *, budget: int) -> Path:
     """A mixture of Mix+ with its puzzles; returns its file."""
-    shards: dict[str, dict[Level, list[str]]] = {task.name: {}}
+    shards: dict[str, dict[TrainingLevel, list[str]]] = {task.name: {}}
     for level in _LEVELS:
         path = folder / f"{level}.parquet"
         write_shard(path, task, PuzzleSet(0, level, "train"), (0, budget), progress=lambda done: None)
