@@ -222,7 +222,7 @@ def _measure(
         model.gradient_checkpointing_enable({"use_reentrant": False})
     model.train()  # no dropout in the models that are trained here, and checkpointing asks for it
     forward_pass = ForwardPass(model)
-    autocast = spec.settings.precision == "bf16" and device.type == "cuda"
+    autocast = spec.settings.precision != "fp32" and device.type == "cuda"
     target = probe(model, forward_pass, batches[TARGET], autocast=autocast)
     for kind in SOURCES:
         source = probe(model, forward_pass, batches[kind], autocast=autocast)

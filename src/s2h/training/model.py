@@ -15,6 +15,15 @@ from s2h.phases import ModelPart
 from s2h.training.job import Job
 
 
+def with_precision(job: Job, device: torch.device) -> Job:
+    """A job whose ``precision: auto`` is replaced by what the device computes fastest."""
+    if job.settings.precision != "auto":
+        return job
+    fast = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    settings = job.settings.model_copy(update={"precision": "bf16" if fast else "fp32"})
+    return job.model_copy(update={"settings": settings})
+
+
 def dtype_of(settings: TrainingSettings) -> torch.dtype:
     """Type of the weights."""
     return torch.bfloat16 if settings.precision == "bf16" else torch.float32

@@ -42,7 +42,7 @@ which torch takes for a card each), MI300X, MI325X and MI355X.
 """
 
 
-def peak_flops(card: str, precision: Literal["bf16", "fp32"]) -> float | None:
+def peak_flops(card: str, precision: str) -> float | None:
     """FLOP/s of a card at most; None for a card that is not known, or a slice of one.
 
     Args:
@@ -56,6 +56,6 @@ def peak_flops(card: str, precision: Literal["bf16", "fp32"]) -> float | None:
     return None
 
 
-def device_peak(device: torch.device, precision: Literal["bf16", "fp32"]) -> float | None:
+def device_peak(device: torch.device, precision: str) -> float | None:
     """Peak FLOP/s of a device; None for a CPU or a card that is not known."""
     return peak_flops(torch.cuda.get_device_name(device), precision) if device.type == "cuda" else None

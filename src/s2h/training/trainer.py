@@ -30,6 +30,7 @@ from s2h.training.job import Job
 from s2h.training.manifest import Outcome, manifest, training_key
 from s2h.training.memory.fitting import memory_advice
 from s2h.training.metrics import Meter, MetricsWriter, as_lines
+from s2h.training.model import with_precision
 from s2h.training.peak_flops import device_peak
 from s2h.training.processes import join_processes
 from s2h.training.schedule import rate
@@ -43,8 +44,9 @@ class Trainer:
     """Trains one phase; ``run`` is all there is to call."""
 
     def __init__(self, job: Job) -> None:
-        self.job, self.settings = job, job.settings
         self.device = join_processes()
+        self.job = job = with_precision(job, self.device)
+        self.settings = job.settings
         self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
         self.data = PhaseData(job)
         self.plan = self.data.plan
