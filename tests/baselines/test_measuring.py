@@ -55,13 +55,14 @@ def test_sums_are_seldom_guessed(name: str) -> None:
         assert max(found.values()) < 0.12
 
 
-def test_one_cell_has_ten_answers_of_which_one_is_guessed() -> None:
+def test_one_cell_has_ten_answers_of_which_few_are_guessed() -> None:
+    """Values that are frequent among the few keys for training are rare among those for evaluation."""
     settings = task_settings("consecutive_table_readout", "compact")
     settings["levels"] = {"SIMPLE": settings["levels"]["SIMPLE"] | {"path_length": [1, 1]}}
     task = TASKS["consecutive_table_readout"](TASKS["consecutive_table_readout"].settings_type.model_validate(settings))
     puzzles = [draw_puzzle(task, PuzzleSet(0, "SIMPLE", "eval"), index)[0] for index in range(500)]
     for _, _, _, n, correct in measure_baselines(task, "SIMPLE", puzzles, 0):
-        assert 0.02 < correct / n < 0.2
+        assert correct / n < 0.2
 
 
 def test_straight_walks_solve_few_of_the_shipped_grids() -> None:
