@@ -74,6 +74,7 @@ def test_a_line_is_cut_into_cells(line: str, parts: list[str]) -> None:
     [
         ("n 1 2 o 3 4", ["n 5 6", "o 7 8"], ["n 1 2", "o 3 4"]),
         ("na:1 nb:2 oa:3 ob:4", ["na:5 nb:6", "oa:7 ob:8"], ["na:1 nb:2", "oa:3 ob:4"]),  # of a cell the name counts
+        ("a:1 a:2 b:3 a:4", ["a:5 a:6", "b:7 b:8"], ["a:1 a:2", "b:3", "a:4"]),
         ("n 1 o 3 4 5", ["n 5 6", "o 7 8"], ["n 1", "o 3 4 5"]),  # a word lost spoils one line
         ("1 n 1 2 n 3", ["n 5 6", "o 7 8"], ["1", "n 1 2", "n 3"]),
         ("x 1 2 3 x 4", ["x 1", "2 x", "3"], ["x 1", "2 3", "x", "4"]),  # first words do not tell lines apart

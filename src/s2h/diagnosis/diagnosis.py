@@ -278,8 +278,8 @@ def split_like(words: Sequence[str], model: Sequence[str]) -> list[str]:
     """Words in lines as those of ``model``, which they are meant to repeat.
 
     A line begins where a first word of the model's lines stands, so that a word too many or too few spoils one line
-    alone; of words like "na:7" the name counts. Where that would not lay out the model itself, its numbers of words a
-    line decide.
+    alone. Of words like "na:7" the name counts, and words of one name in a row are one line's. Where that would not lay
+    out the model itself, its numbers of words a line decide.
     """
     heads = {_name(line.split()[0]) for line in model}
     if _broken([word for line in model for word in line.split()], heads) == list(model):
@@ -296,7 +296,8 @@ def _broken(words: Sequence[str], heads: set[str]) -> list[str]:
     """Words in lines that each begin with one of the heads; what stands before the first head is a line as well."""
     found: list[list[str]] = []
     for word in words:
-        if _name(word) in heads or not found:
+        goes_on = found and ":" in word[:-1] and _name(word) == _name(found[-1][-1])
+        if not goes_on and (_name(word) in heads or not found):
             found.append([])
         found[-1].append(word)
     return [" ".join(line) for line in found]

@@ -344,12 +344,12 @@ def read_compact_trace(grid: SeenGrid, reasoning: str) -> list[Entry]:
     ]
     require(stops == expected, "reasoning", f"the stops are {stops}, not {expected}")
     trace = []
-    for (row, column), *words in lines:
+    for name, *words in lines:
         collected = ""
         if words[0] == "take":
             collected, words = words[1], words[2:]
         refused, move = tuple(zip(words[:-1:2], words[1::2], strict=True)), words[-1]
-        place = grid.rows.index(row), grid.columns.index(column)
+        place = grid.rows.index(name[:1]), grid.columns.index(name[1:])
         trace.append(Entry(place, collected, refused, "" if move == "back" else move))
     return trace
 
