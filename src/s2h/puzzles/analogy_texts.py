@@ -189,7 +189,7 @@ def paper_transcription_question() -> str:
     )
 
 
-# The compact style: a word for each value, which names its panel and belongs to one attribute.
+# The compact style: a word for each value, which names its panel.
 
 COMPACT_QUESTION = "which Option completes qa qb"
 COMPACT_TRANSCRIPTION_QUESTION = "write panels"
@@ -236,11 +236,11 @@ def _domain(attribute: Attribute, sizes: Sequence[int]) -> Values:
 
 
 def compact_text(puzzle: Analogy, sizes: Sequence[int]) -> str:
-    """One line per panel, one word per value, as in "e1a:circle": no value belongs to two attributes.
+    """One line per panel, one word per value, as in "e1a:circle": no value of a panel belongs to two attributes.
 
     The chain repeats these very words, so that each of them is one look-up. Plain values behind a head for each panel
-    would take two, as the same value stands in many panels; a head for each attribute of each panel, as in
-    "e1a-type circle square", makes text and chain longer by a third.
+    would take two, as many panels show the same value; heads for each attribute of each panel, as in
+    "e1a-type circle square", would make text and chain longer.
     """
     panels = (*puzzle.examples[0], *puzzle.examples[1], *puzzle.query, *puzzle.options)
     return "\n".join(_compact_panel(*each, sizes) for each in zip(_PANELS, panels, strict=True))
@@ -259,9 +259,9 @@ def _quoted(name: str, attribute: Attribute, values: Values, sizes: Sequence[int
 def compact_chain(puzzle: Analogy, sizes: Sequence[int]) -> str:
     """Attribute by attribute the values of a row's panels and the relation that they follow, until there is one.
 
-    So each step repeats words of the text, or judges the few just before it. To name the pattern's attribute at once
-    is to try them all in one step: the tiny model does not learn it. All options are compared with the query together,
-    which is read once; an option whose pattern is found is left out of the lines that follow.
+    So each step repeats words of the text, or judges the few just before it. To name a pattern's attribute at once
+    would be to try them all in one step, which the tiny model learns last. All options are compared with the query
+    together, which is read once; an option whose pattern is found is left out of the lines that follow.
     """
     found = read(puzzle)
     lines = []
