@@ -32,13 +32,13 @@ PUZZLE = Analogy(
     ),
 )
 CHAIN = """\
-Example 1 line-type panel falling rising panel falling circle panel falling AND
-Example 2 line-colour panel black dark panel black grey panel black AND
+line-type e1a:falling e1a:rising e1b:falling e1b:ring e1c:falling AND
+line-type e2a:falling e2a:rising e2b:vertical e2b:ring e2c:diamond none
+line-colour e2a:black e2a:dark e2b:black e2b:grey e2c:black AND
 relation AND
-Option 1 line-type panel falling rising panel falling circle panel falling rising circle OR
-Option 2 line-type panel falling rising panel falling circle panel rising circle XOR
-Option 3 line-type panel falling rising panel falling circle panel falling AND
-Option 4 line-colour panel black dark panel dark grey panel black dark grey OR"""
+line-type qa:falling qa:rising qb:falling qb:ring o1:falling o1:rising o1:ring OR o2:rising o2:ring XOR o3:falling AND \
+o4:horizontal o4:vertical o4:diamond none
+line-colour qa:black qa:dark qb:dark qb:grey o4:black o4:dark o4:grey OR"""
 BLOCK = """\
 Example 1: (line type, AND)
 Example 2: (line colour, AND)
@@ -135,20 +135,24 @@ def test_every_wording_is_compared_with_its_own_truth(wording: str, old: str, ne
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("Example 1 line-type panel", "Example 1 line-colour panel", ("reasoning", 1, "attribute", "line-type",
-         "line-colour panel falling rising panel falling circle panel falling AND")),
-        ("panel black dark panel black grey panel", "panel black dark panel grey panel",
-         ("perception", 2, "values", "panel black grey", "panel grey")),
-        ("panel black grey panel black AND", "panel black grey panel black dark AND",
-         ("perception", 2, "values", "panel black", "panel black dark AND")),
-        ("panel black AND", "panel black XOR", ("reasoning", 2, "pattern", "AND", "XOR")),
-        ("relation AND", "relation OR", ("reasoning", 3, "relation", "AND", "OR")),
-        ("panel rising circle XOR", "panel rising circle OR", ("reasoning", 5, "pattern", "XOR", "OR")),
-        ("panel rising circle XOR", "panel circle XOR", ("perception", 5, "values", "panel rising circle",
-                                                         "panel circle XOR")),
-        ("relation AND\n", "", ("reasoning", 3, "missing step", "relation AND", "nothing")),
-        ("relation AND\n", "relation AND relation AND\n", ("format", 4, "wording", "Option 1 line-type panel falling "
-         "rising panel falling circle panel falling risi…", "relation AND")),
+        ("line-type e1a:falling", "line-colour e1a:falling", ("reasoning", 1, "attribute", "line-type", "line-colour")),
+        ("e1b:falling e1b:ring", "e1b:ring", ("perception", 1, "values", "e1b:falling e1b:ring", "e1b:ring")),
+        ("e1b:falling e1b:ring", "e1b:falling", ("perception", 1, "values", "e1b:falling e1b:ring", "e1b:falling")),
+        ("e1b:ring e1c", "e1b:ring e1b:diamond e1c",
+         ("perception", 1, "values", "e1b:falling e1b:ring", "e1b:falling e1b:ring e1b:diamond")),
+        ("e1c:falling AND", "e1c:falling e1c:rising AND",
+         ("perception", 1, "values", "e1c:falling", "e1c:falling e1c:rising")),
+        ("e2c:diamond none", "e2c:rising none", ("perception", 2, "values", "e2c:diamond", "e2c:rising")),
+        ("e1b:falling e1b:ring e1c", "e1c", ("reasoning", 1, "panel", "e1b:falling", "e1c:falling")),
+        ("e2c:diamond none", "none", ("reasoning", 2, "panel", "e2c:diamond", "none")),
+        ("e2c:diamond none", "e2c:diamond OR", ("reasoning", 2, "pattern", "none", "OR")),
+        ("e2c:diamond none\n", "e2c:diamond\n", ("reasoning", 2, "pattern", "none", "nothing")),
+        ("e2c:black AND", "e2c:black XOR", ("reasoning", 3, "pattern", "AND", "XOR")),
+        ("relation AND", "relation OR", ("reasoning", 4, "relation", "AND", "OR")),
+        ("relation AND\n", "", ("reasoning", 4, "missing step", "relation AND", "nothing")),
+        ("relation AND\n", "relation AND relation AND\n", ("reasoning", 5, "attribute", "line-type", "relation")),
+        ("o2:rising o2:ring XOR ", "", ("reasoning", 5, "panel", "o2:rising", "o3:falling")),
+        ("o4:grey OR", "o4:grey OR o1:black", ("reasoning", 6, "pattern", "nothing", "o1:black")),
     ],
 )  # fmt: skip
 def test_the_compact_chain_is_compared_piece_by_piece(old: str, new: str, expected: Expected, flat: bool) -> None:

@@ -27,17 +27,16 @@ def grid_of(*rows: str) -> Grid:
 
 GRID = grid_of("S O dot O", "dot O star O", "heart O O D")
 CHAIN = """\
-S n a heart p a star o c D p d
-avoid dot
-n a down dot left outside right
-n b down
-o b down
-p b left
-p a take heart right
-p b up
-o b right
-o c take star down
-p c right"""
+S na heart pa star oc D pd
+na down dot left outside right
+nb down
+ob down
+pb left
+pa take heart right
+pb up
+ob right
+oc take star down
+pc right"""
 MOVES_MADE = "right down down left right up right down right"
 OTHER_MOVES = "right down right left down left right right right"
 """Another walk that solves it: the star first."""
@@ -58,41 +57,39 @@ def test_the_compact_prediction_is_the_one_that_is_changed_here() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("S n a", "S n b", ("perception", 0, "source", "n a", "n b")),
-        ("D p d", "D p c", ("perception", 0, "destination", "p d", "p c")),
-        ("star o c D", "star o d D", ("perception", 0, "objects", "star o c", "star o d")),
-        ("heart p a star", "moon p a star", ("perception", 0, "objects", "heart p a", "moon p a")),
-        ("heart p a star o c", "star o c", ("perception", 0, "objects", "heart p a", "nothing")),
-        ("heart p a star", "heart p a heart p a star", ("perception", 0, "objects", "nothing", "heart p a")),
-        ("avoid dot", "avoid cross", ("perception", 0, "obstacles", "dot", "cross")),
-        ("avoid dot", "avoid", ("perception", 0, "obstacles", "dot", "nothing")),
-        ("o b down", "n c down", ("reasoning", 3, "cell", "o b", "n c")),
-        ("o b down\n", "", ("reasoning", 3, "cell", "o b", "p b")),
+        ("S na", "S nb", ("perception", 0, "source", "na", "nb")),
+        ("D pd", "D pc", ("perception", 0, "destination", "pd", "pc")),
+        ("star oc D", "star od D", ("perception", 0, "objects", "star oc", "star od")),
+        ("heart pa star", "moon pa star", ("perception", 0, "objects", "heart pa", "moon pa")),
+        ("heart pa star oc", "star oc", ("perception", 0, "objects", "heart pa", "nothing")),
+        ("heart pa star", "heart pa heart pa star", ("perception", 0, "objects", "nothing", "heart pa")),
+        ("ob down", "nc down", ("reasoning", 3, "cell", "ob", "nc")),
+        ("ob down\n", "", ("reasoning", 3, "cell", "ob", "pb")),
         ("take heart", "take moon", ("perception", 5, "object", "heart", "moon")),
-        ("n b down", "n b take heart down", ("perception", 2, "object", "nothing", "heart")),
-        ("p b up", "p b take heart up", ("perception", 6, "object", "nothing", "heart")),
-        ("p a take heart", "p a", ("reasoning", 5, "object not taken", "heart", "nothing")),
+        ("nb down", "nb take heart down", ("perception", 2, "object", "nothing", "heart")),
+        ("pb up", "pb take heart up", ("perception", 6, "object", "nothing", "heart")),
+        ("pa take heart", "pa", ("reasoning", 5, "object not taken", "heart", "nothing")),
         ("down dot", "down cross", ("perception", 1, "refused move", "down: dot", "down: cross")),
         ("left outside", "left dot", ("perception", 1, "refused move", "left: outside", "left: dot")),
-        ("n b down", "n b down dot left", ("perception", 2, "refused move", "down: O", "down: dot")),
-        ("o b down", "o b left dot right heart down", ("perception", 3, "refused move", "right: star", "right: heart")),
+        ("nb down", "nb down dot left", ("perception", 2, "refused move", "down: O", "down: dot")),
+        ("ob down", "ob left dot right heart down", ("perception", 3, "refused move", "right: star", "right: heart")),
         ("left outside", "right outside", ("reasoning", 1, "refused outside", "right: O", "right: outside")),
-        ("n b down", "n b right visited down", ("reasoning", 2, "refused visited", "right: dot", "right: visited")),
-        ("p b up", "p b left heart up", ("reasoning", 6, "refused too early", "left: visited", "left: heart")),
-        ("o b right", "o b right star up", ("reasoning", 7, "refused too early", "right: free", "right: star")),
-        ("p c right", "p c right D left", ("reasoning", 9, "refused too early", "right: free", "right: D")),
+        ("nb down", "nb right visited down", ("reasoning", 2, "refused visited", "right: dot", "right: visited")),
+        ("pb up", "pb left heart up", ("reasoning", 6, "refused too early", "left: visited", "left: heart")),
+        ("ob right", "ob right star up", ("reasoning", 7, "refused too early", "right: free", "right: star")),
+        ("pc right", "pc right D left", ("reasoning", 9, "refused too early", "right: free", "right: D")),
         ("left outside", "down dot", ("reasoning", 1, "refused twice", "", "down")),
         ("left outside right", "left outside up", ("reasoning", 1, "move outside", "", "up")),
-        ("n a down dot left outside right", "n a down", ("perception", 1, "obstacle", "no dot", "down: dot")),
-        ("o b down", "o b up", ("reasoning", 3, "move visited", "", "up")),
-        ("p b left", "p b right\np c right", ("reasoning", 5, "move too early", "", "right")),
-        ("o b down", "o b back", ("reasoning", 3, "gave up early", "down", "back")),
-        ("\np c right", "", ("reasoning", 9, "end", "D", "p c")),
-        ("p c right", "p c right\np d back", ("reasoning", 10, "end", "nothing", "p d")),
-        ("n b down", "n b", ("format", 2, "step", "", "n b")),
-        ("n b down", "n b jump", ("format", 2, "step", "", "n b jump")),
-        ("n b down", "n b up banana down", ("format", 2, "step", "", "n b up banana down")),
-        ("n b down", "n b up down", ("format", 2, "step", "", "n b up down")),
+        ("na down dot left outside right", "na down", ("perception", 1, "obstacle", "no dot", "down: dot")),
+        ("ob down", "ob up", ("reasoning", 3, "move visited", "", "up")),
+        ("pb left", "pb right\npc right", ("reasoning", 5, "move too early", "", "right")),
+        ("ob down", "ob back", ("reasoning", 3, "gave up early", "down", "back")),
+        ("\npc right", "", ("reasoning", 9, "end", "D", "pc")),
+        ("pc right", "pc right\npd back", ("reasoning", 10, "end", "nothing", "pd")),
+        ("nb down", "nb", ("format", 2, "step", "", "nb")),
+        ("nb down", "nb jump", ("format", 2, "step", "", "nb jump")),
+        ("nb down", "nb up banana down", ("format", 2, "step", "", "nb up banana down")),
+        ("nb down", "nb up down", ("format", 2, "step", "", "nb up down")),
         (f"Answer: {MOVES_MADE}", f"Answer: {MOVES_MADE} up", ("reasoning", None, "answer", "move 10: nothing", "up")),
     ],
 )  # fmt: skip
@@ -105,15 +102,15 @@ def test_a_compact_search_is_replayed(old: str, new: str, expected: tuple[str, i
 @pytest.mark.parametrize(
     ("old", "new", "found"),
     [
-        ("avoid ", "", "S n a heart p a star o c D p d dot"),
-        ("S n a heart", "heart", "heart p a star o c D p d avoid dot"),
-        ("o c D p d", "o c p d", "S n a heart p a star o c p d avoid dot"),
+        ("S na heart", "heart", "heart pa star oc D pd na down"),
+        ("heart pa star", "heart pa pa star", "S na heart pa pa star oc D pd"),
+        ("oc D pd", "oc pd", "S na heart pa star oc pd na down"),
         (CHAIN, "I just know.", "I just know."),
     ],
 )
 def test_a_header_must_be_readable(old: str, new: str, found: str) -> None:
     diagnosis = compact(old, new)
-    assert first_error(diagnosis)[:4] == ("format", 0, "header", "source, destination, objects, obstacles")
+    assert first_error(diagnosis)[:4] == ("format", 0, "header", "source, objects, destination")
     assert str(diagnosis.observed).startswith(found)
 
 
@@ -131,7 +128,7 @@ def test_the_answer_must_be_what_the_search_has_found(answer: str, expected: str
 
 def test_nothing_leads_back_beyond_the_last_object() -> None:
     corridor = grid_of("S star heart D")
-    chain = "S n a star n b heart n c D n d avoid n a right star back"
+    chain = "S na star nb heart nc D nd na right star back"
     found = diagnosed(COMPACT, corridor, f"{chain} Answer: right right right")
     assert first_error(found) == ("reasoning", 1, "no way back", "", "back")
 
@@ -238,11 +235,11 @@ def written(task: Any, grid: Grid, steps: list[Step], rng: np.random.Generator) 
 
     def at(cell: Any) -> str:
         row, column = rows[cell[0]], columns[cell[1]]
-        return f"{row} {column}" if task.compact else f"({row}, {column})"
+        return f"{row}{column}" if task.compact else f"({row}, {column})"
 
     named = [f"{grid.cells[r][c]} {at((r, c))}" for r, c in objects]
     if task.compact:
-        lines = [" ".join([f"S {at(ends['S'])}", *named, f"D {at(ends['D'])}"]), " ".join(["avoid", *kinds])]
+        lines = [" ".join([f"S {at(ends['S'])}", *named, f"D {at(ends['D'])}"])]
         for cell, collected, refused, made in steps:
             taken = ["take", collected] if collected else []
             lines.append(" ".join([at(cell), *taken, *(w for pair in refused for w in pair), made or "back"]))
@@ -333,8 +330,8 @@ def test_the_metrics_of_an_answer(moves: list[str] | None, scores: tuple[float |
         ("First. Source:( a, b) Destination:( c, d)", ("a b", "c d")),
         ("Source: (a, b)", None),
         ("Source: Destination:", ("Destination:", "")),
-        ("S n a heart p a D p d avoid dot S q c", ("n a", "p d")),
-        ("S n a avoid D p d", None),
+        ("S na heart pa D pd na right D S qc", ("na", "pd")),
+        ("S na heart pa", None),
         ("", None),
     ],
 )
@@ -347,4 +344,4 @@ def test_the_ends_count_only_where_there_is_a_chain() -> None:
         answer = task.answer_block(GRID)
         assert diagnosed(task, GRID, answer).metrics["source_dest_score"] is None
         assert diagnosed(task, GRID, f"No idea.\n{answer}").metrics["source_dest_score"] == 0
-    assert compact("S n a", "S n b").metrics["source_dest_score"] == 0
+    assert compact("S na", "S nb").metrics["source_dest_score"] == 0

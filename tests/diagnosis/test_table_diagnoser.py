@@ -23,7 +23,7 @@ VALUES = ((1, 2, 5), (0, 3, 9))
 PATH = ((0, 0), (0, 1), (1, 1), (1, 2))
 PAPER_TABLE = Table(("Nova Tool", "Flux Tool"), ("May", "June", "July"), VALUES, PATH)
 TABLE = Table(("n", "o"), ("a", "b", "c"), VALUES, PATH)
-"""n a 1 = 1, n b 2 = 3, o b 3 = 6, o c 9 = 15."""
+"""na 1 = 1, nb 2 = 3, ob 3 = 6, oc 9 = 15."""
 
 
 def paper(old: str, new: str) -> Diagnosis:
@@ -80,15 +80,15 @@ def test_the_paper_s_chain_is_followed_step_by_step(
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("n b 2", "o a 2", ("reasoning", 2, "place", "n, b", "o, a")),
-        ("o b 3 = 6", "o b 4 = 6", ("perception", 3, "value", "3", "4")),
-        ("o b 3 = 6", "o b 3 = 7", ("arithmetic", 3, "running total", "6", "7")),
-        ("o b 3 = 6", "o b 3 = 06", ("format", 3, "step", "", "o b 3 = 06")),
-        ("\no c 9 = 15", "", ("reasoning", 4, "missing step", "o, c", "nothing")),
-        ("o c 9 = 15", "o c 9 = 15\nn c 5 = 20", ("reasoning", 5, "surplus step", "", "n c 5 = 20")),
-        ("o c 9 = 15", "o c 9 = 15\nn c", ("format", 5, "step", "", "n c")),
-        ("n b 2 = 3", "n b = 3", ("format", 2, "step", "", "n b = 3 o")),
-        ("n b 2 = 3", "n b two = 3", ("format", 2, "step", "", "n b two = 3")),
+        ("nb 2", "oa 2", ("reasoning", 2, "place", "nb", "oa")),
+        ("ob 3 = 6", "ob 4 = 6", ("perception", 3, "value", "3", "4")),
+        ("ob 3 = 6", "ob 3 = 7", ("arithmetic", 3, "running total", "6", "7")),
+        ("ob 3 = 6", "ob 3 = 06", ("format", 3, "step", "", "ob 3 = 06")),
+        ("\noc 9 = 15", "", ("reasoning", 4, "missing step", "oc", "nothing")),
+        ("oc 9 = 15", "oc 9 = 15\nnc 5 = 20", ("reasoning", 5, "surplus step", "", "nc 5 = 20")),
+        ("oc 9 = 15", "oc 9 = 15\nnc", ("format", 5, "step", "", "nc")),
+        ("nb 2 = 3", "nb = 3", ("format", 2, "step", "", "nb = 3 ob")),
+        ("nb 2 = 3", "nb two = 3", ("format", 2, "step", "", "nb two = 3")),
         ("Answer: 15", "Answer: 16", ("arithmetic", None, "answer", "15", "16")),
     ],
 )
@@ -139,12 +139,12 @@ def test_a_list_in_another_order_is_permuted_though_the_steps_are_right() -> Non
 
 
 def test_an_answer_that_follows_from_wrong_steps_is_blamed_on_the_first_of_them() -> None:
-    prediction = gold(COMPACT, TABLE).replace("n b 2 = 3", "n b 7 = 8").replace("= 6", "= 11").replace("15", "20")
+    prediction = gold(COMPACT, TABLE).replace("nb 2 = 3", "nb 7 = 8").replace("= 6", "= 11").replace("15", "20")
     assert first_error(diagnosed(COMPACT, TABLE, prediction)) == ("perception", 2, "value", "2", "7")
 
 
 def test_a_chain_that_is_cut_is_a_matter_of_form_where_it_ends() -> None:
-    assert first_error(diagnosed(COMPACT, TABLE, "n a 1 = 1 n b 2 = 3 o"))[:3] == ("format", 3, "step")
+    assert first_error(diagnosed(COMPACT, TABLE, "na 1 = 1 nb 2 = 3 ob"))[:3] == ("format", 3, "step")
     cut = gold(PAPER, PAPER_TABLE).partition("2\t2\t")[0]
     assert first_error(diagnosed(PAPER, PAPER_TABLE, cut))[:3] == ("format", 3, "missing step")
 
@@ -200,8 +200,8 @@ def test_values_are_read_from_the_last_sentence(prediction: str, values: list[in
         ("row\tvalue\n1\t2\tNova Tool\tMay\t3\r\n2\t2\tFlux\tMay\t 1,004 \nThe total is 3 + 4 = 7", [3, 1004]),
         ("1\t2\tNova Tool\tMay\tthree\n2\t2\tFlux\tMay\t4", [4]),
         ("1\t12345678901\n1\t2", []),
-        ("n a 3 = 3 n b 4 = 7 Answer: 7", [3, 4]),
-        ("n a 3 = 3\nn b x = 7", [3]),
+        ("na 3 = 3 nb 4 = 7 Answer: 7", [3, 4]),
+        ("na 3 = 3\nnb x = 7", [3]),
         ("= 3", []),
         ("The total is 3 = 3", []),
         ("Answer: 7", []),
@@ -228,7 +228,7 @@ def test_the_metrics_look_at_the_lists_alone(old: str, new: str, metrics: tuple[
 
 
 def test_the_compact_style_has_no_list_but_its_steps() -> None:
-    for old, new, match in (("= 6", "= 7", 1), ("o b 3", "o b 4", 0), ("Answer: 15", "Answer: 1", 1)):
+    for old, new, match in (("= 6", "= 7", 1), ("ob 3", "ob 4", 0), ("Answer: 15", "Answer: 1", 1)):
         found = compact(old, new).metrics
         assert (found["exact_match"], found["cot_exact_match"]) == (match, match)
 

@@ -93,7 +93,7 @@ def test_the_files_are_those_of_peft_and_of_what_it_makes(base: Path, tmp_path: 
 
 def test_predictions_are_the_same_and_known_for_the_same_models(base: Path, tmp_path: Path) -> None:
     folder = train(base, tmp_path / "model", torch.bfloat16)
-    settings, prompts = ScoringSettings(max_new_tokens=8), [Prompt(f"from n a to n {x}", None) for x in "bcde"]
+    settings, prompts = ScoringSettings(max_new_tokens=8), [Prompt(f"from na to n{x}", None) for x in "bcde"]
     source = HuggingFaceSource(name=str(base))
     before = [prediction.text for prediction in load_decoder(folder, settings)(prompts)]
     key = model_digest(folder, source, settings)

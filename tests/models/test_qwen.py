@@ -95,7 +95,7 @@ def test_it_is_decoded_like_any_other(model_folder: Path, mixture: Mixture) -> N
     shown.image.save(picture, "PNG")
     decoder = load_decoder(model_folder, ScoringSettings(max_new_tokens=4, batch_size=2))
     for image in (picture.getvalue(), None):
-        predictions = decoder([Prompt("from n a to n b", image), Prompt("from n a to n c", image)])
+        predictions = decoder([Prompt("from na to nb", image), Prompt("from na to nc", image)])
         assert [1 <= (prediction.tokens or 0) <= 4 for prediction in predictions] == [True, True]
     asked = [Prompt(f"from n a to n {to}", picture.getvalue(), "forced") for to in "bc"]
     assert [prediction.text.split()[:3] for prediction in decoder(asked)] == [["Converted", "to", "text:"]] * 2
@@ -120,5 +120,5 @@ def test_parts_are_told_by_their_names(family: str, model_folder: Path, tiny_mod
 
 def test_a_text_example_is_worded_like_the_same_with_an_image(model_folder: Path) -> None:
     collator = Collator(ExampleEncoder(load_processor(model_folder)))
-    batch = collator([Example(0, "text", "n a:7", "7 = 7", None)])
+    batch = collator([Example(0, "text", "na:7", "7 = 7", None)])
     assert "pixel_values" not in batch

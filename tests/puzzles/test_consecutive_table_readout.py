@@ -47,7 +47,7 @@ def _starred(text: str, style: str) -> dict[tuple[int, int], int]:
         rows = [line.removesuffix(" \\\\").split(" & ")[1:] for line in body]
         marked = {(r, c): word for r, row in enumerate(rows) for c, word in enumerate(row) if word.endswith(" *")}
     else:
-        rows = [line.split()[1:] for line in text.splitlines()]
+        rows = [line.split() for line in text.splitlines()]
         marked = {(r, c): word for r, row in enumerate(rows) for c, word in enumerate(row) if "*" in word}
     return {cell: int(word.rpartition(":")[2].strip(" *")) for cell, word in marked.items()}
 
@@ -122,11 +122,15 @@ def test_the_image_highlights_exactly_the_path() -> None:
         assert {(int(r) - 1, int(c) - 1) for r, c in np.argwhere(yellow)} == set(puzzle.path)
 
 
-def test_compact_words_name_their_row_and_column() -> None:
+def test_compact_text_question_and_chain_call_a_cell_by_one_word() -> None:
     puzzle = _many("compact", "HARD", 1)[0]
-    for name, line, values in zip(puzzle.row_names, COMPACT.to_text(puzzle).splitlines(), puzzle.values, strict=True):
-        cells = [f"{column}:{value}" for column, value in zip(puzzle.column_names, values, strict=True)]
-        assert line.replace("*", "").split() == [name, *cells]
+    lines = COMPACT.to_text(puzzle).replace("*", "").splitlines()
+    for name, line, values in zip(puzzle.row_names, lines, puzzle.values, strict=True):
+        assert line.split() == [f"{name}{c}:{value}" for c, value in zip(puzzle.column_names, values, strict=True)]
+    steps = [line.split() for line in COMPACT.chain_of_thought(puzzle).splitlines()]
+    read = dict(word.split(":") for line in lines for word in line.split())
+    assert all(read[name] == value for name, value, *_ in steps)
+    assert COMPACT.question(puzzle, "text") == f"from {steps[0][0]} to {steps[-1][0]}"
 
 
 def test_images_depend_on_every_value_and_on_the_path() -> None:

@@ -312,15 +312,62 @@ def test_compact_vocabulary_is_closed_and_used(level: str) -> None:
         ):
             used |= set(text.split())
             assert not {"\t", "  "} & {text[i : i + n] for n in (1, 2) for i in range(len(text))}
-    assert used <= one.vocabulary()
-    assert len(one.vocabulary() - used) < 5
+    known = one.vocabulary()
+    assert used <= known
+    names, values = zip(*(word.split(":") for word in used if ":" in word[:-1]), strict=True)
+    assert set(names) == {"e1a", "e1b", "e1c", "e2a", "e2b", "e2c", "qa", "qb", "o1", "o2", "o3", "o4"}
+    every = {f"{name}:{value}" for name in names for value in values}
+    assert len(every) == 12 * (10 + 5 + 5 + 3 + 5 + 9)  # colours of lines are colours of shapes
+    assert len(known - used - every) < 5  # not every panel shows every value among these puzzles
 
 
 @both_levels
-def test_compact_chains_are_short(level: str) -> None:
-    lengths = [len(task("compact").chain_of_thought(p).split()) for p in many(level, "compact")]
-    assert np.mean(lengths) < 90
-    assert max(lengths) < 120
+def test_compact_texts_and_chains_are_short(level: str) -> None:
+    one = task("compact")
+    lengths = [
+        [len(text.split()) for text in (one.to_text(p), one.chain_of_thought(p))] for p in many(level, "compact")
+    ]
+    assert (np.mean(lengths, axis=0) < (110, 120)).all()
+    assert (np.max(lengths, axis=0) < (150, 200)).all()
+
+
+@both_levels
+def test_compact_chains_quote_the_text_up_to_each_pattern(level: str) -> None:
+    """Read line by line: an attribute, all that panels show of it, and what the values of a row follow."""
+    one = task("compact")
+    for puzzle in many(level, "compact")[:30]:
+        shown = one.to_text(puzzle).split()
+        found: dict[str, tuple[str, str]] = {}
+        examples, options = one.chain_of_thought(puzzle).split("\nrelation ")
+        shared, *more = options.split("\n")
+        for line in [*examples.split("\n"), *more]:
+            label, *words = line.split()
+            attribute = label.replace("-", " ")
+            quoted = [word for word in words if ":" in word]
+            panels_quoted = {word.partition(":")[0] for word in quoted}
+            assert quoted == [word for word in shown if word in quoted]
+            for name in panels_quoted:
+                count = sum(word.startswith(f"{name}:") for word in quoted)
+                assert count == values_of(puzzle, name, attribute)
+            for before, verdict in itertools.pairwise(words):
+                if verdict in ("none", *HELD_OUT):
+                    row = before.partition(":")[0] if before.startswith("o") else before[:2]
+                    assert row not in found  # nothing is said of a row whose pattern is known
+                    found |= {} if verdict == "none" else {row: (attribute, verdict)}
+        labels = [panels.patterns(row)[0] for row in rows(puzzle)]
+        assert [found[row] for row in ("e1", "e2", "o1", "o2", "o3", "o4")] == labels
+        assert shared == labels[0][1]
+
+
+def values_of(puzzle: Analogy, name: str, attribute: Any) -> int:
+    """How many values of an attribute the panel of that name shows."""
+    named = {
+        f"e{i}{letter}": panel
+        for i, row in enumerate(puzzle.examples, 1)
+        for letter, panel in zip("abc", row, strict=True)
+    }
+    named |= {"qa": puzzle.query[0], "qb": puzzle.query[1], **{f"o{i}": p for i, p in enumerate(puzzle.options, 1)}}
+    return named[name].values(attribute).bit_count()
 
 
 @pytest.mark.parametrize(("style", "size"), [("paper", (800, 900)), ("compact", (128, 128))])
@@ -367,7 +414,7 @@ def test_text_has_a_line_for_each_panel(style: str) -> None:
     puzzle = many("SIMPLE", style)[0]
     one = task(style)
     lines = one.to_text(puzzle).split("\n")
-    shown_panels = [line for line in lines if " shape" in line or " lines" in line]
+    shown_panels = [line for line in lines if "shape" in line or "lines" in line or one.compact]
     assert len(shown_panels) == 12
     for other in many("SIMPLE", style)[1:]:
         assert one.to_text(other) != one.to_text(puzzle)

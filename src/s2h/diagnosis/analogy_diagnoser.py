@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
 from s2h.diagnosis.diagnosis import Diagnoser, Error, FirstError, Parts, common_prefix_length, lines
-from s2h.puzzles.analogy_panels import RELATIONS, Analogy
+from s2h.puzzles.analogy_panels import Analogy
 from s2h.puzzles.visual_analogy import read_option
 
 _PIECES = tuple(
@@ -26,23 +26,18 @@ _PIECES = tuple(
         r"(?:Example|Option) \d: by (?P<attribute>\w+ \w+) we see (?P<values>\{.*\}), which is (?P<pattern>\w+)\.",
         r"So we look for (?P<relation>\w+)\.",
         r"That is option (?P<option>\d)\.",
-        # the compact chain
-        r"(?:Example|Option) \d (?P<attribute>\S+) (?P<values>panel .*) (?P<pattern>\S+)",
-        r"relation (?P<relation>\w+)",
         # the answer block of both styles
         r"(?:Example|Option) \d: (?P<label>\(.*\))(?:, (?P<verdict>.*))?",
         r"(?:Example|Option) \d (?P<label>\S+ \S+)(?: (?P<verdict>\S+))?",
     )
 )
-"""The lines that are true, with names for what they say; no text of a model is matched against them.
+"""The lines that are true, but for the compact chain, with names for what they say.
 
-The family and the values are read from the panels; all else is concluded.
+No text of a model is matched against them. The family and the values are read from the panels; all else is concluded.
 """
-_PANEL = {True: "panel", False: "{"}
-"""How the values of a panel begin, in the compact style and in the paper's."""
 _HEADS = re.compile(r"(Example [12]|Option [1-4]|Answer:)")
 _PAPER_BLOCK = re.compile(r"^[ \t]*Example 1:(?! by )", re.MULTILINE)
-_COMPACT_BLOCK = re.compile(r"\bExample\s+1\s+(?!panel\s)\S+\s+(?!panel\s)\S+")
+_COMPACT_BLOCK = re.compile(r"\bExample\s+1\b")
 
 
 def analogy_metrics(gold: str, prediction: str) -> dict[str, float | None]:
@@ -77,16 +72,10 @@ class AnalogyDiagnoser(Diagnoser[Analogy]):
         return analogy_metrics(self.task.answer_block(puzzle), parts.text)
 
     def answer_start(self, prediction: str) -> int:
-        """The answer block begins at the last ``Example 1`` that a label follows."""
+        """The answer block begins at the last ``Example 1``; in the paper's style a label must follow."""
         block = _COMPACT_BLOCK if self.task.compact else _PAPER_BLOCK
         starts = [found.start() for found in block.finditer(prediction)]
         return starts[-1] if starts else super().answer_start(prediction)
-
-    def transcription_length(self, puzzle: Analogy, words: Sequence[str]) -> int:
-        """The chain begins with an example, and a transcription ends with its options."""
-        options = words.index("Option") if "Option" in words else len(words)
-        examples = (at for at in range(options, len(words)) if words[at] == "Example")
-        return next(examples, super().transcription_length(puzzle, words))
 
     def follow(self, puzzle: Analogy, chain: str, answer: str) -> None:
         """Raise FirstError at the first piece of the chain, and then of the answer block, that is not true."""
@@ -96,7 +85,7 @@ class AnalogyDiagnoser(Diagnoser[Analogy]):
                 raise FirstError("reasoning", step, "missing step", wanted, "nothing")
             if not wanted:
                 raise FirstError("reasoning", step, "surplus step", "nothing", line)
-            self._compare(wanted, line, step)
+            (_compare_words if self.task.compact else _compare)(wanted, line, step)
         self._follow_block(self.task.answer_block(puzzle), answer)
 
     def _follow_block(self, gold: str, answer: str) -> None:
@@ -107,22 +96,48 @@ class AnalogyDiagnoser(Diagnoser[Analogy]):
                 raise FirstError("reasoning", None, "label", wanted, "nothing")
             if not wanted:
                 raise FirstError("format", None, "surplus text", "", line)
-            self._compare(wanted, line, None)
+            _compare(wanted, line, None)
 
-    def _compare(self, wanted: str, line: str, step: int | None) -> None:
-        """Raise FirstError where a line is not the true one; the piece where they part tells the kind."""
-        if wanted == line:
-            return
-        at = common_prefix_length(wanted, line)
-        kind, start, stop = _piece(wanted, at)
-        word = line[start:].partition(" ")[0]
-        if self.task.compact and kind == "pattern" and word and word not in RELATIONS:
-            kind, stop = "values", start - 1  # one value too many: the relation stands right behind them
-        if kind != "values":
-            error: Error = "format" if kind == "wording" else "perception" if kind == "family" else "reasoning"
-            raise FirstError(error, step, kind, wanted[start:stop], line[start:])
-        panel = max(wanted.rfind(_PANEL[self.task.compact], 0, at + 1), 0)
-        raise FirstError("perception", step, kind, _first_set(wanted[panel:stop]), _first_set(line[panel:]))
+
+def _compare(wanted: str, line: str, step: int | None) -> None:
+    """Raise FirstError where a line is not the true one; the piece where they part tells the kind."""
+    if wanted == line:
+        return
+    at = common_prefix_length(wanted, line)
+    kind, start, stop = _piece(wanted, at)
+    if kind != "values":
+        error: Error = "format" if kind == "wording" else "perception" if kind == "family" else "reasoning"
+        raise FirstError(error, step, kind, wanted[start:stop], line[start:])
+    panel = max(wanted.rfind("{", 0, at + 1), 0)
+    raise FirstError("perception", step, kind, _first_set(wanted[panel:stop]), _first_set(line[panel:]))
+
+
+def _compare_words(wanted: str, line: str, step: int) -> None:
+    """The same for a line of the compact chain: its attribute, the values of each panel, and what they follow.
+
+    A value that is missing, wrong or surplus is misread in the panel that is being read; where a panel begins that is
+    not the next one, or something else than its values, the place is wrong.
+    """
+    gold, found = wanted.split(), line.split()
+    pairs = enumerate(zip_longest(gold, found, fillvalue=""))
+    at, (right, given) = next((each for each in pairs if each[1][0] != each[1][1]), (0, ("", "")))
+    if right == given:
+        return
+    panels = [_panel(word) for word in (right, given, *gold[max(at - 1, 0) : at])]
+    misread = next((panel for panel in panels if panel and panels.count(panel) > 1), "")
+    if misread:
+        raise FirstError("perception", step, "values", _values_of(misread, gold), _values_of(misread, found))
+    kind = "relation" if gold[0] == "relation" else "panel" if panels[0] else "pattern" if at else "attribute"
+    raise FirstError("reasoning", step, kind, right or "nothing", given or "nothing")
+
+
+def _panel(word: str) -> str:
+    """The panel that a word of the compact chain tells of; empty for other words."""
+    return word.partition(":")[0] if ":" in word else ""
+
+
+def _values_of(panel: str, words: Sequence[str]) -> str:
+    return " ".join(word for word in words if _panel(word) == panel) or "nothing"
 
 
 def _beside(gold: Sequence[str], found: Sequence[str]) -> Iterator[tuple[str, str, str]]:
@@ -131,9 +146,8 @@ def _beside(gold: Sequence[str], found: Sequence[str]) -> Iterator[tuple[str, st
 
 
 def _first_set(text: str) -> str:
-    """The values of the panel with which a text begins, of either style."""
-    end = text.find("}") + 1 if text.startswith("{") else text.find(" panel")
-    return text[:end] if end > 0 else text
+    """The values of the panel with which a text of the paper's style begins."""
+    return text[: text.find("}") + 1] or text
 
 
 def _piece(line: str, at: int) -> tuple[str, int, int]:

@@ -163,13 +163,19 @@ class Diagnoser(Generic[P]):
         return len(prediction) if at < 0 else at
 
     def transcription_length(self, puzzle: P, words: Sequence[str]) -> int:
-        """How many words belong to a transcription that no blank line ends; here: as many as the true text has.
+        """How many words belong to a transcription that no blank line ends.
+
+        If every word of the true text names what it tells of, as in "na:7", the chain begins at the first word that
+        does not. Otherwise the transcription has as many words as the true text.
 
         Args:
             puzzle: what the prediction is about.
             words: all that the prediction has between the line that announces a transcription and the answer block.
         """
-        return len(self.task.to_text(puzzle).split())
+        gold = self.task.to_text(puzzle).split()
+        if all(":" in word for word in gold):
+            return next((at for at, word in enumerate(words) if ":" not in word), len(words))
+        return len(gold)
 
     def gold_chain(self, puzzle: P, chain: str) -> str:
         """The task's chain, of those that it can word, that shares the longest beginning with ``chain``."""
@@ -272,9 +278,10 @@ def split_like(words: Sequence[str], model: Sequence[str]) -> list[str]:
     """Words in lines as those of ``model``, which they are meant to repeat.
 
     A line begins where a first word of the model's lines stands, so that a word too many or too few spoils one line
-    alone. Where that would not lay out the model itself, its numbers of words a line decide.
+    alone. Of words like "na:7" the name counts, and words of one name in a row are one line's. Where that would not lay
+    out the model itself, its numbers of words a line decide.
     """
-    heads = {line.split()[0] for line in model}
+    heads = {_name(line.split()[0]) for line in model}
     if _broken([word for line in model for word in line.split()], heads) == list(model):
         return _broken(words, heads)
     found, at = [], 0
@@ -289,10 +296,15 @@ def _broken(words: Sequence[str], heads: set[str]) -> list[str]:
     """Words in lines that each begin with one of the heads; what stands before the first head is a line as well."""
     found: list[list[str]] = []
     for word in words:
-        if word in heads or not found:
+        goes_on = found and ":" in word[:-1] and _name(word) == _name(found[-1][-1])
+        if not goes_on and (_name(word) in heads or not found):
             found.append([])
         found[-1].append(word)
     return [" ".join(line) for line in found]
+
+
+def _name(word: str) -> str:
+    return word.partition(":")[0]
 
 
 def common_prefix_length(one: str, other: str) -> int:

@@ -1,6 +1,6 @@
 """Parsing the chains of thought of Grid Navigation, in both styles, without judging them.
 
-Cells are named by row and column, as in "b c".
+Cells are named by row and column, as in "b c"; in the compact style by one word, as in "nb".
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from s2h.diagnosis.diagnosis import lines
 from s2h.puzzles.grid_navigation import COMPACT_COLUMNS, COMPACT_ROWS, DESTINATION, MOVES, OBJECTS, OBSTACLES, SOURCE
 
 OUTSIDE, VISITED = "outside", "visited"
-ROW_LETTERS, COLUMN_LETTERS = frozenset(COMPACT_ROWS), frozenset(COMPACT_COLUMNS)
-"""The letters of the compact style, which say whether they stand for a row or a column."""
+_CELLS = frozenset(f"{row}{column}" for row in COMPACT_ROWS for column in COMPACT_COLUMNS)
+"""The names of cells in the compact style."""
 _REASONS = frozenset({OUTSIDE, VISITED, DESTINATION, *OBJECTS, *OBSTACLES})
 _MARKS = str.maketrans("(),.", "    ")
 _RETRACE = ["No", "move", "is", "left", "so", "I", "retrace", "one", "step"]
@@ -27,13 +27,13 @@ class Header:
         source: where the walk begins.
         destination: where it must end.
         objects: the objects, each with its cell: "heart b c".
-        kinds: the kinds of obstacles.
+        kinds: the kinds of obstacles; None in the compact style, which does not list them.
     """
 
     source: str
     destination: str
     objects: tuple[str, ...]
-    kinds: tuple[str, ...]
+    kinds: tuple[str, ...] | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,14 +77,14 @@ Steps = Iterator[Entry | str]
 def stated_ends(chain: str) -> tuple[str, str] | None:
     """The cells of source and destination, as a chain names them; None where it does not.
 
-    The paper's style writes them after ``Source:`` and ``Destination:``; the compact style after ``S`` and ``D``,
-    before what is to be avoided.
+    The paper's style writes them after ``Source:`` and ``Destination:``, in two words; the compact style after the
+    first ``S`` and the first ``D``, in one.
     """
     if "Source:" in chain:
-        words, marks = chain.translate(_MARKS).split(), ("Source:", "Destination:")
+        words, marks, length = chain.translate(_MARKS).split(), ("Source:", "Destination:"), 2
     else:
-        words, marks = chain.partition("avoid")[0].split(), (SOURCE, DESTINATION)
-    found = [" ".join(words[words.index(mark) + 1 :][:2]) for mark in marks if mark in words]
+        words, marks, length = chain.split(), (SOURCE, DESTINATION), 1
+    found = [" ".join(words[words.index(mark) + 1 :][:length]) for mark in marks if mark in words]
     return (found[0], found[1]) if len(found) == 2 else None
 
 
@@ -95,24 +95,22 @@ def read_paper(chain: str) -> tuple[Header | None, Steps]:
     titles = [*ends[:1], *ends[3:4], *objects[:2], *kinds[:2]]
     header = None
     if titles == ["Source:", "Destination:", "Collect", "objects:", "Avoid", "obstacles:"] and len(ends) == 6:
-        header = Header(" ".join(ends[1:3]), " ".join(ends[4:]), _by_three(objects[2:]), tuple(kinds[2:]))
+        header = Header(" ".join(ends[1:3]), " ".join(ends[4:]), _grouped(objects[2:], 3), tuple(kinds[2:]))
     return header, _paper_steps(found[4:])
 
 
 def read_compact(chain: str) -> tuple[Header | None, Steps]:
-    """Header and steps of the compact style; None for a header that cannot be read."""
+    """Header and steps of the compact style; None for a header that cannot be read, which ends with the destination."""
     words = chain.split()
-    avoid = words.index("avoid") if "avoid" in words else 0
-    first = next((at for at in range(avoid, len(words)) if words[at] in ROW_LETTERS), len(words))
-    stops, kinds = _by_three(words[:avoid]), tuple(words[avoid + 1 : first])
-    header = None
-    if len(stops) >= 2 and stops[0].startswith(f"{SOURCE} ") and stops[-1].startswith(f"{DESTINATION} "):
-        header = Header(stops[0][2:], stops[-1][2:], stops[1:-1], kinds)
+    first = words.index(DESTINATION) + 2 if DESTINATION in words else 0
+    stops, header = _grouped(words[:first], 2), None
+    if stops and stops[0].startswith(f"{SOURCE} ") and stops[-1].startswith(f"{DESTINATION} "):
+        header = Header(stops[0][2:], stops[-1][2:], stops[1:-1], None)
     return header, _compact_steps(words[first:])
 
 
-def _by_three(words: Sequence[str]) -> tuple[str, ...]:
-    return tuple(" ".join(words[at : at + 3]) for at in range(0, len(words), 3))
+def _grouped(words: Sequence[str], length: int) -> tuple[str, ...]:
+    return tuple(" ".join(words[at : at + length]) for at in range(0, len(words), length))
 
 
 def _paper_steps(found: Sequence[list[str]]) -> Steps:
@@ -164,7 +162,7 @@ def _compact_steps(words: Sequence[str]) -> Steps:
     """A step begins with the letter of a row."""
     group: list[str] = []
     for word in words:
-        if word in ROW_LETTERS and group:
+        if word in _CELLS and group:
             yield _compact_entry(group) or " ".join(group)
             group = []
         group.append(word)
@@ -173,12 +171,12 @@ def _compact_steps(words: Sequence[str]) -> Steps:
 
 
 def _compact_entry(words: Sequence[str]) -> Entry | None:
-    """Row, column, what is taken, refused moves with their reasons, and the move made."""
-    taken = words[2:3] == ["take"]
-    *pairs, last = words[4 if taken else 2 :] or [""]
+    """The cell, what is taken, refused moves with their reasons, and the move made."""
+    taken = words[1:2] == ["take"]
+    *pairs, last = words[3 if taken else 1 :] or [""]
     moves, reasons = pairs[::2], pairs[1::2]
     readable = len(moves) == len(reasons) and set(moves) <= MOVES.keys() and _REASONS.issuperset(reasons)
     if not readable or last not in {"back", *MOVES}:
         return None
     refused = tuple(Refusal(move, reason) for move, reason in zip(moves, reasons, strict=True))
-    return Entry(" ".join(words[:2]), words[3] if taken else "", refused, "" if last == "back" else last)
+    return Entry(words[0], words[2] if taken else "", refused, "" if last == "back" else last)

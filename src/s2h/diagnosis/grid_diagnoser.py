@@ -8,9 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from s2h.diagnosis.diagnosis import Diagnoser, FirstError, Parts, first_difference, lines
 from s2h.diagnosis.grid_chains import (
-    COLUMN_LETTERS,
     OUTSIDE,
-    ROW_LETTERS,
     VISITED,
     Entry,
     Header,
@@ -35,7 +33,7 @@ from s2h.puzzles.grid_navigation import (
 )
 
 Namer = Callable[[Cell], str]
-"""The name of a cell as chains write it, "b c"; ``outside`` where there is none."""
+"""The name of a cell as chains write it, "b c" or "nb"; ``outside`` where there is none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -121,13 +119,6 @@ class GridDiagnoser(Diagnoser[Grid]):
         measured = grid_metrics(puzzle, read_moves(parts.text), self.task.answer(puzzle).split())
         return {**measured, "source_dest_score": float(named) if parts.chain else None}
 
-    def transcription_length(self, puzzle: Grid, words: Sequence[str]) -> int:
-        """The chain begins with ``S``, a row and a column; in a transcription no column follows a row."""
-        for at, (word, row, column) in enumerate(zip(words, words[1:], words[2:], strict=False)):
-            if word == SOURCE and row in ROW_LETTERS and column in COLUMN_LETTERS:
-                return at
-        return super().transcription_length(puzzle, words)
-
     def follow(self, puzzle: Grid, chain: str, answer: str) -> None:
         """Raise FirstError at the first claim or move that does not hold on the grid, as far as the walk has come."""
         number, replay = 0, Replay(puzzle, self._namer(puzzle))
@@ -152,19 +143,22 @@ class GridDiagnoser(Diagnoser[Grid]):
             if line != opening:
                 raise FirstError("format", 0, "header", opening, line)
         if header is None:
-            raise FirstError("format", 0, "header", "source, destination, objects, obstacles", chain)
+            parts = "source, objects, destination" if self.task.compact else "source, destination, objects, obstacles"
+            raise FirstError("format", 0, "header", parts, chain)
         _check_header(self._truth(puzzle), header)
         return steps
 
     def _namer(self, grid: Grid) -> Namer:
         rows, columns = self.task.names(grid.shape)
-        return lambda cell: f"{rows[cell[0]]} {columns[cell[1]]}" if grid.word(cell) else OUTSIDE
+        join = "" if self.task.compact else " "
+        return lambda cell: f"{rows[cell[0]]}{join}{columns[cell[1]]}" if grid.word(cell) else OUTSIDE
 
     def _truth(self, grid: Grid) -> Header:
         name, places = self._namer(grid), grid.places()
         ends = {word: name(cell) for cell, word in places.items() if word in (SOURCE, DESTINATION)}
         objects = tuple(f"{word} {name(cell)}" for cell, word in places.items() if word in OBJECTS)
-        return Header(ends[SOURCE], ends[DESTINATION], objects, tuple(grid.obstacle_kinds()))
+        kinds = None if self.task.compact else tuple(grid.obstacle_kinds())
+        return Header(ends[SOURCE], ends[DESTINATION], objects, kinds)
 
 
 def _check_header(truth: Header, header: Header) -> None:
@@ -175,7 +169,7 @@ def _check_header(truth: Header, header: Header) -> None:
         raise FirstError("perception", 0, "destination", truth.destination, header.destination)
     for kind, wanted, found in (
         ("objects", Counter(truth.objects), Counter(header.objects)),
-        ("obstacles", Counter(truth.kinds), Counter(header.kinds)),
+        ("obstacles", Counter(truth.kinds or ()), Counter(header.kinds or ())),
     ):
         if wanted != found:
             missing, surplus = (", ".join(each.elements()) or "nothing" for each in (wanted - found, found - wanted))

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise, takewhile
 
 from s2h.diagnosis.diagnosis import Diagnoser, FirstError, Parts, first_difference, lines
-from s2h.puzzles.table_task import COMPACT_COLUMNS, COMPACT_ROWS, Table
+from s2h.puzzles.table_task import Table
 
 _TOTAL = "The total is "
-_GROUP = 5  # words of a step in the compact style: row, column, value, =, running total
+_FIELDS = 5  # of a step in the paper's style: row index, column index, row name, column name, value
+_GROUP = 4  # words of a step in the compact style: name of the cell, value, =, running total
 _DIGITS = 9  # of the longest number: what is longer is none
 _MISREAD = ("place", "index", "value", "list")  # kinds of errors that another order of the values makes
 _NUMBER = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+")
@@ -53,13 +54,13 @@ class Step:
     """One step of a chain, as it is written.
 
     Attributes:
-        place: names of row and column.
+        place: name of the cell, as in "Nova Tool, June"; in the compact style one word.
         value: what is read there.
         indices: numbers of row and column, from 1; None in the compact style.
         total: the running total; None in the paper's style.
     """
 
-    place: tuple[str, str]
+    place: str
     value: int
     indices: tuple[int, int] | None = None
     total: int | None = None
@@ -80,13 +81,6 @@ class TableDiagnoser(Diagnoser[Table]):
             "cot_exact_match": float(steps == gold) if parts.chain else None,
         }
 
-    def transcription_length(self, puzzle: Table, words: Sequence[str]) -> int:
-        """The chain begins with a row and a column that stand alone: in a transcription a colon follows a column."""
-        for at, (row, column) in enumerate(pairwise(words)):
-            if row in COMPACT_ROWS and column in COMPACT_COLUMNS:
-                return at
-        return super().transcription_length(puzzle, words)
-
     def follow(self, puzzle: Table, chain: str, answer: str) -> None:
         """Raise FirstError at the first step that leaves the path, misreads a cell or adds up wrongly.
 
@@ -94,7 +88,7 @@ class TableDiagnoser(Diagnoser[Table]):
         wrong because another one's stands there, as when cells are read in reading order.
         """
         try:
-            total = (_follow_words if self.task.compact else self._follow_lines)(puzzle, chain)
+            total = (self._follow_words if self.task.compact else self._follow_lines)(puzzle, chain)
         except FirstError as error:
             listed = total_values(chain) if error.kind == "list" else step_values(chain)
             if error.kind in _MISREAD and _is_permuted(listed, puzzle.path_values()):
@@ -112,32 +106,55 @@ class TableDiagnoser(Diagnoser[Table]):
                 raise FirstError("format", 0, "header", wanted, line)
         steps = [*takewhile(lambda line: not line.startswith(_TOTAL), found[2:])]
         for number, line in enumerate(steps, 1):
-            _check_step(puzzle, number, _line_step(line), line)
-        _check_number_of_steps(puzzle, len(steps))
+            self._check_step(puzzle, number, _line_step(line), line)
+        self._check_number_of_steps(puzzle, len(steps))
         sentence, *rest = [*found[2 + len(steps) :], ""]
         total = _check_sentence(puzzle, len(steps) + 1, sentence)
         if any(rest):
             raise FirstError("format", len(steps) + 2, "surplus text", "", rest[0])
         return total
 
+    def _follow_words(self, puzzle: Table, chain: str) -> int:
+        """The compact style: four words a step; returns the last running total."""
+        words = chain.split()
+        steps = range(0, len(words), _GROUP)
+        totals = [*accumulate(puzzle.path_values())]
+        for number, start in enumerate(steps, 1):
+            group = words[start : start + _GROUP]
+            step = _group_step(group)
+            self._check_step(puzzle, number, step, " ".join(group))
+            if step and step.total != totals[number - 1]:
+                raise FirstError("arithmetic", number, "running total", totals[number - 1], step.total)
+        self._check_number_of_steps(puzzle, len(steps))
+        return totals[-1]
+
+    def _check_step(self, puzzle: Table, number: int, step: Step | None, written: str) -> None:
+        """Raise FirstError where a step is not that of the path: its form, the place, its indices, the value there."""
+        if step is None:
+            raise FirstError("format", number, "step", "", written)
+        if number > len(puzzle.path):
+            raise FirstError("reasoning", number, "surplus step", "", written)
+        row, column = puzzle.path[number - 1]
+        place, value = self._place(puzzle, number), puzzle.values[row][column]
+        if step.place != place:
+            raise FirstError("reasoning", number, "place", place, step.place)
+        if step.indices not in (None, (row + 1, column + 1)):
+            raise FirstError("reasoning", number, "index", (row + 1, column + 1), step.indices)
+        if step.value != value:
+            raise FirstError("perception", number, "value", value, step.value)
+
+    def _check_number_of_steps(self, puzzle: Table, steps: int) -> None:
+        if steps < len(puzzle.path):
+            raise FirstError("reasoning", steps + 1, "missing step", self._place(puzzle, steps + 1), "nothing")
+
+    def _place(self, puzzle: Table, number: int) -> str:
+        """The name of the cell that a step reads; steps count from 1."""
+        cell = puzzle.path[number - 1]
+        return puzzle.word(cell) if self.task.compact else ", ".join(puzzle.place(cell))
+
 
 def _is_permuted(listed: Sequence[int], gold: Sequence[int]) -> bool:
     return list(listed) != list(gold) and sorted(listed) == sorted(gold)
-
-
-def _follow_words(puzzle: Table, chain: str) -> int:
-    """The compact style: five words a step; returns the last running total."""
-    words = chain.split()
-    steps = range(0, len(words), _GROUP)
-    totals = [*accumulate(puzzle.path_values())]
-    for number, start in enumerate(steps, 1):
-        group = words[start : start + _GROUP]
-        step = _group_step(group)
-        _check_step(puzzle, number, step, " ".join(group))
-        if step and step.total != totals[number - 1]:
-            raise FirstError("arithmetic", number, "running total", totals[number - 1], step.total)
-    _check_number_of_steps(puzzle, len(steps))
-    return totals[-1]
 
 
 def _number(word: str) -> int | None:
@@ -148,40 +165,19 @@ def _number(word: str) -> int | None:
 def _line_step(line: str) -> Step | None:
     """Row index, column index, row name, column name, value; a row's name may be several words."""
     words = line.split()
-    if len(words) < _GROUP:
+    if len(words) < _FIELDS:
         return None
     row, column, value = _number(words[0]), _number(words[1]), _number(words[-1])
     if row is None or column is None or value is None:
         return None
-    return Step((" ".join(words[2:-2]), words[-2]), value, indices=(row, column))
+    return Step(f"{' '.join(words[2:-2])}, {words[-2]}", value, indices=(row, column))
 
 
 def _group_step(words: list[str]) -> Step | None:
-    if len(words) != _GROUP or words[3] != "=":
+    if len(words) != _GROUP or words[2] != "=":
         return None
-    value, total = _number(words[2]), _number(words[4])
-    return None if value is None or total is None else Step((words[0], words[1]), value, total=total)
-
-
-def _check_step(puzzle: Table, number: int, step: Step | None, written: str) -> None:
-    """Raise FirstError where a step is not that of the path: its form, then the place, its indices, the value there."""
-    if step is None:
-        raise FirstError("format", number, "step", "", written)
-    if number > len(puzzle.path):
-        raise FirstError("reasoning", number, "surplus step", "", written)
-    row, column = puzzle.path[number - 1]
-    place, value = puzzle.place((row, column)), puzzle.values[row][column]
-    if step.place != place:
-        raise FirstError("reasoning", number, "place", ", ".join(place), ", ".join(step.place))
-    if step.indices not in (None, (row + 1, column + 1)):
-        raise FirstError("reasoning", number, "index", (row + 1, column + 1), step.indices)
-    if step.value != value:
-        raise FirstError("perception", number, "value", value, step.value)
-
-
-def _check_number_of_steps(puzzle: Table, steps: int) -> None:
-    if steps < len(puzzle.path):
-        raise FirstError("reasoning", steps + 1, "missing step", ", ".join(puzzle.place(puzzle.path[steps])), "nothing")
+    value, total = _number(words[1]), _number(words[3])
+    return None if value is None or total is None else Step(words[0], value, total=total)
 
 
 def _check_sentence(puzzle: Table, number: int, sentence: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 
 from s2h.puzzles.analogy_panels import (
@@ -189,10 +189,15 @@ def paper_transcription_question() -> str:
     )
 
 
-# The compact style: no word means two attributes, so that none needs its name.
+# The compact style: a word for each value, which names its panel.
 
-COMPACT_QUESTION = "which Option completes Query"
+COMPACT_QUESTION = "which Option completes qa qb"
 COMPACT_TRANSCRIPTION_QUESTION = "write panels"
+NO_PATTERN = "none"
+_EXAMPLES = (("e1a", "e1b", "e1c"), ("e2a", "e2b", "e2c"))
+_QUERY = ("qa", "qb")
+_OPTIONS = ("o1", "o2", "o3", "o4")
+_PANELS = (*_EXAMPLES[0], *_EXAMPLES[1], *_QUERY, *_OPTIONS)
 
 
 def compact_names(attribute: Attribute, values: Values, sizes: Sequence[int]) -> list[str]:
@@ -204,17 +209,23 @@ def compact_names(attribute: Attribute, values: Values, sizes: Sequence[int]) ->
         return [COMPACT_SIZES[sizes.index(int(value))] for value in found]
     if attribute == "shape position":
         return [_COMPACT_CELLS[int(value)] for value in found]
+    if attribute == "line type":  # "circle" is a type of shapes
+        return ["ring" if value == "circle" else str(value) for value in found]
     return [str(value) for value in found]
 
 
 def compact_words(sizes: Sequence[int]) -> frozenset[str]:
     """Every word that the compact style uses."""
-    families = [attribute for family in ATTRIBUTES.values() for attribute in family]
-    values = {word for name in families for word in compact_names(name, _domain(name, sizes), sizes)}
-    labels = {name.replace(" ", "-") for name in families} | {*RELATIONS}
+    attributes = [attribute for family in ATTRIBUTES.values() for attribute in family]
+    values = [word for attribute in attributes for word in compact_names(attribute, _domain(attribute, sizes), sizes)]
+    labels = {*map(_label, attributes), *RELATIONS, NO_PATTERN, "relation"}
     prompts = {*COMPACT_QUESTION.split(), *COMPACT_TRANSCRIPTION_QUESTION.split()}
-    text = {"Example", "Query", "Option", "panel", "lines", "shapes", "relation", "consistent", "inconsistent"}
-    return frozenset({*values, *labels, *prompts, *text, *"1234", "Answer:"})
+    block = {"Example", "Option", *"1234", "consistent", "inconsistent", "Answer:"}
+    return frozenset({f"{panel}:{value}" for panel in _PANELS for value in values} | labels | prompts | block)
+
+
+def _label(attribute: Attribute) -> str:
+    return attribute.replace(" ", "-")
 
 
 def _domain(attribute: Attribute, sizes: Sequence[int]) -> Values:
@@ -225,37 +236,72 @@ def _domain(attribute: Attribute, sizes: Sequence[int]) -> Values:
 
 
 def compact_text(puzzle: Analogy, sizes: Sequence[int]) -> str:
-    """The puzzle as text in the compact style: one line per panel, with its family and the number of shapes."""
-    lines = []
-    for title, row in zip(("Example 1", "Example 2", "Query"), (*puzzle.examples, puzzle.query), strict=True):
-        lines += [title, *(_compact_panel("panel", panel, sizes) for panel in row)]
-    options = [_compact_panel(f"Option {i}", panel, sizes) for i, panel in enumerate(puzzle.options, 1)]
-    return "\n".join([*lines, *options])
+    """One line per panel, one word per value, as in "e1a:circle": no value of a panel belongs to two attributes.
+
+    The chain repeats these very words, so that each of them is one look-up. Plain values behind a head for each panel
+    would take two, as many panels show the same value; heads for each attribute of each panel, as in
+    "e1a-type circle square", would make text and chain longer.
+    """
+    panels = (*puzzle.examples[0], *puzzle.examples[1], *puzzle.query, *puzzle.options)
+    return "\n".join(_compact_panel(*each, sizes) for each in zip(_PANELS, panels, strict=True))
 
 
-def _compact_panel(head: str, panel: Panel, sizes: Sequence[int]) -> str:
-    order = sorted(ATTRIBUTES[panel.family], key=lambda attribute: attribute != "shape quantity")
-    words = [word for attribute in order for word in compact_names(attribute, panel.values(attribute), sizes)]
-    return " ".join([head, panel.family, *words])
+def _compact_panel(name: str, panel: Panel, sizes: Sequence[int]) -> str:
+    sets = zip(ATTRIBUTES[panel.family], panel.all_values(), strict=True)
+    return " ".join(_quoted(name, *each, sizes) for each in sets)
+
+
+def _quoted(name: str, attribute: Attribute, values: Values, sizes: Sequence[int]) -> str:
+    """A panel's values of an attribute, as in "e1a:circle e1a:hexagon"."""
+    return " ".join(f"{name}:{value}" for value in compact_names(attribute, values, sizes))
 
 
 def compact_chain(puzzle: Analogy, sizes: Sequence[int]) -> str:
-    """One line per row: the place of its pattern, the values there, panel by panel, and their relation."""
+    """Attribute by attribute the values of a row's panels and the relation that they follow, until there is one.
+
+    So each step repeats words of the text, or judges the few just before it. To name a pattern's attribute at once
+    would be to try them all in one step, which the tiny model learns last. All options are compared with the query
+    together, which is read once; an option whose pattern is found is left out of the lines that follow.
+    """
     found = read(puzzle)
     lines = []
-    for head, ((attribute, relation), row) in zip(heads(), _rows(puzzle, found), strict=True):
-        values = [word for panel in row for word in ("panel", *compact_names(attribute, panel, sizes))]
-        lines.append(" ".join([head, attribute.replace(" ", "-"), *values, relation]))
-    lines.insert(len(puzzle.examples), f"relation {found.relation}")
-    return "\n".join(lines)
+    for names, example, row, pair in zip(_EXAMPLES, puzzle.examples, found.rows, found.examples, strict=False):
+        for attribute, values in _scanned(example[0].family, row, [pair]):
+            quoted = [_quoted(name, attribute, each, sizes) for name, each in zip(names, values, strict=True)]
+            lines.append(" ".join([_label(attribute), *quoted, _judged(pair, attribute)]))
+    return "\n".join([*lines, f"relation {found.relation}", *_compact_options(puzzle, found, sizes)])
+
+
+def _compact_options(puzzle: Analogy, found: Reading, sizes: Sequence[int]) -> Iterator[str]:
+    """A line per attribute: the values of the query, then those of each option, with what they follow together."""
+    left = dict(zip(_OPTIONS, found.options, strict=True))
+    panels = [*found.rows[2][:2], *(row[2] for row in found.rows[2:])]
+    for attribute, values in _scanned(puzzle.query[0].family, panels, found.options):
+        quoted = {
+            name: _quoted(name, attribute, each, sizes) for name, each in zip((*_QUERY, *_OPTIONS), values, strict=True)
+        }
+        judged = [f"{quoted[name]} {_judged(pair, attribute)}" for name, pair in left.items()]
+        yield " ".join([_label(attribute), *(quoted[name] for name in _QUERY), *judged])
+        left = {name: pair for name, pair in left.items() if pair[0] != attribute}
+
+
+def _scanned(
+    family: Family, panels: Sequence[Sequence[Values]], pairs: Sequence[Pair]
+) -> Iterator[tuple[Attribute, tuple[Values, ...]]]:
+    """The attributes up to the last that one of the pairs is about, each with the values of all panels."""
+    last = max(ATTRIBUTES[family].index(attribute) for attribute, _ in pairs)
+    return zip(ATTRIBUTES[family][: last + 1], zip(*panels, strict=True), strict=False)
+
+
+def _judged(pair: Pair, attribute: Attribute) -> str:
+    return pair[1] if pair[0] == attribute else NO_PATTERN
 
 
 def compact_answer_block(puzzle: Analogy) -> str:
     """The answer block in the compact style: one word per attribute."""
     found = read(puzzle)
     lines = [
-        f"{head} {pair[0].replace(' ', '-')} {pair[1]}"
-        for head, (pair, _) in zip(heads(), _rows(puzzle, found), strict=True)
+        f"{head} {_label(pair[0])} {pair[1]}" for head, (pair, _) in zip(heads(), _rows(puzzle, found), strict=True)
     ]
     verdicts = ["consistent" if pair[1] == found.relation else "inconsistent" for pair in found.options]
     options = [f"{line} {verdict}" for line, verdict in zip(lines[2:], verdicts, strict=True)]

@@ -34,6 +34,7 @@ COMPACT_OBJECTS = ("heart", "star", "arrow", "note", "sum", "infinity", "null", 
 COMPACT_ROWS = "nopqrstuvwxyz"
 COMPACT_COLUMNS = "abcdefghijklm"
 NO_PATH = "no path"
+_COMPACT_QUESTION = "collect all then reach D"
 
 _OBJECT_NAMES, _OBSTACLE_NAMES = tuple(OBJECTS), tuple(OBSTACLES)
 
@@ -250,15 +251,16 @@ class GridNavigation(Task[Grid]):
         return " ".join(surviving_moves(search(puzzle)))
 
     def to_text(self, puzzle: Grid) -> str:
-        """Letters of the columns, then a line for each row: its letter and its cells."""
+        """Letters of the columns, then a line per row with its letter; in the compact style a word per cell."""
         rows, columns = self.names(puzzle.shape)
-        join = " " if self.compact else " & "
-        lines = [join.join([name, *cells]) for name, cells in zip(rows, puzzle.cells, strict=True)]
-        return "\n".join([join.join(columns), *lines])
+        if self.compact:
+            return _compact_text(puzzle, rows, columns)
+        lines = [" & ".join([name, *cells]) for name, cells in zip(rows, puzzle.cells, strict=True)]
+        return "\n".join([" & ".join(columns), *lines])
 
     def question(self, puzzle: Grid, modality: Modality) -> str:
         """The question; in the compact style the same few words for every puzzle."""
-        return "collect all then reach D" if self.compact else _paper_question(modality)
+        return _COMPACT_QUESTION if self.compact else _paper_question(modality)
 
     def transcription_question(self) -> str:
         """The request to write the grid down, in the words of the question."""
@@ -304,12 +306,13 @@ class GridNavigation(Task[Grid]):
 
     def vocabulary(self) -> frozenset[str]:
         """Every word of the compact style."""
-        letters = {*COMPACT_ROWS[: self.settings.rows[1]], *COMPACT_COLUMNS[: self.settings.columns[1]]}
-        cells = {SOURCE, DESTINATION, EMPTY, *COMPACT_OBJECTS, *OBSTACLES}
-        chain = {*MOVES, "outside", "visited", "take", "back", "avoid"}
-        return frozenset({*letters, *cells, *chain, "collect", "all", "then", "reach", "Answer:"}) | {
-            *self.transcription_question().split()
-        }
+        rows, columns = self.names((self.settings.rows[1], self.settings.columns[1]))
+        names = {f"{row}{column}" for row in rows for column in columns}
+        contents = {SOURCE, DESTINATION, *COMPACT_OBJECTS, *OBSTACLES}
+        cells = {f"{name}:{content}" for name in names for content in (EMPTY, *contents)}
+        chain = {*MOVES, "outside", "visited", "take", "back"}
+        prompts = {*_COMPACT_QUESTION.split(), *self.transcription_question().split()}
+        return frozenset({*names, *contents, *cells, *chain, *prompts, "Answer:"})
 
     def names(self, shape: Cell) -> tuple[str, str]:
         """A letter for each row and for each column."""
@@ -565,16 +568,31 @@ def _paper_reason(reason: str) -> str:
     return f"too early ({'destination' if reason == DESTINATION else reason})"
 
 
-def _compact_chain(grid: Grid, rows: Sequence[str], columns: Sequence[str]) -> str:
-    """The stops, the obstacles, then one line per step: the cell, each refused move with its reason, the move made.
+def _compact_text(grid: Grid, rows: Sequence[str], columns: Sequence[str]) -> str:
+    """One line per row, one word per cell with its name; the chain calls a cell by the same name.
 
-    A move is refused when a reason follows it: ``outside``, ``visited`` or what is in the way.
+    What is in a cell is therefore one look-up away: with letters at the grid's edges it takes two, of row and column.
+    """
+    lines = [zip(columns, cells, strict=True) for cells in grid.cells]
+    return "\n".join(
+        " ".join(f"{row}{column}:{word}" for column, word in line) for row, line in zip(rows, lines, strict=True)
+    )
+
+
+def _compact_chain(grid: Grid, rows: Sequence[str], columns: Sequence[str]) -> str:
+    """The stops, then one line per step: the cell, each refused move with its reason, the move made.
+
+    A move is refused when a reason follows it: ``outside``, ``visited`` or what is in the way. Unlike the paper's chain
+    it does not list the kinds of obstacles: no step needs them, and they cannot be looked up in any one cell.
     """
     places = grid.places()
-    stops = [f"{places[cell]} {rows[cell[0]]} {columns[cell[1]]}" for cell in grid.tour()]
-    lines = [" ".join(stops), " ".join(["avoid", *grid.obstacle_kinds()])]
+
+    def name(cell: Cell) -> str:
+        return rows[cell[0]] + columns[cell[1]]
+
+    lines = [" ".join(f"{places[cell]} {name(cell)}" for cell in grid.tour())]
     for step in search(grid):
         taken = ["take", step.collected] if step.collected else []
         refused = [word for pair in step.rejected for word in pair]
-        lines.append(" ".join([rows[step.cell[0]], columns[step.cell[1]], *taken, *refused, step.move or "back"]))
+        lines.append(" ".join([name(step.cell), *taken, *refused, step.move or "back"]))
     return "\n".join(lines)

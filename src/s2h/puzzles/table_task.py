@@ -53,6 +53,10 @@ class Table:
         """The row and column names of a cell."""
         return self.row_names[cell[0]], self.column_names[cell[1]]
 
+    def word(self, cell: Cell) -> str:
+        """The name of a cell in the compact style: the letters of its row and its column in one word."""
+        return "".join(self.place(cell))
+
 
 class TableSettings(TaskSettings):
     """What all tables of a task share.
@@ -135,9 +139,9 @@ class TableTask(Task[Table]):
 
     def question(self, puzzle: Table, modality: Modality) -> str:
         """The question, with START and END by their names."""
-        start, end = puzzle.place(puzzle.path[0]), puzzle.place(puzzle.path[-1])
         if self.compact:
-            return f"from {' '.join(start)} to {' '.join(end)}"
+            return f"from {puzzle.word(puzzle.path[0])} to {puzzle.word(puzzle.path[-1])}"
+        start, end = puzzle.place(puzzle.path[0]), puzzle.place(puzzle.path[-1])
         mark = "yellow" if modality == "image" else "marked with a star"
         spelled = "Each value is a digit, spelled as an English word. " if modality == "image" else ""
         return (
@@ -180,10 +184,11 @@ class TableTask(Task[Table]):
     def vocabulary(self) -> frozenset[str]:
         """Every word of the compact style."""
         rows, columns = COMPACT_ROWS[: self.settings.rows[1]], COMPACT_COLUMNS[: self.settings.columns[1]]
-        cells = {f"{column}:{star}{digit}" for column in columns for star in ("", "*") for digit in range(10)}
-        numbers = {str(n) for n in range(9 * len(rows) * len(columns) + 1)}
+        names = {f"{row}{column}" for row in rows for column in columns}
+        cells = {f"{name}:{star}{digit}" for name in names for star in ("", "*") for digit in range(10)}
+        numbers = {str(n) for n in range(9 * len(names) + 1)}
         return frozenset(
-            {*rows, *columns, *cells, *numbers, "from", "to", "=", "Answer:", *self.transcription_question().split()}
+            {*names, *cells, *numbers, "from", "to", "=", "Answer:", *self.transcription_question().split()}
         )
 
 
@@ -210,17 +215,17 @@ def _latex(puzzle: Table) -> str:
 
 
 def _compact_text(puzzle: Table) -> str:
-    """Raster order, as the image shows it: one line per row, one word per cell with its column, starred if marked.
+    """Raster order, as the image shows it: one line per row, one word per cell with its name, starred if marked.
 
-    With the column in a header alone, the tiny model added up the right values in the wrong places even on SIMPLE
-    text; with a word that says its column SIMPLE chains come out right (chain_accuracy in results/tables/summary.csv).
+    Question and chain call a cell by the same name, so that reading its value is one look-up. With the row at the head
+    of the line and the column in the word it took two: the tiny model then listed the right values of HARD text, and
+    ascribed half of them to other cells.
     """
     path = set(puzzle.path)
     lines = []
-    for row, name in enumerate(puzzle.row_names):
-        stars = ["*" if (row, column) in path else "" for column in range(len(puzzle.column_names))]
-        cells = zip(puzzle.column_names, stars, puzzle.values[row], strict=True)
-        lines.append(" ".join([name, *(f"{column}:{star}{value}" for column, star, value in cells)]))
+    for row, values in enumerate(puzzle.values):
+        cells = [((row, column), value) for column, value in enumerate(values)]
+        lines.append(" ".join(f"{puzzle.word(cell)}:{'*' if cell in path else ''}{value}" for cell, value in cells))
     return "\n".join(lines)
 
 
@@ -237,9 +242,9 @@ def _paper_chain(puzzle: Table) -> str:
 
 
 def _compact_chain(puzzle: Table) -> str:
-    """One line a cell: row, column, value = running total."""
+    """One line a cell: its name, value = running total."""
     lines, total = [], 0
     for cell, value in zip(puzzle.path, puzzle.path_values(), strict=True):
         total += value
-        lines.append(f"{' '.join(puzzle.place(cell))} {value} = {total}")
+        lines.append(f"{puzzle.word(cell)} {value} = {total}")
     return "\n".join(lines)

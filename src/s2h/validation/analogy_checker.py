@@ -28,6 +28,11 @@ _COLOURS = {"black": 0, "dark": 90, "grey": 135, "light": 189, "white": 255}
 _SIZES = ("small", "medium", "large", "huge")
 _CELLS = ("nw", "north", "ne", "west", "mid", "east", "sw", "south", "se")
 _TITLES = ["Example 1", "Example 2", *(f"Option {i}" for i in range(1, 5))]
+_EXAMPLES = (("e1a", "e1b", "e1c"), ("e2a", "e2b", "e2c"))
+_QUERY = ("qa", "qb")
+_OPTIONS = ("o1", "o2", "o3", "o4")
+_PANELS = (*_EXAMPLES[0], *_EXAMPLES[1], *_QUERY, *_OPTIONS)
+"""Names of the compact style."""
 
 Values = frozenset[str]
 Pair = tuple[str, str]
@@ -128,22 +133,18 @@ class AnalogyChecker(Checker):
         follow_template(chains["template"], rows, labels, answer)
 
     def _read_compact_text(self, text: str) -> list[SeenPanel]:
-        """Twelve panels: of two examples, the query and the options; no word stands for two attributes."""
-        lines = [line.split(" ") for line in text.split("\n")]
-        titles = [" ".join(line) for line in lines if line[0] in ("Example", "Query")]
-        require(titles == ["Example 1", "Example 2", "Query"], "text", f"the titles are {titles}")
-        heads = [["panel"]] * 8 + [["Option", str(i)] for i in range(1, 5)]
-        shown = [line for line in lines if line[0] in ("panel", "Option")]
-        require(len(shown) == len(heads), "text", f"{len(shown)} panels")
-        panels = []
-        for head, line in zip(heads, shown, strict=True):
-            require(line[: len(head)] == head, "text", f"{line} does not begin with {head}")
-            panels.append(self._compact_panel(line[len(head)], line[len(head) + 1 :]))
-        return panels
+        """Twelve panels: of two examples, the query and the options."""
+        lines = text.split("\n")
+        require(len(lines) == len(_PANELS), "text", f"{len(lines)} panels, not {len(_PANELS)}")
+        return [self._compact_panel(name, line.split(" ")) for name, line in zip(_PANELS, lines, strict=True)]
 
-    def _compact_panel(self, family: str, words: Sequence[str]) -> SeenPanel:
+    def _compact_panel(self, name: str, words: Sequence[str]) -> SeenPanel:
+        """The panel of that name; each word tells one value, as in "e1a:circle", and only shapes have a size."""
+        found = [word.partition(":")[::2] for word in words]
+        require({owner for owner, _ in found} == {name}, "text", f"{words} tells not only of panel {name}")
+        family = "shapes" if any(value in _SIZES for _, value in found) else "lines"
         sets: dict[str, set[str]] = {attribute: set() for attribute in ATTRIBUTES[family]}
-        for word in words:
+        for _, word in found:
             attribute, value = self._meaning(family, word)
             sets[attribute].add(value)
         return SeenPanel(family, {attribute: frozenset(values) for attribute, values in sets.items()})
@@ -158,19 +159,43 @@ class AnalogyChecker(Checker):
         if word in _CELLS:
             row, column = divmod(_CELLS.index(word), 3)
             return "shape position", f"({row}, {column})"
-        return ("shape quantity" if word.isdigit() else f"{kind} type"), word
+        require(word != {"line": "circle", "shape": "ring"}[kind], "text", f"{word!r} is no type of {family}")
+        return ("shape quantity" if word.isdigit() else f"{kind} type"), word.replace("ring", "circle")
 
     def _follow_compact(self, chain: str, rows: Sequence[Row], labels: Sequence[Pair]) -> None:
-        lines = chain.split("\n")
-        require(lines.pop(2) == f"relation {labels[0][1]}", "reasoning", "the third line is not the shared relation")
-        require(len(lines) == len(rows), "reasoning", f"{len(lines)} lines for {len(rows)} rows")
-        for title, line, row, (attribute, relation) in zip(_TITLES, lines, rows, labels, strict=True):
-            found = re.fullmatch(rf"{title} {attribute.replace(' ', '-')}((?: panel(?: [\w-]+)*)*) {relation}", line)
-            if not found:
-                raise Mismatch("reasoning", f"{line!r} does not tell {attribute} and {relation} of {title}")
-            claimed = [words.split() for words in found[1].split(" panel")[1:]]
-            meant = [frozenset(self._meaning(row[0].family, word)[1] for word in words) for words in claimed]
-            require(meant == [panel.sets[attribute] for panel in row], "reasoning", f"wrong values: {line!r}")
+        """Attributes in their order up to that of the pattern: of each example, then of the query with each option."""
+        lines = [line.split(" ") for line in chain.split("\n")]
+        for names, row, pair in zip(_EXAMPLES, rows, labels, strict=False):
+            attributes = ATTRIBUTES[row[0].family]
+            for attribute in attributes[: attributes.index(pair[0]) + 1]:
+                self._follow_line(_next(lines), attribute, dict(zip(names, row, strict=True)), {names[2]: pair})
+        shared = _next(lines)
+        require(shared == ["relation", labels[0][1]], "reasoning", f"{shared} is not the shared relation")
+        left = dict(zip(_OPTIONS, labels[2:], strict=True))
+        panels = dict(zip((*_QUERY, *_OPTIONS), (*rows[2][:2], *(row[2] for row in rows[2:])), strict=True))
+        for attribute in ATTRIBUTES[rows[2][0].family]:
+            if left:
+                shown = {name: panel for name, panel in panels.items() if name in (*_QUERY, *left)}
+                self._follow_line(_next(lines), attribute, shown, left)
+            left = {name: pair for name, pair in left.items() if pair[0] != attribute}
+        require(not lines, "reasoning", f"after the last verdict there is {lines}")
+
+    def _follow_line(
+        self, words: Sequence[str], attribute: str, panels: Mapping[str, SeenPanel], pairs: Mapping[str, Pair]
+    ) -> None:
+        """Check a line on one attribute: each panel's values, and behind the panels in ``pairs`` what they follow."""
+        require(words[0] == attribute.replace(" ", "-"), "reasoning", f"{words} should be about {attribute}")
+        rest = list(words[1:])
+        for name, panel in panels.items():
+            quoted = [rest.pop(0) for _ in rest[: len(panel.sets[attribute])]]
+            meant = [self._meaning(panel.family, word.removeprefix(f"{name}:")) for word in quoted]
+            wanted = {(attribute, value) for value in panel.sets[attribute]}
+            require(set(meant) == wanted, "reasoning", f"{quoted} should tell {sorted(wanted)} of {name}")
+            if name in pairs:
+                verdict = pairs[name][1] if attribute == pairs[name][0] else "none"
+                require(rest[:1] == [verdict], "reasoning", f"behind {quoted} there is {rest[:1]}, not {verdict}")
+                rest = rest[1:]
+        require(not rest, "reasoning", f"at the end of a line there is {rest}")
 
     @cached_property
     def _layout(self) -> Layout:
@@ -183,6 +208,11 @@ class AnalogyChecker(Checker):
     @cached_property
     def _shapes(self) -> ShapeReader:
         return ShapeReader(self._layout, self.settings.sizes)
+
+
+def _next(lines: list[list[str]]) -> list[str]:
+    require(lines, "reasoning", "the chain ends too early")
+    return lines.pop(0)
 
 
 def _panel(things: Sequence[tuple[str, int, int, int]]) -> SeenPanel:

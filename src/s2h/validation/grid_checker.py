@@ -73,7 +73,7 @@ class GridChecker(Checker):
 
     def _grid(self, record: Mapping[str, Any]) -> SeenGrid:
         """The grid of the text, which the image shows too."""
-        grid = read_text(record["text"])
+        grid = (read_compact_text if self.compact else read_text)(record["text"])
         picture = Picture(record["image"]["bytes"])
         seen = self._read_compact_image(picture) if self.compact else self._read_page(picture)
         require(seen == grid, "image", f"the text has {grid}, the image {seen}")
@@ -139,12 +139,28 @@ def _cell(box: Part, symbols: Reader) -> str:
 
 
 def read_text(text: str) -> SeenGrid:
-    """The grid of either style; raises Mismatch where it is none."""
-    head, *lines = [re.split(r" & | ", line) for line in text.split("\n")]
-    cells = tuple(tuple(line[1:]) for line in lines)
-    grid = SeenGrid(tuple(line[0] for line in lines), tuple(head), cells)
-    require(all(len(row) == len(head) for row in cells), "text", "a row has more or fewer cells than columns")
-    found = [word for row in cells for word in row if word not in OBSTACLES and word != "O"]
+    """The grid of the paper style; raises Mismatch where it is none."""
+    head, *lines = [line.split(" & ") for line in text.split("\n")]
+    return _whole(SeenGrid(tuple(line[0] for line in lines), tuple(head), tuple(tuple(line[1:]) for line in lines)))
+
+
+def read_compact_text(text: str) -> SeenGrid:
+    """The grid of the compact style, a word a cell; raises Mismatch where it is none."""
+    lines = [[re.fullmatch(r"([n-z])([a-m]):(\w+)", word) for word in line.split(" ")] for line in text.split("\n")]
+    rows = [[cell.groups() for cell in line if cell] for line in lines]
+    require(all(map(all, lines)), "text", "a word names no cell of a grid")
+    names, columns = tuple(row[0][0] for row in rows), tuple(column for _, column, _ in rows[0])
+    named = [[(row, column) for row, column, _ in line] for line in rows]
+    grid = [[(row, column) for column in columns] for row in names]
+    require(named == grid, "text", f"the cells are called {named}, not {grid}")
+    return _whole(SeenGrid(names, columns, tuple(tuple(word for *_, word in row) for row in rows)))
+
+
+def _whole(grid: SeenGrid) -> SeenGrid:
+    """The grid itself; raises Mismatch where it is not whole or does not hold what a puzzle needs."""
+    whole = all(len(row) == len(grid.columns) for row in grid.cells)
+    require(whole, "text", "a row has more or fewer cells than columns")
+    found = [word for row in grid.cells for word in row if word not in OBSTACLES and word != "O"]
     known = {"S", "D"} | OBJECTS.keys()
     alone = len(set(found)) == len(found) and set(found) <= known
     require(alone, "text", f"S, D and each object at most once, but found {found}")
@@ -320,20 +336,20 @@ def _refused(grid: SeenGrid, head: re.Match[str] | None, line: str) -> tuple[str
 
 def read_compact_trace(grid: SeenGrid, reasoning: str) -> list[Entry]:
     """The steps of a chain of the compact style."""
-    stops, obstacles, *lines = [line.split(" ") for line in reasoning.split("\n")]
+    stops, *lines = [line.split(" ") for line in reasoning.split("\n")]
     (source,) = grid.find("S")
     tour = [source, *_tour(grid, source)]
-    expected = [word for cell in tour for word in (grid.word(cell), grid.rows[cell[0]], grid.columns[cell[1]])]
+    expected = [
+        word for row, column in tour for word in (grid.word((row, column)), grid.rows[row] + grid.columns[column])
+    ]
     require(stops == expected, "reasoning", f"the stops are {stops}, not {expected}")
-    kinds = ["avoid", *(kind for kind in OBSTACLES if grid.find({kind: 0}))]
-    require(obstacles == kinds, "reasoning", f"{obstacles} should be {kinds}")
     trace = []
-    for row, column, *words in lines:
+    for name, *words in lines:
         collected = ""
         if words[0] == "take":
             collected, words = words[1], words[2:]
         refused, move = tuple(zip(words[:-1:2], words[1::2], strict=True)), words[-1]
-        place = grid.rows.index(row), grid.columns.index(column)
+        place = grid.rows.index(name[:1]), grid.columns.index(name[1:])
         trace.append(Entry(place, collected, refused, "" if move == "back" else move))
     return trace
 

@@ -164,12 +164,20 @@ def read_latex(text: str) -> SeenTable:
 
 def read_compact(text: str) -> SeenTable:
     """The table of the compact style, a word a cell; raises Mismatch where it is none."""
-    rows = [[word.split(":") for word in line.split()[1:]] for line in text.split("\n")]
-    names = [line.split()[0] for line in text.split("\n")]
-    columns = [word[0] for word in rows[0]]
-    require(all([word[0] for word in row] == columns for row in rows), "text", "rows name different columns")
-    cells = [[re.sub(r"^\*(\d)$", r"\1 *", word[-1]) for word in row] for row in rows]
-    return _seen_texts(names, columns, cells)
+    rows = [[_compact_cell(word) for word in line.split(" ")] for line in text.split("\n")]
+    names, columns = [row[0][0] for row in rows], [column for _, column, _ in rows[0]]
+    named = [[name for *name, _ in row] for row in rows]
+    grid = [[[row, column] for column in columns] for row in names]
+    require(named == grid, "text", f"the cells are called {named}, not {grid}")
+    return _seen_texts(names, columns, [[content for *_, content in row] for row in rows])
+
+
+def _compact_cell(word: str) -> tuple[str, str, str]:
+    """Row, column and content of a cell's word, the content as in the paper style: "7 *" where it is marked."""
+    found = re.fullmatch(r"([n-z])([a-m]):(\*?)([0-9])", word)
+    if not found:
+        raise Mismatch("text", f"{word!r} is no cell of a table")
+    return found[1], found[2], f"{found[4]} *" if found[3] else found[4]
 
 
 def _seen_texts(row_names: Sequence[str], column_names: Sequence[str], cells: Sequence[Sequence[str]]) -> SeenTable:
@@ -203,7 +211,7 @@ def compare(text: SeenTable, image: SeenTable) -> None:
 
 def ends(table: SeenTable, question: str) -> tuple[Cell, Cell]:
     """START and END, the two places that the question names; raises Mismatch where it names others."""
-    found = re.findall(r"\(([^(),]+), ([^(),]+)\)", question) or re.findall(r"(?:from|to) (\S+) (\S+)", question)
+    found = re.findall(r"\(([^(),]+), ([^(),]+)\)", question) or re.findall(r"(?:from|to) (\w)(\w)\b", question)
     try:
         start, end = ((table.row_names.index(row), table.column_names.index(column)) for row, column in found)
     except ValueError:
@@ -228,5 +236,5 @@ def check_response(table: SeenTable, path: Sequence[Cell], reasoning: str, answe
     for line, (row, column), value, running in zip(lines, path, values, sums, strict=True):
         names = (table.row_names[row], table.column_names[column])
         paper = f"{row + 1}\t{column + 1}\t{names[0]}\t{names[1]}\t{value}"
-        compact = f"{names[0]} {names[1]} {value} = {running}"
+        compact = f"{names[0]}{names[1]} {value} = {running}"
         require(line in (paper, compact), "reasoning", f"the step {line!r} should be {paper!r} or {compact!r}")
