@@ -28,8 +28,8 @@ def job(precision: str) -> Job:
 )
 def test_auto_is_bf16_where_it_is_computed_by_the_device(device: str, has_bf16: bool, expected: torch.dtype) -> None:
     with (
-        mock.patch.object(torch.cpu, "_is_avx512_bf16_supported", lambda: has_bf16),
-        mock.patch.object(torch.cpu, "_is_amx_tile_supported", lambda: False),
+        mock.patch.object(torch.cpu, "_is_avx512_bf16_supported", return_value=has_bf16),
+        mock.patch.object(torch.cpu, "_is_amx_tile_supported", return_value=False),
     ):
         assert dtype_of(with_precision(job("auto"), torch.device(device)).settings) == expected
 

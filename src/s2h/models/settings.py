@@ -43,8 +43,8 @@ class TrainingSettings(Settings):
         on_overlength: what happens to longer examples: ``error`` stops before the first step, ``drop`` omits them,
             ``truncate`` keeps their first ``max_length`` tokens if one of these is in the loss, and omits the others.
             They are counted and reported. Truncate conversations if you like, never puzzles: the answer comes last.
-        precision: arithmetic of the forward and backward pass. ``auto`` is ``bf16`` on a GPU or a CPU that multiplies such
-            numbers itself, ``fp32`` elsewhere.
+        precision: arithmetic of the forward and backward pass. ``auto`` is ``bf16`` on a GPU, or on a CPU that has
+            instructions for it, and ``fp32`` elsewhere.
         gradient_checkpointing: recompute activations in the backward pass: a third more arithmetic, a fraction of the
             memory. ``auto`` does so where the largest micro-batch does not fit without.
         attention: ``auto`` takes the fastest that is there: FlashAttention 2 where it is installed, torch's own on any
