@@ -43,6 +43,7 @@ def test_the_check_of_a_family_tells_what_the_page_says(
     assert 0 < float(re.findall(r"[\d.]+", loss)[0]) < 10
 
 
+@pytest.mark.slow
 def test_its_config_takes_a_new_family_from_puzzles_to_a_table(tmp_path: Path) -> None:
     copy_project(tmp_path)
     task: Any = read_config().task_object("table_readout")

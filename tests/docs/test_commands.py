@@ -104,6 +104,7 @@ def test_snakemake_plans_what_pages_ask_for(project: Path, page: str, options: s
     succeed(project, f"snakemake {targets} -n --quiet all --nolock --{options}")
 
 
+@pytest.mark.slow
 def test_a_reader_s_commands_run_on_a_small_study(finished: Path, tmp_path: Path) -> None:
     study = tmp_path / "study"
     shutil.copytree(finished, study, symlinks=True)

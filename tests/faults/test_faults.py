@@ -9,6 +9,8 @@ import pytest
 from tests.faults.harms import TORN, strike_every_stage, tear
 from tests.faults.study import STAGES, Study
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory: pytest.TempPathFactory) -> Study:

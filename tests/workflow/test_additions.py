@@ -111,11 +111,13 @@ def pytest_passes(project: Path, *words: str) -> int:
     return int(passed[1])
 
 
+@pytest.mark.slow
 def test_the_task_keeps_its_contracts_and_the_names_are_nowhere_pinned(project: Path) -> None:
     without = " and ".join(f"not {word}-" for word in ("readout", "navigation", "analogy"))
     assert pytest_passes(project, *ENUMERATING, "-k", without) > 150
 
 
+@pytest.mark.slow
 def test_a_table_and_a_figure_keep_their_contracts(project: Path) -> None:
     assert pytest_passes(project, *CONTRACTS, "-k", "lengths") > 20
 
@@ -152,6 +154,7 @@ def test_all_of_it_has_a_plan(project: Path) -> None:
         assert job in done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_modules_of_the_guides_are_clean(project: Path) -> None:
     modules = [f"src/s2h/{name}.py" for name in ("puzzles/dot_counting", "analysis/lengths", "figures/lengths")]
     run(project, "ruff", "format", "--check", *modules)

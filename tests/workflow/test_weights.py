@@ -52,6 +52,7 @@ def study(finished: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished, tmp_path / "study", symlinks=True))
 
 
+@pytest.mark.slow
 def test_earlier_phases_go_once_the_run_is_scored_and_nothing_is_made_again(study: Path) -> None:
     configure(study, ONE_TASK)
     done(study, SUMMARY, "results/tables/costs.csv")
@@ -97,6 +98,7 @@ def _phases(training: dict[str, float]) -> list[dict[str, Any]]:
     return [first, second | {"training": training}]
 
 
+@pytest.mark.slow
 def test_adapters_stand_for_the_weights_that_they_make(study: Path) -> None:
     configure(study, ADAPTERS)
     done(study, SUMMARY, "weights")
