@@ -94,6 +94,7 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
             "tests/scoring/test_vllm.py::test_predictions_through_vllm_are_those_of_our_own_decoding",
         ),
         "gpu_memory": (1, "tests/scoring/test_vllm.py::test_gpus_that_are_not_there_or_too_small_are_errors"),
+        "module": (2, "tests/scoring/test_vllm.py::test_predictions_through_vllm_are_those_of_our_own_decoding"),
         "shape_of": (2, "tests/scoring/test_vllm.py::test_the_shape_of_a_model_is_read_from_its_config"),
         "vllm_backend": (8, "tests/scoring/test_vllm.py::test_predictions_through_vllm_are_those_of_our_own_decoding"),
         "vllm_backend.command": (
@@ -163,10 +164,11 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
             1,
             "tests/training/memory/test_fitting.py::test_activations_are_recomputed_only_where_the_memory_asks_for_it",
         ),
+        "with_precision": (2, "tests/training/test_precision.py::test_auto_is_bf16_where_it_is_computed_by_the_device"),
     },
     "src/s2h/training/peak_flops.py": {
-        "device_peak": (2, "tests/test_devices.py::test_a_training_looks_at_the_memory_of_its_gpu"),
-        "peak_flops": (3, "tests/training/test_peak_flops.py::test_cards_have_the_peaks_of_their_data_sheets"),
+        "device_peak": (1, "tests/test_devices.py::test_a_training_looks_at_the_memory_of_its_gpu"),
+        "peak_flops": (2, "tests/training/test_peak_flops.py::test_cards_have_the_peaks_of_their_data_sheets"),
     },
     "src/s2h/training/processes.py": {
         "join_processes": (1, "tests/test_devices.py::test_a_process_of_a_training_has_its_gpu_and_nccl"),

@@ -76,5 +76,6 @@ def unpack(archive: Path) -> Path:
     """Unpack an archive beside it; returns the folder, which belongs into PYTHONPATH."""
     site = archive.resolve().with_name("gpu-packages")
     with tarfile.open(archive) as packed:
-        packed.extractall(site, filter="data")
+        tar_filter = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python 3.11.0-3.11.3 have none
+        packed.extractall(site, **tar_filter)
     return site
