@@ -76,6 +76,7 @@ def unpack(archive: Path) -> Path:
     """Unpack an archive beside it; returns the folder, which belongs into PYTHONPATH."""
     site = archive.resolve().with_name("gpu-packages")
     with tarfile.open(archive) as packed:
-        tar_filter = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python 3.11.0-3.11.3 have none
-        packed.extractall(site, **tar_filter)
+        if hasattr(tarfile, "data_filter"):  # Python 3.11.0 to 3.11.3 have none
+            packed.extraction_filter = tarfile.data_filter
+        packed.extractall(site)
     return site
