@@ -1,5 +1,6 @@
 """The config refuses what cannot be, in one line that says what to do; the shipped configs are sound."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -224,3 +225,13 @@ def test_vllm_has_no_eagle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     run = {"tasks": ["table_readout"], "recipes": ["untrained"], "budgets": [0], "models": ["eagle"]}
     with pytest.raises(ConfigError, match=r"models\.eagle\.scoring\.backend is vllm, which has no Eagle-X2"):
         load_config(merge(read_values(), {"models": {"eagle": eagle}, "runs": [run]}))
+
+
+def test_the_order_in_which_levels_are_laid_over_each_other_changes_no_setting() -> None:
+    values = read_values()
+    turned = copy.deepcopy(values)
+    for task in turned["tasks"].values():
+        for key in ("levels", "held_out"):
+            if key in task:
+                task[key] = dict(reversed(task[key].items()))
+    assert str(load_config(turned).model_dump()["tasks"]) == str(load_config(values).model_dump()["tasks"])

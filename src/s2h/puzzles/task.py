@@ -8,10 +8,10 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Generic, Literal, TypeVar, get_args
 
 import numpy as np
-from pydantic import AfterValidator, Field, TypeAdapter
+from pydantic import AfterValidator, Field, TypeAdapter, field_validator
 
 from s2h.errors import ConfigError
 from s2h.registry import unknown
@@ -64,6 +64,12 @@ class TaskSettings(Settings):
     image_side: int | None = Field(None, ge=16, multiple_of=16)
 
     levels: dict[Any, Any]
+
+    @field_validator("levels", check_fields=False)
+    @classmethod
+    def _from_simple_to_hard(cls, levels: dict[Any, Any]) -> dict[Any, Any]:
+        """One order however the levels are laid over each other: settings are compared in their order."""
+        return {level: levels[level] for level in get_args(Level) if level in levels}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from s2h.errors import DataError
 from s2h.puzzles import analogy_panels as panels
@@ -97,6 +97,12 @@ class VisualAnalogySettings(TaskSettings):
         description="balanced: query and options do not tell the answer; paper: as the paper draws them"
     )
     levels: dict[Literal["SIMPLE", "HARD"], LevelSettings]
+
+    @field_validator("held_out")
+    @classmethod
+    def _in_order(cls, held_out: dict[Relation, tuple[Attribute, Attribute]]) -> dict[Relation, Any]:
+        """One order however overlays name the relations."""
+        return {relation: held_out[relation] for relation in RELATIONS if relation in held_out}
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> VisualAnalogySettings:
