@@ -127,7 +127,7 @@ def test_a_phase_may_change_the_training_and_says_what_it_gets_wrong() -> None:
         (
             "budgets",
             [10**6],
-            "raise tasks.consecutive_table_readout.levels.SIMPLE.train to 250000, or lower the budget",
+            "raise tasks.consecutive_table_readout.levels.SIMPLE.train to 500000, or lower the budget",
         ),
     ],
 )
@@ -202,10 +202,10 @@ SERVED = {"scoring": {"max_new_tokens": 9, "backend": "vllm"}, "resources": {"de
 
 
 def test_vllm_is_looked_for_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    values = merge(read_values(), {"models": {"tiny": SERVED}})
+    values = merge(read_values(), {"models": {"tiny-reader": SERVED}})
     monkeypatch.setenv("S2H_VLLM", "/no/vllm")
     with pytest.raises(
-        ConfigError, match=r"^config: models\.tiny\.scoring\.backend is vllm, but no such program is the"
+        ConfigError, match=r"^config: models\.tiny-reader\.scoring\.backend is vllm, but no such program is the"
     ):
         load_config(values)
     monkeypatch.setenv("S2H_VLLM", "/bin/sh")

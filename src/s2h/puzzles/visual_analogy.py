@@ -7,7 +7,7 @@ import itertools
 import re
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, field_validator, model_validator
@@ -100,7 +100,7 @@ class VisualAnalogySettings(TaskSettings):
 
     @field_validator("held_out")
     @classmethod
-    def _in_order(cls, held_out: dict[Relation, tuple[Attribute, Attribute]]) -> dict[Relation, Any]:
+    def _in_order(cls, held_out: dict[Relation, Any]) -> dict[Relation, Any]:
         """One order however overlays name the relations."""
         return {relation: held_out[relation] for relation in RELATIONS if relation in held_out}
 
