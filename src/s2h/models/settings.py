@@ -43,8 +43,9 @@ class TrainingSettings(Settings):
         on_overlength: what happens to longer examples: ``error`` stops before the first step, ``drop`` omits them,
             ``truncate`` keeps their first ``max_length`` tokens if one of these is in the loss, and omits the others.
             They are counted and reported. Truncate conversations if you like, never puzzles: the answer comes last.
-        precision: arithmetic of the forward and backward pass. ``auto`` is ``bf16`` on a GPU, or on a CPU that has
-            instructions for it, and ``fp32`` elsewhere.
+        precision: arithmetic of the forward and backward pass: ``fp32``; ``bf16``, weights included, of which the
+            optimizer keeps fp32 copies; ``bf16-mixed``, matrix products in bf16 of weights in fp32. ``auto`` is
+            ``bf16`` on a GPU, ``bf16-mixed`` on a CPU that has instructions for it, and ``fp32`` elsewhere.
         gradient_checkpointing: recompute activations in the backward pass: a third more arithmetic, a fraction of the
             memory. ``auto`` does so where the largest micro-batch does not fit without.
         attention: ``auto`` takes the fastest that is there: FlashAttention 2 where it is installed, torch's own on any
@@ -80,7 +81,7 @@ class TrainingSettings(Settings):
     max_grad_norm: float = Field(1.0, gt=0)
     max_length: int = Field(ge=8)
     on_overlength: Literal["error", "drop", "truncate"] = "error"
-    precision: Literal["fp32", "bf16", "auto"] = "bf16"
+    precision: Literal["fp32", "bf16", "bf16-mixed", "auto"] = "bf16"
     gradient_checkpointing: bool | Literal["auto"] = False
     attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = "auto"
     kernels: Literal["auto", "plain", "liger"] = "auto"

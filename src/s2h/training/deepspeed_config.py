@@ -32,6 +32,11 @@ def read_config(settings: TrainingSettings, *, grad_accum_steps: int) -> dict[st
         "gradient_accumulation_steps": grad_accum_steps,
         "gradient_clipping": settings.max_grad_norm,
         "bf16": {"enabled": settings.precision == "bf16"},
+        "torch_autocast": {
+            "enabled": settings.precision == "bf16-mixed",
+            "dtype": "bfloat16",
+            "lower_precision_safe_modules": [],  # whose gradients would be reduced in bf16
+        },
         "steps_per_print": 2**31,
     }
 

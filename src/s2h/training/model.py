@@ -19,8 +19,9 @@ def with_precision(job: Job, device: torch.device) -> Job:
     """A job whose ``precision: auto`` is replaced by what the device computes fastest."""
     if job.settings.precision != "auto":
         return job
-    fast = device.type == "cuda" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    settings = job.settings.model_copy(update={"precision": "bf16" if fast else "fp32"})
+    has_bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    on_cpu = "bf16-mixed" if has_bf16 else "fp32"
+    settings = job.settings.model_copy(update={"precision": "bf16" if device.type == "cuda" else on_cpu})
     return job.model_copy(update={"settings": settings})
 
 

@@ -50,7 +50,7 @@ def peak_flops(card: str, precision: str) -> float | None:
     """
     for name, bf16, fp32 in _PEAKS:
         if re.fullmatch(name, card):
-            teraflops = bf16 if precision == "bf16" else fp32
+            teraflops = fp32 if precision == "fp32" else bf16
             return teraflops * 1e12 if teraflops else None
     return None
 
