@@ -81,7 +81,7 @@ def test_without_a_network_both_say_what_to_fetch_and_where_to_put_it(study: Pat
     config = study / "config/mine.yaml"
     reachable = config.read_text()
     config.write_text(reachable.replace(server.address, "http://127.0.0.1:9"))
-    run = snakemake(study, "external_evals", "models", endpoint="http://127.0.0.1:9")
+    run = snakemake(study, "external_evals", "models", "--keep-going", endpoint="http://127.0.0.1:9")
     config.write_text(reachable)
     assert run.returncode != 0
     assert "s2h: http://127.0.0.1:9/files/set.tsv cannot be fetched" in run.stderr
