@@ -87,7 +87,7 @@ def _draw_recipes(axes: Axes, hard: pl.DataFrame) -> None:
     axes.set_xticks(range(0, 101, 25), [f"{share} %" for share in range(0, 101, 25)])
     axes.grid(axis="y", visible=False)
     axes.set_title(
-        "HARD puzzles answered rightly, by recipe\nstroke: exact match; dotted: best blind guess", fontsize=NORMAL
+        "Accuracy on HARD puzzles, by recipe\nstroke: exact match; dotted: best blind guess", fontsize=NORMAL
     )
 
 
