@@ -22,8 +22,8 @@ run: setup
 	@snakemake results/tables/summary.csv
 	@echo && cat results/tables/summary.md
 
-# In two processes, for most of the time is spent in one core of each: those that run whole workflows, and the rest.
-WORKFLOWS := tests/workflow tests/faults tests/corpora
+# In two processes of about equal length, for most of the time is spent in one core of each.
+WORKFLOWS := tests/workflow tests/faults tests/corpora tests/scoring
 
 test: setup lint
 	@$(MAKE) --no-print-directory -j2 -Oline test-workflows test-rest

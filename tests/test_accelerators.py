@@ -130,7 +130,7 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
         "prefetch": (2, "benchmarks.gpu: training"),
     },
     "src/s2h/training/deepspeed_config.py": {
-        "read_config": (1, "benchmarks.gpu: training"),
+        "read_config": (4, "benchmarks.gpu: training"),
     },
     "src/s2h/training/deepspeed_engine.py": {
         "TrainingEngine._recomputes": (1, "benchmarks.gpu: training"),
@@ -164,7 +164,7 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
             1,
             "tests/training/memory/test_fitting.py::test_activations_are_recomputed_only_where_the_memory_asks_for_it",
         ),
-        "with_precision": (2, "tests/training/test_precision.py::test_auto_is_bf16_where_it_is_computed_by_the_device"),
+        "with_precision": (3, "tests/training/test_precision.py::test_auto_is_bf16_where_it_is_computed_by_the_device"),
     },
     "src/s2h/training/peak_flops.py": {
         "device_peak": (1, "tests/test_devices.py::test_a_training_looks_at_the_memory_of_its_gpu"),
