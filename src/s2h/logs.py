@@ -63,7 +63,7 @@ def _end(message: str) -> NoReturn:
     """End the job with a message that says all there is to say; a traceback would only hide that."""
     if message:
         LOGGER.error("%s", message)
-        print(f"s2h: {message}", file=sys.stderr)
+        sys.stderr.write(f"s2h: {message}\n")  # at once: another job may write there too
     sys.exit(1)
 
 

@@ -168,7 +168,7 @@ class Paths:
     @property
     def fetched_eval(self) -> str:
         """A fetched external evaluation set: TSV."""
-        return self.below("outside", "{external_eval}.tsv")
+        return self.below("external_evals", "{external_eval}.tsv")
 
     @property
     def predictions(self) -> str:

@@ -14,7 +14,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from tokenizers.processors import TemplateProcessing
 from transformers import GenerationConfig, LlamaConfig, PreTrainedTokenizerFast
 
-from s2h.models.eagle import EagleX2Config, EagleX2ForConditionalGeneration
+from s2h.models.eagle import EagleX2Config, EagleX2ForConditionalGeneration, register
 from s2h.models.eagle.processing import SYSTEM, make_processor
 
 SPECIAL = (
@@ -83,6 +83,7 @@ def small_config(tokenizer: PreTrainedTokenizerFast) -> EagleX2Config:
 
 def small_model(tokenizer: PreTrainedTokenizerFast) -> EagleX2ForConditionalGeneration:
     """Random weights, large enough for predictions to depend on prompts and pictures."""
+    register()
     torch.manual_seed(0)
     model = EagleX2ForConditionalGeneration(small_config(tokenizer))
     for name, parameter in model.named_parameters():

@@ -85,7 +85,7 @@ def test_without_a_network_both_say_what_to_fetch_and_where_to_put_it(study: Pat
     config.write_text(reachable)
     assert run.returncode != 0
     assert "s2h: http://127.0.0.1:9/files/set.tsv cannot be fetched" in run.stderr
-    assert "or bring the file yourself, to results/external_evals/web.tsv (sha256 " in run.stderr
+    assert "or bring the file yourself, to results/external_evals/web.tsv (sha256 " in run.stderr, run.stderr
     assert "s2h: the model PrincetonPLI/Eagle-X2-small (revision main) cannot be fetched" in run.stderr
     assert "and copy FOLDER to results/hub/small" in run.stderr
     assert "Traceback" not in run.stderr
