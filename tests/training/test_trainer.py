@@ -253,6 +253,16 @@ def _modalities(mixture: Path) -> list[list[str]]:
     return [["image" if shows[position] else "text" for position in group] for group in groups]
 
 
+def test_products_in_bf16_leave_weights_in_fp32_and_losses_near(
+    trained: Path, tmp_path: Path, tiny_model: Path, mixture: Path
+) -> None:
+    found = trained_in(tmp_path, tiny_model, mixture, precision="bf16-mixed")
+    assert {value.dtype for value in found.values()} == {torch.float32}
+    plain, mixed = measured(trained, "loss"), measured(tmp_path, "loss")
+    assert mixed != plain
+    assert mixed == pytest.approx(plain, rel=0.01)
+
+
 def test_loaders_ahead_change_nothing(trained: Path, tmp_path: Path, tiny_model: Path, mixture: Path) -> None:
     ahead = trained_in(tmp_path, tiny_model, mixture, num_workers=1)
     assert all(value.equal(ahead[name]) for name, value in weights(trained).items())
