@@ -14,7 +14,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED = 1
 export OMP_WAIT_POLICY = passive
 
-.PHONY: run test test-workflows test-rest test-slow bench lint setup vllm lock
+.PHONY: run test test-first-half test-second-half test-slow bench lint setup vllm lock
 .DELETE_ON_ERROR:
 
 run: setup
@@ -23,16 +23,16 @@ run: setup
 	@echo && cat results/tables/summary.md
 
 # In two processes of about equal length, for most of the time is spent in one core of each.
-WORKFLOWS := tests/workflow tests/faults tests/corpora tests/scoring
+FIRST_HALF := tests/workflow tests/faults tests/corpora tests/scoring
 
 test: setup lint
-	@$(MAKE) --no-print-directory -j2 -Oline test-workflows test-rest
+	@$(MAKE) --no-print-directory -j2 -Oline test-first-half test-second-half
 
-test-workflows:
-	@python -m pytest $(WORKFLOWS)
+test-first-half:
+	@python -m pytest $(FIRST_HALF)
 
-test-rest:
-	@python -m pytest $(WORKFLOWS:%=--ignore=%)
+test-second-half:
+	@python -m pytest $(FIRST_HALF:%=--ignore=%)
 
 test-slow: setup
 	@python -m pytest -m slow

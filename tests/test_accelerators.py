@@ -81,6 +81,7 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
         "ModelSettings.served_by_vllm": (2, "tests/test_config.py::test_vllm_is_looked_for_before_anything_runs"),
         "ScoringSettings": (1, "tests/docs/test_generated.py::test_the_generated_files_are_those_of_the_command"),
         "TrainingSettings": (3, "tests/docs/test_generated.py::test_the_generated_files_are_those_of_the_command"),
+        "module": (1, "tests/training/test_precision.py::test_auto_is_bf16_where_it_is_computed_by_the_device"),
     },
     "src/s2h/models/sources.py": {
         "ComposedSource": (1, "tests/test_config.py::test_vllm_is_looked_for_before_anything_runs"),

@@ -24,6 +24,10 @@ class LoraSettings(Settings):
     dropout: float = Field(0.0, ge=0, lt=1)
 
 
+Precision = Literal["fp32", "bf16", "bf16-mixed", "auto"]
+"""Arithmetic of a training run; ``auto`` is one of the others, by the device."""
+
+
 class TrainingSettings(Settings):
     """How a model is trained; a phase of a recipe may change any of it.
 
@@ -81,7 +85,7 @@ class TrainingSettings(Settings):
     max_grad_norm: float = Field(1.0, gt=0)
     max_length: int = Field(ge=8)
     on_overlength: Literal["error", "drop", "truncate"] = "error"
-    precision: Literal["fp32", "bf16", "bf16-mixed", "auto"] = "bf16"
+    precision: Precision = "bf16"
     gradient_checkpointing: bool | Literal["auto"] = False
     attention: Literal["auto", "eager", "sdpa", "flash_attention_2"] = "auto"
     kernels: Literal["auto", "plain", "liger"] = "auto"

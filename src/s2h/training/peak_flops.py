@@ -6,6 +6,8 @@ import re
 
 import torch
 
+from s2h.models.settings import Precision
+
 _PEAKS: tuple[tuple[str, float, float | None], ...] = (
     ("NVIDIA (H100 80GB HBM3|H100 SXM.*|H800)", 989.5, 66.9),
     ("NVIDIA H100 PCIe", 756.5, 51.2),
@@ -41,7 +43,7 @@ which torch takes for a card each), MI300X, MI325X and MI355X.
 """
 
 
-def peak_flops(card: str, precision: str) -> float | None:
+def peak_flops(card: str, precision: Precision) -> float | None:
     """FLOP/s of a card at most; None for a card that is not known, or a slice of one.
 
     Args:
@@ -55,6 +57,6 @@ def peak_flops(card: str, precision: str) -> float | None:
     return None
 
 
-def device_peak(device: torch.device, precision: str) -> float | None:
+def device_peak(device: torch.device, precision: Precision) -> float | None:
     """Peak FLOP/s of a device; None for a CPU or a card that is not known."""
     return peak_flops(torch.cuda.get_device_name(device), precision) if device.type == "cuda" else None
