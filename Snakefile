@@ -6,8 +6,8 @@
 # How many jobs run at once, and on what, is a matter of the profile: profiles/default or profiles/slurm.
 
 
-configfile: "config/recipes.yaml"
-configfile: "config/config.yaml"
+configfile: f"{workflow.basedir}/config/recipes.yaml"
+configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 include: "rules/common.smk"

@@ -77,7 +77,7 @@ rule decode_predictions:
         model=SCORING.model,
         settings=SCORING.model_settings,
         trained=SCORING.is_trained,
-        evaluation=SCORING.evaluation,
+        evaluation=SCORING.asked,
         external=SCORING.external_evals,
         conversions=SCORING.conversions,
         store=PATHS.below("predictions", RUN, ".kept"),
@@ -107,7 +107,7 @@ rule score_model:
     resources:
         mem_mb=growing(2000),
     params:
-        evaluation=SCORING.evaluation,
+        evaluation=SCORING.asked,
         external=SCORING.external_evals,
         conversions=SCORING.conversions,
         work=PATHS.below("scores", RUN, ".work"),

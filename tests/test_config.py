@@ -15,6 +15,7 @@ from tests.shipped import PAPER_TASKS
 
 MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"sedd": 1}, "unknown key 'sedd'. Did you mean 'seed'?"),
+    ({"results": "README.md"}, "README.md is a file: name a folder"),
     ({"runs": [{"tasks": ["x"], "recipe": ["mix"]}]}, "Did you mean 'recipes'"),
     ({"tasks": {"grid_navigaton": {}}}, "Did you mean 'grid_navigation'?"),
     ({"tasks": {"consecutive_table_readout": {"levels": {"SIMPLE": {"path_lenght": [1, 2]}}}}}, "'path_length'"),
@@ -129,6 +130,9 @@ def test_a_phase_may_change_the_training_and_says_what_it_gets_wrong() -> None:
             [10**6],
             "raise tasks.consecutive_table_readout.levels.SIMPLE.train to 500000, or lower the budget",
         ),
+        ("budgets", [-5], "runs.0.budgets.0: Input should be greater than or equal to 0"),
+        ("budgets", [0], "trains, but its budget is 0: give it the number of training examples"),
+        ("seeds", [-1], "runs.0.seeds.0: Input should be greater than or equal to 0"),
     ],
 )
 def test_runs_must_be_possible(key: str, names: list[object], complaint: str) -> None:
@@ -171,9 +175,26 @@ def test_a_run_has_the_conversions_of_every_grid_that_lists_it() -> None:
     assert found == {("image", 0): [], ("mix", 0): ["forced", "forbidden"], ("mix", 1): ["forced"]}
 
 
+def test_a_run_is_asked_in_the_modalities_of_every_grid_that_lists_it() -> None:
+    grids = [
+        RUNS | {"recipes": ["mix", "image"], "modalities": ["image"]},
+        RUNS | {"recipes": ["mix"], "modalities": ["text"]},
+        RUNS | {"recipes": ["text"]},
+    ]
+    config = load_config(merge(read_values(), {"runs": grids}))
+    found = {run.recipe: config.modalities(run) for run in config.all_runs()}
+    assert found == {"image": ["image"], "mix": ["text", "image"], "text": ["text", "image"]}
+
+
+def test_results_may_lie_below_the_home_folder() -> None:
+    config = load_config(merge(read_values(), {"results": "~/study/"}))
+    assert config.results == str(Path("~/study").expanduser())
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
+        ({"recipes": ["mix"], "modalities": ["text"]}, "conversions are of images"),
         ({"recipes": ["mix"], "conversions": ["free"]}, "should be 'forced' or 'forbidden' (found: 'free')"),
         ({"recipes": ["mix_plus_convert_tokens"]}, "mix_plus_convert_tokens has convert_tokens in place of the"),
         ({"recipes": ["untrained"], "models": ["elsewhere"]}, "models.elsewhere is a model of VLMEvalKit, in which no"),

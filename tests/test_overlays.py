@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ def test_files_are_laid_over_each_other_as_snakemake_does_it(base: dict[str, Any
 
 
 def test_the_default_is_that_of_the_snakefile() -> None:
-    assert re.findall(r'^configfile: "(.+)"$', (ROOT / "Snakefile").read_text(), re.MULTILINE) == list(BASE)
+    assert re.findall(
+        r'^configfile: f"{workflow.basedir}/(.+)"$', (ROOT / "Snakefile").read_text(), re.MULTILINE
+    ) == list(BASE)
     assert read_config() == load_config(read_values())
 
 
@@ -49,12 +52,14 @@ def test_every_overlay_of_the_project_is_listed() -> None:
     assert not {"config", "recipes"} & set(shipped_configs())
 
 
-def test_the_project_is_found_from_a_folder_below_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_project_is_found_from_any_folder_and_a_copy_from_within(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert find_root(ROOT / "src/s2h") == ROOT
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ConfigError, match="go to the project's folder"):
-        read_config()
-    assert read_config(root=ROOT).results == "results"
+    assert find_root() == ROOT
+    shutil.copytree(ROOT / "config", tmp_path / "copy/config")
+    assert find_root(tmp_path / "copy/config") == tmp_path / "copy"
 
 
 @pytest.mark.parametrize(

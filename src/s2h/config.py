@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, create_model, field_validator, model_validator
+from pydantic import Field, NonNegativeInt, ValidationError, create_model, field_validator, model_validator
 
 from s2h.corpora.corpus_settings import CorpusSettings
 from s2h.errors import ConfigError, ModelError
@@ -20,6 +20,7 @@ from s2h.models.weights import Keep
 from s2h.paths import RUN, Paths
 from s2h.phases import Phase
 from s2h.plugins import load_plugins
+from s2h.puzzles.record import MODALITIES
 from s2h.puzzles.task import SCENES, Level, Modality, Task, TaskSettings
 from s2h.puzzles.task_registry import TASKS
 from s2h.registry import unknown
@@ -48,14 +49,16 @@ class RunGrid(Settings):
         seeds: seeds of the training; each draws its own weights (tiny model) and order of examples.
         conversions: how images are scored once more, with nothing trained again: with responses that begin with the
             conversion to text (``forced``), or never do (``forbidden``); docs/scoring.md.
+        modalities: how the evaluation puzzles are given: ``[text]`` for a language model that sees no images.
     """
 
     tasks: tuple[str, ...] = Field(min_length=1)
     recipes: tuple[str, ...] = Field(min_length=1)
-    budgets: tuple[int, ...] = Field(min_length=1)
+    budgets: tuple[NonNegativeInt, ...] = Field(min_length=1)
     models: tuple[str, ...] = Field(min_length=1)
-    seeds: tuple[int, ...] = Field((0,), min_length=1)
+    seeds: tuple[NonNegativeInt, ...] = Field((0,), min_length=1)
     conversions: tuple[Literal["forced", "forbidden"], ...] = ()
+    modalities: tuple[Modality, ...] = Field(MODALITIES, min_length=1)
 
     def __contains__(self, run: Run) -> bool:
         lists = (self.tasks, self.recipes, self.budgets, self.models, self.seeds)
@@ -190,6 +193,14 @@ class Config(Settings):
     runs: tuple[RunGrid, ...] = Field(min_length=1)
     external_evals: dict[str, ExternalEval] = Field(default_factory=dict)
 
+    @field_validator("results")
+    @classmethod
+    def _is_a_folder(cls, results: str) -> str:
+        folder = Path(results).expanduser()
+        if folder.is_file():
+            raise ValueError(f"{results} is a file: name a folder, which need not be there yet")
+        return str(folder)
+
     @field_validator("trackers")
     @classmethod
     def _trackers_are_installed(cls, names: tuple[TrackerName, ...]) -> tuple[TrackerName, ...]:
@@ -254,6 +265,11 @@ class Config(Settings):
                 f"the recipe {run.recipe} trains, but models.{run.model} has no training: give it one (not possible "
                 f"for endpoints and models of VLMEvalKit), or a recipe that trains nothing ({', '.join(untrained)})"
             )
+        if recipe.phases and not run.budget:
+            raise ValueError(
+                f"the recipe {run.recipe} trains, but its budget is 0: give it the number of training examples, or "
+                "take the recipe untrained"
+            )
         for number in range(1, len(recipe.phases) + 1):
             self.training(run, number)
         self._check_corpora(run.model)
@@ -296,6 +312,11 @@ class Config(Settings):
         """Conversions are asked for only where the model takes them and the recipe does not replace them."""
         if not self.conversions(run):
             return
+        if "image" not in self.modalities(run):
+            raise ValueError(
+                "conversions are of images, but a run that asks for them has modalities: [text]: add image, or leave "
+                "conversions out"
+            )
         if not self.catalog[run.model].takes_conversions:
             raise ValueError(
                 f"models.{run.model} is a model of VLMEvalKit, in which no conversion can be forced or forbidden: "
@@ -413,6 +434,11 @@ class Config(Settings):
         """With which conversions, beside the free one, the images of a run are scored."""
         listed = {conversion for grid in self.runs if run in grid for conversion in grid.conversions}
         return [conversion for conversion in CONVERSIONS if conversion in listed]
+
+    def modalities(self, run: Run) -> list[Modality]:
+        """How the evaluation puzzles of a run are given."""
+        listed = {modality for grid in self.runs if run in grid for modality in grid.modalities}
+        return [modality for modality in MODALITIES if modality in listed]
 
 
 def load_config(values: dict[str, Any]) -> Config:

@@ -14,6 +14,7 @@ import yaml
 
 from s2h.config import Config, load_config
 from s2h.errors import ConfigError
+from s2h.paths import WORKFLOW
 from s2h.registry import unknown
 
 BASE = ("config/recipes.yaml", "config/config.yaml")
@@ -30,12 +31,12 @@ def read_values(*overlays: str | Path, root: Path | None = None) -> dict[str, An
 
     Args:
         overlays: YAML files, or names of configs that are shipped, as ``paper``.
-        root: the project's folder; by default the current one, or the nearest one above it that is one.
+        root: the project's folder; ``find_root()`` by default.
 
     Raises:
         ConfigError: a file is missing, or is not valid YAML with keys at its top.
     """
-    root = root or find_root(Path.cwd())
+    root = root or find_root()
     values: dict[str, Any] = {}
     for path in (*(root / name for name in BASE), *(_overlay(name, root) for name in overlays)):
         values = merge(values, _read(path))
@@ -44,18 +45,22 @@ def read_values(*overlays: str | Path, root: Path | None = None) -> dict[str, An
 
 def shipped_configs(root: Path | None = None) -> dict[str, Path]:
     """The overlays that the project ships, by name; some are made to be laid over another one, as their heads say."""
-    root = root or find_root(Path.cwd())
+    root = root or find_root()
     paths = sorted((root / "config").glob("*.yaml"))
     return {path.stem: path for path in paths if path not in [root / name for name in BASE]}
 
 
-def find_root(folder: Path) -> Path:
-    """The project's folder: ``folder`` itself, or the nearest one above it that holds the default config.
+def find_root(folder: Path | None = None) -> Path:
+    """The project's folder: the nearest one, from a folder upwards, that holds the default config.
+
+    Args:
+        folder: the current one by default; the project in which this package lies comes after those above it.
 
     Raises:
         ConfigError: there is none.
     """
-    for each in (folder, *folder.parents):
+    folder = folder or Path.cwd()
+    for each in (folder, *folder.parents, WORKFLOW):
         if all((each / name).is_file() for name in BASE):
             return each
     raise ConfigError(f"neither {folder} nor a folder above it holds {' and '.join(BASE)}: go to the project's folder.")

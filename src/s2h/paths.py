@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 RUN = "{task}/{recipe}/{budget}/{model}/{seed}"
 """Names the files of a run."""
@@ -16,6 +17,16 @@ MIXTURE = "{task}/{recipe}/{budget}/{seed}/phase-{phase}"
 """Names the mixture of a phase, which is the same for every model."""
 EVAL_SET = "{task}-{level}-{modality}"
 """Names the files of an evaluation set."""
+
+WORKFLOW = Path(__file__).parents[2]
+"""The folder of the Snakefile and of the configs that are shipped."""
+
+
+def find_file(path: str) -> Path:
+    """A file that a config names, relative to the current folder; one that is shipped may be named from any folder."""
+    own = Path(path).expanduser()
+    return own if own.exists() else WORKFLOW / path
+
 
 ANY_TASK = "any"
 """The origin of a base model that is the same for every task; the tiny model's words and scenes are those of a task."""

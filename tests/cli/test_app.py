@@ -18,7 +18,7 @@ from s2h.cli.app import app, main
 from s2h.scoring import command_line
 from tests.shipped import ROOT
 
-VERBS = ("watch", "schema", "lineage", "verify", "vlmevalkit", "eagle", "unlock")
+VERBS = ("score", "watch", "schema", "lineage", "verify", "vlmevalkit", "eagle", "unlock")
 
 
 def s2h(*words: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -102,9 +102,3 @@ def test_a_study_is_named_as_for_snakemake(
     assert done.exit_code == 0, done.output
     assert re.search(rf"s2h: 0 of \d+ runs are scored: {results}/live/index.html", done.output)
     assert (tmp_path / results / "live/index.html").is_file()
-
-
-def test_a_study_that_is_not_there_is_said(tmp_path: Path) -> None:
-    done = s2h("watch", "--once", folder=tmp_path)
-    assert done.returncode == 1
-    assert "go to the project's folder" in done.stderr

@@ -10,6 +10,7 @@ from s2h.cli import (
     eagle_command,
     provenance_commands,
     schema_command,
+    score_command,
     unlock_command,
     vlmevalkit_command,
     watch_command,
@@ -25,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for module in (
+    score_command,
     watch_command,
     provenance_commands,
     vlmevalkit_command,

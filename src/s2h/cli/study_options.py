@@ -29,7 +29,7 @@ def open_plan(more: More, configfile: ConfigFiles, config: Changes) -> Plan:
 
     files: list[str | Path] = [*(configfile or []), *(word for word in more or [] if "=" not in word)]
     changes = [*(config or []), *(word for word in more or [] if "=" in word)]
-    root = find_root(Path.cwd())
+    root = find_root()
     values = merge(read_values(*files, root=root), dict(map(_change, changes)))
     return Plan(load_config(values), root / "workflow" / "scripts")
 

@@ -12,7 +12,6 @@ from s2h.plan.puzzle_stage import PuzzleStage
 from s2h.plan.resources import Requested
 from s2h.plan.stage import Stage, Wildcards, listed, run_of
 from s2h.plan.training_stage import TrainingStage
-from s2h.puzzles.record import MODALITIES
 from s2h.puzzles.task_registry import TASKS
 from s2h.scoring.readers import READERS
 from s2h.supervision.conversion import Conversion
@@ -31,7 +30,7 @@ class ScoringStage(Stage):
     training: TrainingStage
 
     def evaluation(self, wildcards: Wildcards) -> dict[str, dict[str, Any]]:
-        """The puzzles to score, by task: its settings, and shards and number of puzzles of each level that has any."""
+        """The puzzles to score, by task: the arguments of ``Evaluation.of``."""
         tasks = self.members(wildcards)
         shards = self.puzzles.eval_shards(tasks)
         return {
@@ -42,6 +41,11 @@ class ScoringStage(Stage):
             }
             for task in tasks
         }
+
+    def asked(self, wildcards: Wildcards) -> dict[str, dict[str, Any]]:
+        """What a run is asked: ``evaluation``, with the modalities in which it is given."""
+        modalities = {"modalities": self.config.modalities(run_of(wildcards))}
+        return {task: values | modalities for task, values in self.evaluation(wildcards).items()}
 
     def shards(self, wildcards: Wildcards) -> list[str]:
         """The shards of all evaluation sets, as one list."""
@@ -83,7 +87,7 @@ class ScoringStage(Stage):
     def request(self, wildcards: Wildcards, attempt: int) -> ResourceRequest:
         """Resources of decoding; each puzzle is given as text and as an image, and once more for each conversion."""
         puzzles = sum(sum(self.puzzles.eval_sizes(task).values()) for task in self.members(wildcards))
-        times = len(MODALITIES) + len(self.conversions(wildcards))
+        times = len(self.config.modalities(run_of(wildcards))) + len(self.conversions(wildcards))
         model = self.config.models[wildcards.model]
         return decoding_request(model, examples=puzzles * times, attempt=attempt)
 

@@ -6,13 +6,13 @@ import dataclasses
 import inspect
 import json
 import re
-from typing import Any
+from typing import Any, Final
 
 import pyarrow as pa
 
 LEVELS = ("SIMPLE", "MEDIUM", "HARD")
 SPLITS = ("train", "eval")
-MODALITIES = ("text", "image")
+MODALITIES: Final = ("text", "image")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ import polars as pl
 from s2h.diagnosis.diagnoser_registry import find_diagnoser
 from s2h.diagnosis.diagnosis import Diagnosis
 from s2h.errors import DataError
+from s2h.puzzles.record import MODALITIES
 from s2h.puzzles.shards import read_shards
 from s2h.puzzles.task import Level, Modality, Task
 from s2h.puzzles.task_registry import make_task
@@ -20,7 +21,6 @@ from s2h.supervision.conversion import Conversion
 from s2h.supervision.formats import TEXT_COLUMNS, has_image, prompt
 
 _COLUMNS = [*TEXT_COLUMNS, "task", "level", "split", "answer", "puzzle"]
-_MODALITIES: tuple[Modality, ...] = ("text", "image")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,23 +86,25 @@ class Evaluation:
         task: the task, with its settings.
         shards: evaluation shards of each level, in order.
         puzzles: how many puzzles of each level are scored: the first of its shards.
+        modalities: how they are given.
     """
 
     task: Task[Any]
     shards: Mapping[Level, Sequence[str]]
     puzzles: Mapping[Level, int]
+    modalities: Sequence[Modality] = MODALITIES
 
     @classmethod
-    def of(cls, name: str, *, settings: Mapping[str, Any], shards: Any, puzzles: Any) -> Evaluation:
-        """An evaluation from a task's name and its settings as a config file holds them."""
-        return cls(make_task(name, settings), shards, puzzles)
+    def of(cls, name: str, *, settings: Mapping[str, Any], **values: Any) -> Evaluation:
+        """An evaluation from a task's name and its settings as a config file holds them; ``values`` are the rest."""
+        return cls(make_task(name, settings), **values)
 
     def sets(self) -> list[EvalSet]:
-        """The evaluation sets of the task: levels in order, text before image."""
+        """The evaluation sets of the task: levels in order, and each modality of a level."""
         return [
             read_set(self.task, level, modality, paths, self.puzzles[level])
             for level, paths in self.shards.items()
-            for modality in _MODALITIES
+            for modality in self.modalities
         ]
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 from s2h.errors import ConfigError
 from s2h.models.settings import TrainingSettings
+from s2h.paths import find_file
 
 
 def read_config(settings: TrainingSettings, *, grad_accum_steps: int) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def read_config(settings: TrainingSettings, *, grad_accum_steps: int) -> dict[st
     Raises:
         ConfigError: the file cannot be read, or does not go with the settings.
     """
-    path = Path(settings.deepspeed)
+    path = find_file(settings.deepspeed)
     try:
         config: dict[str, Any] = json.loads(path.read_text())
     except (OSError, json.JSONDecodeError) as error:
