@@ -65,6 +65,7 @@ rule decode_predictions:
         PATHS.log("decode_predictions", RUN),
     benchmark:
         PATHS.benchmark("decode_predictions", RUN)
+    priority: 20  # before the next training, so that results come as models are made
     conda:
         "../envs/scoring.yaml"
     threads: SCORING.requested.cores
@@ -101,6 +102,7 @@ rule score_model:
         PATHS.scores,
     log:
         PATHS.log("score_model", RUN),
+    priority: 20  # before the next training, so that results come as models are made
     conda:
         "../envs/scoring.yaml"
     threads: 1
