@@ -19,11 +19,13 @@ from s2h.file_lock import file_lock
 from s2h.files import remove_parts
 from s2h.logs import LOGGER, job_log
 from s2h.plugins import load_plugins
-from s2h.provenance.cache import Cache
+from s2h.provenance.cache import Cache, kept_results
 from s2h.provenance.code import code_digest
 from s2h.provenance.fingerprints import looks_unchanged, take_fingerprint
 from s2h.provenance.job_facts import describe_job
 from s2h.provenance.records import Record, input_contents, read_record, record_path
+
+_DEAR_SECONDS = 60
 
 
 def run_job(
@@ -31,6 +33,7 @@ def run_job(
     main: Callable[[], None],
     *,
     cached: bool = False,
+    dear: bool = False,
     code: Sequence[str] = (),
     ignored_params: Collection[str] = (),
     extra_inputs: Sequence[str] = (),
@@ -45,7 +48,9 @@ def run_job(
     Args:
         snakemake: what Snakemake tells a script.
         main: makes the outputs.
-        cached: whether the results may come from the cache that the config names, and go there.
+        cached: whether the results may come from the cache that the config names, or from what is kept of this study,
+            and go there.
+        dear: whether they are kept however little time they took; else where they took ``_DEAR_SECONDS``.
         code: modules that decide the outputs and that the params have no digest of.
         ignored_params: names of params that do not decide what the outputs hold.
         extra_inputs: folders that the job reads although they may be no inputs of the rule, as a model of the user's.
@@ -57,15 +62,14 @@ def run_job(
             if job.is_done():
                 LOGGER.info("another job has produced this result meanwhile")
                 return
-            started, cache = datetime.now(UTC), job.cache if cached else None
-            cached_from = cache.fetch(job.key, job.outputs) if cache else None
-            if not cached_from:
+            if not (cached and job.fetch()):
+                started = datetime.now(UTC)
                 with claimed_gpus(snakemake.resources.get("gpus", 0)):
                     main()
-            records = job.records(cached_from, started)
-            job.write(records)
-            if cache and not cached_from:
-                cache.store(job.key, job.outputs, records)
+                own = describe_job(job.config, started)
+                records = job.write([own] * len(job.outputs))
+                if cached:
+                    job.store(records, dear=dear or own["seconds"] >= _DEAR_SECONDS)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -117,10 +121,24 @@ class _Job:
         return self.record.key
 
     @property
-    def cache(self) -> Cache | None:
-        """The cache that the config names; None without one."""
+    def cache(self) -> list[Cache]:
+        """The cache that the config names, if any."""
         folder = self.config.get("cache")
-        return Cache(folder) if folder else None
+        return [Cache(folder)] if folder else []
+
+    def fetch(self) -> bool:
+        """Take the outputs from where they are kept, if they are; their records tell of the job that made them."""
+        for place in (kept := kept_results(self.results), *self.cache):
+            if found := place.fetch(self.key, self.outputs):
+                self.write([record.job for record in found], fetched="" if place is kept else str(place.folder))
+                LOGGER.info("taken from %s: nothing that decides this result has changed", place)
+                return True
+        return False
+
+    def store(self, records: Sequence[Record], *, dear: bool) -> None:
+        """Keep the outputs, if they are dear, and put them into the cache."""
+        for place in [*([kept_results(self.results)] if dear else []), *self.cache]:
+            place.store(self.key, self.outputs, records)
 
     def _record_path(self, output: str) -> Path:
         place = record_path(output, self.results)
@@ -160,26 +178,22 @@ class _Job:
             if place.exists() and place.stat().st_size == 0:
                 place.unlink()
 
-    def records(self, found: Sequence[Record] | None, started: datetime) -> list[Record]:
-        """The records of the outputs as they are now; ``found`` are those of the job that filled the cache."""
-        own = describe_job(self.config, started)
-        return [
-            dataclasses.replace(
-                self.record,
-                output=output,
-                files=take_fingerprint(output),
-                job=found[place].job if found else own,
-                fetched=str(self.cache.folder) if found and self.cache else "",
-            )
-            for place, output in enumerate(self.outputs)
-        ]
+    def write(self, jobs: Sequence[dict[str, Any]], *, fetched: str = "") -> list[Record]:
+        """Write the records of the outputs as they are now; from then on they count as whole.
 
-    def write(self, records: Sequence[Record]) -> None:
-        """Write the records; from now on the outputs count as whole."""
+        Args:
+            jobs: for each output, what is known of the job that made it.
+            fetched: folder of the cache from which they were taken.
+        """
+        records = []
+        for output, job in zip(self.outputs, jobs, strict=True):
+            files = take_fingerprint(output)
+            if not files:
+                raise DataError(f"the job {self.record.rule} ended without having written {output}.")
+            records.append(dataclasses.replace(self.record, output=output, files=files, job=job, fetched=fetched))
         for record in records:
-            if not record.files:
-                raise DataError(f"the job {record.rule} ended without having written {record.output}.")
             self._write_record(record.output, record.to_json())
+        return records
 
     def _write_record(self, output: str, text: str) -> None:
         """Write the record in place, so that the lock stays with the file; a truncated one is not read as a record."""

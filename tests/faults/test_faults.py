@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.faults.harms import TORN, strike_every_stage, tear
-from tests.faults.study import STAGES, Study
+from tests.faults.study import STAGES, TASK, Study
 
 pytestmark = pytest.mark.slow
 
@@ -34,3 +35,24 @@ def test_a_torn_file_is_named_removed_as_told_and_made_again(reference: Study, k
     tear(reference, TORN[kind], share=0.5)
     reference.finish(expected)
     assert reference.contents() == expected
+
+
+def manifests(study: Study) -> dict[str, bytes]:
+    """What the trainings wrote of themselves, with the times at which they ran."""
+    found = {path: path.read_bytes() for path in study.results.glob("models/**/manifest.json")}
+    return {path.relative_to(study.results).as_posix(): held for path, held in found.items()}
+
+
+def test_inputs_that_are_made_again_with_the_same_bytes_train_nothing(reference: Study) -> None:
+    trained = manifests(reference)
+    shard = f"puzzles/{TASK}/SIMPLE/train/shard-00000.parquet"
+    (reference.results / shard).unlink()
+    reference.finish([shard])
+    assert manifests(reference) == trained
+
+
+def test_a_copy_with_other_times_trains_nothing(reference: Study, tmp_path: Path) -> None:
+    study = Study(tmp_path)
+    shutil.copytree(reference.results, study.results, copy_function=shutil.copyfile)
+    study.finish()
+    assert manifests(study) == manifests(reference)

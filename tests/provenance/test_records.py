@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import functools
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -79,12 +82,13 @@ def test_a_result_tells_where_it_comes_from(tmp_path: Path) -> None:
     assert {"commit", "host", "slurm_job", "config", "versions"} <= set(record.job)
 
 
+def s2h(study: Path, *words: str) -> Result:
+    return CliRunner().invoke(app, [*words, "--results", str(study)])
+
+
 def test_the_command_prints_the_lineage_and_verifies(tmp_path: Path) -> None:
     made(tmp_path)
-
-    def command(*words: str) -> Result:
-        return CliRunner().invoke(app, [*words, "--results", str(tmp_path)])
-
+    command = functools.partial(s2h, tmp_path)
     assert "first, " in command("lineage", f"{tmp_path}/tables/b.txt").stdout
     assert command("verify").exit_code == 0
     (tmp_path / "a.txt").write_text("torn")
@@ -257,7 +261,103 @@ def test_a_cache_that_cannot_be_written_costs_a_warning(tmp_path: Path) -> None:
     one = job(tmp_path / "one", "first", "a.txt", **elsewhere(tmp_path / "one", tmp_path / "file"))
     run_job(one, copies(one), cached=True)
     assert (tmp_path / "one/a.txt").read_text() == "made"
-    assert "not kept in the cache" in Path(one.log[0]).read_text()
+    assert "does not go to the cache" in Path(one.log[0]).read_text()
+
+
+def test_a_reader_without_room_leaves_the_cache_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user whose disk is full, or whose quota is, must not cost all others what the cache holds."""
+    cache = tmp_path / "cache"
+    one = job(tmp_path / "one", "first", "a.txt", **elsewhere(tmp_path / "one", cache))
+    run_job(one, copies(one), cached=True)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    two = job(tmp_path / "two", "first", "a.txt", **elsewhere(tmp_path / "two", cache))
+    with monkeypatch.context() as patched:
+        patched.setattr("s2h.provenance.cache._copy_file", full)
+        with pytest.raises(SystemExit):
+            run_job(two, never, cached=True)
+    run_job(two, never, cached=True)
+
+
+def test_an_entry_that_cannot_be_read_just_now_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "cache"
+    one = job(tmp_path / "one", "first", "a.txt", **elsewhere(tmp_path / "one", cache))
+    run_job(one, copies(one), cached=True)
+
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    two = job(tmp_path / "two", "first", "a.txt", **elsewhere(tmp_path / "two", cache))
+    with monkeypatch.context() as patched:
+        patched.setattr("s2h.provenance.cache._copy_file", broken)
+        run_job(two, copies(two), cached=True)
+    assert (tmp_path / "two/a.txt").read_text() == "made"
+    three = job(tmp_path / "three", "first", "a.txt", **elsewhere(tmp_path / "three", cache))
+    run_job(three, never, cached=True)
+
+
+def train(study: Path, learning_rate: float, count: list[int]) -> None:
+    """A job that takes long, as Snakemake runs it: what it made before is removed first."""
+    training = job(study, "train", "model", ["a.txt"], params={"learning_rate": learning_rate})
+    shutil.rmtree(training.output[0], ignore_errors=True)
+
+    def main() -> None:
+        count.append(1)
+        with atomic_folder(training.output[0]) as folder:
+            (folder / "weights").write_text(f"learned at {learning_rate}")
+
+    run_job(training, main, cached=True, dear=True)
+    assert (study / "model/weights").read_text() == f"learned at {learning_rate}"
+
+
+def test_nothing_is_trained_again_whose_inputs_hold_what_they_held(tmp_path: Path) -> None:
+    made = job(tmp_path, "first", "a.txt")
+
+    def make(text: str) -> None:
+        (tmp_path / "a.txt").unlink(missing_ok=True)
+        run_job(made, copies(made, text))
+
+    make("text")
+    count: list[int] = []
+    for harm in (lambda: None, lambda: os.utime(tmp_path / "a.txt"), lambda: make("text")):
+        harm()
+        train(tmp_path, 0.1, count)
+    assert count == [1]
+    study = shutil.copytree(tmp_path, tmp_path.with_name(f"{tmp_path.name}-copied"), copy_function=shutil.copyfile)
+    train(study, 0.1, count)
+    assert count == [1]
+    make("something else")
+    train(tmp_path, 0.1, count)
+    assert count == [1, 1]
+
+
+def test_a_setting_that_is_changed_back_costs_nothing(tmp_path: Path) -> None:
+    made = job(tmp_path, "first", "a.txt")
+    run_job(made, copies(made))
+    count: list[int] = []
+    for learning_rate in (0.1, 0.2, 0.1, 0.2):
+        train(tmp_path, learning_rate, count)
+    assert count == [1, 1]
+    assert verify(tmp_path).whole == 2
+
+
+def test_what_is_kept_is_listed_and_removed_when_asked(tmp_path: Path) -> None:
+    made = job(tmp_path, "first", "a.txt")
+    run_job(made, copies(made))
+    count: list[int] = []
+    for learning_rate in (0.1, 0.2):
+        train(tmp_path, learning_rate, count)
+    listed = s2h(tmp_path, "kept").stdout.splitlines()
+    assert len(listed) == 2
+    assert [("in use" in line, str(tmp_path / "model") in line) for line in listed] == [(False, True), (True, True)]
+    assert s2h(tmp_path, "kept", "--drop", "0000").exit_code == 1
+    assert listed[0][:12] in s2h(tmp_path, "kept", "--drop").stdout
+    train(tmp_path, 0.2, count)
+    assert count == [1, 1]
+    train(tmp_path, 0.1, count)
+    assert count == [1, 1, 1]
 
 
 @given(st.dictionaries(st.sampled_from("abcdef"), st.binary(max_size=20), min_size=1), st.data())

@@ -37,6 +37,7 @@ if __name__ == "__main__":
         snakemake,
         main,
         cached=snakemake.params.cached,
+        dear=True,
         code=CODE,
         ignored_params=IGNORED_PARAMS,
         extra_inputs=[snakemake.params.base],

@@ -8,6 +8,7 @@ import typer
 
 from s2h.cli import (
     eagle_command,
+    kept_command,
     provenance_commands,
     schema_command,
     score_command,
@@ -29,6 +30,7 @@ for module in (
     score_command,
     watch_command,
     provenance_commands,
+    kept_command,
     vlmevalkit_command,
     eagle_command,
     unlock_command,

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from s2h.errors import DataError, ModelError
 from s2h.files import atomic_file
 from s2h.logs import LOGGER
+from s2h.provenance.cache import kept_results
 from s2h.provenance.fingerprints import (
     REMOVED,
     FileMark,
@@ -144,8 +145,11 @@ def _can_be_made_again(folder: Path) -> bool:
 
 def _remove(folder: Path, files: Sequence[str], *, keep: Keep, results: str | Path) -> None:
     """Say what is removed, then remove it."""
-    record = record_path(folder, results)
-    marks = read_record(record).files if record and record.exists() else take_fingerprint(folder)
+    place = record_path(folder, results)
+    record = read_record(place) if place and place.exists() else None
+    if record:
+        kept_results(results).drop(record.key)
+    marks = record.files if record else take_fingerprint(folder)
     gone = removed_files(folder) | {name: marks[name] for name in files}
     contents = {"keep_weights": keep, "files": {name: dataclasses.asdict(mark) for name, mark in gone.items()}}
     with atomic_file(folder / REMOVED) as temporary:

@@ -44,7 +44,7 @@ def take_fingerprint(path: str | Path) -> dict[str, FileMark]:
     What was removed on purpose counts as it was: the folder is still the one from which other results were made.
     """
     found = removed_files(path)
-    for name, file in _files(path).items():
+    for name, file in files_below(path).items():
         with suppress(FileNotFoundError):  # it may be removed just now
             found[name] = _mark(file)
     return found
@@ -80,14 +80,15 @@ def same_contents(one: Fingerprint, other: Fingerprint) -> bool:
 def looks_unchanged(path: str | Path, fingerprint: Fingerprint) -> bool:
     """Whether all files still have their sizes and ages: a cheap look that reads nothing."""
     marks = {name: (mark.bytes, mark.mtime_ns) for name, mark in removed_files(path).items()}
-    for name, file in _files(path).items():
+    for name, file in files_below(path).items():
         with suppress(FileNotFoundError):  # it may be removed just now
             status = file.stat()
             marks[name] = (status.st_size, status.st_mtime_ns)
     return marks == {name: (mark.bytes, mark.mtime_ns) for name, mark in fingerprint.items()}
 
 
-def _files(path: str | Path) -> dict[str, Path]:
+def files_below(path: str | Path) -> dict[str, Path]:
+    """The files below a folder by their paths there, or a file under the name ""; none where there is nothing."""
     path = Path(path)
     if path.is_dir():
         below = (file for file in sorted(path.rglob("*")) if file.is_file() and file.name not in _UNSEEN)
