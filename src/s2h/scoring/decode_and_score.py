@@ -13,8 +13,9 @@ from s2h.logs import LOGGER
 from s2h.models.settings import ScoringSettings
 from s2h.models.sources import EndpointSource, HuggingFaceSource, Source, VlmevalSource
 from s2h.scoring import vlmevalkit
-from s2h.scoring.backends import Backend, EndpointBackend, LocalBackend, PoolBackend, vllm_backend
+from s2h.scoring.backends import Backend, LocalBackend, PoolBackend, vllm_backend
 from s2h.scoring.decoding import load_decoder
+from s2h.scoring.endpoints import EndpointBackend
 from s2h.scoring.predictions import (
     Store,
     decode,

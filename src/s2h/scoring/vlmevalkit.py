@@ -36,8 +36,9 @@ from s2h.files import atomic_file
 from s2h.logs import LOGGER, Progress
 from s2h.models.sources import VlmevalSource
 from s2h.registry import unknown
-from s2h.scoring.backends import Backend, Chunk
+from s2h.scoring.backends import Backend
 from s2h.scoring.decoding import Prediction, Prompt
+from s2h.scoring.parallel import Chunk
 from s2h.scoring.score_record import Score, write_scores
 from s2h.scoring.sets import EvalRow, EvalSet
 
