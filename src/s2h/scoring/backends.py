@@ -181,7 +181,10 @@ class VllmBackend(EndpointBackend):
             self.opening_tokens = len(opening_ids(processor.tokenizer))
         together = 1 if sequential else min(self.source.connections, max(len(chunks), 1))
         for position, predictions in super().generate(chunks, sequential=sequential):
-            yield position, [replace(each, seconds=each.seconds * self.gpus / together) for each in predictions]
+            yield (
+                position,
+                [replace(each, seconds=each.seconds * self.gpus / together, version=None) for each in predictions],
+            )
 
 
 @contextmanager

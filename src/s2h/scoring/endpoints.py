@@ -205,7 +205,8 @@ class EndpointBackend:
         self._check_conversion(response_of(prediction.text), prompt.conversion)
         given = self.opening_tokens if prompt.conversion == "forced" else 0
         tokens = None if prediction.tokens is None else prediction.tokens + given
-        return dataclasses.replace(prediction, tokens=tokens)
+        version = None if prediction.version == self.source.name else prediction.version
+        return dataclasses.replace(prediction, tokens=tokens, version=version)
 
     def body(self, prompt: Prompt) -> dict[str, Any]:
         """What is sent for a prompt."""
