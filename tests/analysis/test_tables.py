@@ -83,7 +83,7 @@ def test_a_table_is_the_same_bytes_twice(name, studies, tmp_path):
 @pytest.mark.parametrize("name", list(TABLES))
 def test_a_table_reads_what_it_says_and_no_more(name, studies, tmp_path):
     study, reads = studies["many runs"], TABLES[name].reads
-    assert reads <= {"models", "shards", "baselines", "alignments", "published"}
+    assert reads <= {"models", "shards", "baselines", "alignments", "prices", "published"}
     bare = Study(
         study.score_files,
         models=study.models if "models" in reads else {},

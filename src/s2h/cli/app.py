@@ -9,6 +9,7 @@ import typer
 from s2h.cli import (
     eagle_command,
     provenance_commands,
+    replies_command,
     schema_command,
     score_command,
     unlock_command,
@@ -30,6 +31,7 @@ for module in (
     watch_command,
     provenance_commands,
     vlmevalkit_command,
+    replies_command,
     eagle_command,
     unlock_command,
     schema_command,

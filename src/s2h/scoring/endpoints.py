@@ -192,7 +192,7 @@ class EndpointBackend:
             raw = self._client.chat.completions.with_raw_response.create(
                 model=body.pop("model"), messages=body.pop("messages"), extra_body=body
             )
-            answer = _json(raw.text())
+            answer = _json(raw.http_response.text)
         except APIStatusError as error:
             raise self._failure(error.response, body, prompt) from None
         except APITimeoutError:
