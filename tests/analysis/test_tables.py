@@ -91,6 +91,7 @@ def test_a_table_reads_what_it_says_and_no_more(name, studies, tmp_path):
         task_settings=study.task_settings if "shards" in reads else {},
         baselines=study.baselines if "baselines" in reads else (),
         alignments=study.alignments if "alignments" in reads else (),
+        prices=study.prices if "prices" in reads else {},
         recipe_titles=study.recipe_titles,
         task_titles=study.task_titles,
     )
