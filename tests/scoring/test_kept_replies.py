@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -119,8 +120,8 @@ def test_a_study_is_reckoned_before_anything_is_sent(study):
     levels = len(study.config.task(TASK).levels)
     assert f"gpt (gpt-x): {levels * 8} prompts, of which {levels * 8} are to be asked" in text
     assert f"tokens out: at most {levels * 800:,}" in text
-    job = type("Job", (), {"task": TASK, "model": "gpt"})
-    examples = list(prompts_of(read_sets(study.scoring.evaluation(job), {}, [])))
+    run = SimpleNamespace(task=TASK, recipe="untrained", budget="0", model="gpt", seed="0")
+    examples = list(prompts_of(read_sets(study.scoring.asked(run), {}, [])))
     store = open_store(f"results/predictions/{RUN}.kept", "gpt-x", study.config.models["gpt"].source, SETTINGS)
     store.add((example, reply(0)) for example in examples[:6])
     text = s2h("replies", "estimate", "--configfile", "study.yaml")

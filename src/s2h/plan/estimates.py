@@ -38,7 +38,7 @@ def estimate_endpoints(scoring: ScoringStage) -> Iterator[str]:
 
 def _estimate(scoring: ScoringStage, run: Run, source: EndpointSource) -> Estimate:
     job = SimpleNamespace(**{name: str(getattr(run, name)) for name in ("task", "recipe", "budget", "model", "seed")})
-    sets = read_sets(scoring.evaluation(job), scoring.external_evals(job), scoring.conversions(job))
+    sets = read_sets(scoring.asked(job), scoring.external_evals(job), scoring.conversions(job))
     settings = scoring.config.models[run.model].scoring
     kept = open_store(filled(scoring.paths.kept_predictions, run), source.name, source, settings)
     return Estimate.of(source, settings.max_new_tokens, prompts_of(sets), kept.predictions)
