@@ -38,6 +38,7 @@ rule make_table:
         shards=REPORT.table_shards,
         task_settings=REPORT.table_settings,
         alignments=REPORT.table_alignments,
+        prices=REPORT.table_prices,
         recipe_titles=REPORT.recipe_titles(),
         task_titles=REPORT.task_titles(),
         code=REPORT.table_code,

@@ -81,7 +81,8 @@ rule decode_predictions:
         evaluation=SCORING.asked,
         external=SCORING.external_evals,
         conversions=SCORING.conversions,
-        store=PATHS.below("predictions", RUN, ".kept"),
+        store=PATHS.kept_predictions,
+        spending=PATHS.spending,
         title="decode {recipe} on {task}",
         cached=SCORING.is_cached,
         code=SCORING.code(

@@ -34,6 +34,9 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
         "_folder": (1, "tests/test_claims.py::test_gpus_that_are_there_and_cannot_be_used_are_an_error"),
         "claimed_gpus": (1, "tests/test_claims.py::test_gpus_that_are_there_and_cannot_be_used_are_an_error"),
     },
+    "src/s2h/cli/score_command.py": {
+        "score": (1, "tests/cli/test_score.py::test_the_config_that_is_written_is_one_run_of_what_was_asked"),
+    },
     "src/s2h/config.py": {
         "Config._check": (1, "tests/test_config.py::test_vllm_is_looked_for_before_anything_runs"),
         "Config._check_vllm": (5, "tests/test_config.py::test_vllm_is_looked_for_before_anything_runs"),
@@ -88,6 +91,12 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
         "ModelSource": (1, "tests/test_config.py::test_vllm_is_looked_for_before_anything_runs"),
         "ReleasedEagleSource": (1, "tests/test_config.py::test_vllm_is_looked_for_before_anything_runs"),
     },
+    "src/s2h/one_model.py": {
+        "one_model_config": (
+            2,
+            "tests/cli/test_score.py::test_the_config_that_is_written_is_one_run_of_what_was_asked",
+        ),
+    },
     "src/s2h/scoring/backends.py": {
         "VllmBackend": (1, "tests/scoring/test_vllm.py::test_predictions_through_vllm_are_those_of_our_own_decoding"),
         "VllmBackend.__init__": (
@@ -95,7 +104,6 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
             "tests/scoring/test_vllm.py::test_predictions_through_vllm_are_those_of_our_own_decoding",
         ),
         "gpu_memory": (1, "tests/scoring/test_vllm.py::test_gpus_that_are_not_there_or_too_small_are_errors"),
-        "module": (2, "tests/scoring/test_vllm.py::test_predictions_through_vllm_are_those_of_our_own_decoding"),
         "shape_of": (2, "tests/scoring/test_vllm.py::test_the_shape_of_a_model_is_read_from_its_config"),
         "vllm_backend": (8, "tests/scoring/test_vllm.py::test_predictions_through_vllm_are_those_of_our_own_decoding"),
         "vllm_backend.command": (
@@ -110,6 +118,9 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
         "Decoder.__call__": (2, "tests/scoring/test_decoding.py::test_a_batch_that_does_not_fit_the_memory_is_halved"),
         "Decoder._fitting": (2, "tests/test_devices.py::test_decoding_plans_with_the_memory_of_the_gpu"),
         "load_decoder": (3, "tests/test_devices.py::test_a_process_that_decodes_has_its_gpu_and_bf16"),
+    },
+    "src/s2h/scoring/endpoints.py": {
+        "module": (2, "tests/scoring/test_endpoints.py::test_what_may_pass_is_asked_again"),
     },
     "src/s2h/scoring/vllm.py": {
         "_Server.wait_for": (4, "tests/scoring/test_vllm.py::test_a_server_is_waited_for_and_leaves_no_process_behind"),

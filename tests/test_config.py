@@ -1,6 +1,7 @@
 """The config refuses what cannot be, in one line that says what to do; the shipped configs are sound."""
 
 import copy
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -256,3 +257,16 @@ def test_the_order_in_which_levels_are_laid_over_each_other_changes_no_setting()
             if key in task:
                 task[key] = dict(reversed(task[key].items()))
     assert str(load_config(turned).model_dump()["tasks"]) == str(load_config(values).model_dump()["tasks"])
+
+
+def test_the_frontier_is_planned_once_names_and_prices_are_filled_in() -> None:
+    with pytest.raises(ConfigError, match=r"config: models\.openai\.source\.name: Field required"):
+        read_config("paper", "frontier")
+    values = read_values("paper", "frontier")
+    endpoints = ("openai", "anthropic", "google")
+    named = merge(values, {"models": {name: {"source": {"name": "m"}} for name in endpoints}})
+    with pytest.raises(ConfigError, match=r"models\.openai\.source: spending_limit needs a price"):
+        load_config(named)
+    price = {"price": {"input": 1, "output": 2}}
+    config = load_config(merge(named, {"models": {name: {"source": price} for name in endpoints}}))
+    assert {(run.model, run.task) for run in config.all_runs()} == set(itertools.product(endpoints, PAPER_TASKS))

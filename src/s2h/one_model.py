@@ -86,21 +86,37 @@ def _refuse_unknown(kind: str, names: Sequence[str], known: Iterable[str]) -> No
             raise ConfigError(str(unknown(kind, name, known)))
 
 
-def source_of(model: str, *, endpoint: str | None, api_key_env: str) -> dict[str, Any]:
+def source_of(model: str, *, endpoint: str | None, api_key_env: str, request: str = "{}") -> dict[str, Any]:
     """The ``source`` of a model that a command line names.
 
     Args:
         model: a folder; a name on the hub; ``vlmeval:`` and a name of VLMEvalKit's; or what the server calls it.
         endpoint: base address of an OpenAI-compatible server that has it.
         api_key_env: environment variable with the server's key.
+        request: what requests to that server say, a mapping in YAML.
+
+    Raises:
+        ConfigError: it is none.
     """
     if endpoint:
-        return {"kind": "endpoint", "url": endpoint, "name": model, "api_key_env": api_key_env}
+        source = {"kind": "endpoint", "url": endpoint, "name": model, "api_key_env": api_key_env}
+        return source | {"request": read_mapping("--request", request)}
     if model.startswith(VLMEVAL):
         return {"kind": "vlmeval", "name": model.removeprefix(VLMEVAL)}
     if is_path(model) or Path(model).is_dir():
         return {"kind": "huggingface", "name": str(Path(model).expanduser().resolve())}
     return {"kind": "huggingface", "name": model}
+
+
+def read_mapping(option: str, text: str) -> dict[str, Any]:
+    """The value of an option that is a mapping in YAML, as in a config file; raises ConfigError where it is none."""
+    try:
+        values = yaml.safe_load(text)
+    except yaml.YAMLError:
+        values = None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{option} {text}: give a mapping, as in {option} '{{temperature: null}}'.")
+    return values
 
 
 def folder_name(model: str) -> str:

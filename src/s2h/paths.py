@@ -187,6 +187,16 @@ class Paths:
         return self.below("predictions", RUN, ".parquet")
 
     @property
+    def kept_predictions(self) -> str:
+        """Folder of a run's predictions as they come, for each model and setting."""
+        return self.below("predictions", RUN, ".kept")
+
+    @property
+    def spending(self) -> str:
+        """What every request to a model has cost, of all runs: lines of JSON."""
+        return self.below("spending", "{model}", ".jsonl")
+
+    @property
     def scores(self) -> str:
         """The score of each prediction: Parquet."""
         return self.below("scores", RUN, ".parquet")

@@ -148,6 +148,7 @@ def whole_study(folder: Path, *, puzzles: int = 20, phases: int = 1, **values: S
         shards={task: eval_shards(folder / "puzzles", task, settings[task], puzzles) for task in tasks},
         task_settings=settings,
         baselines=[guessed(folder / f"{task}.baselines", task, puzzles) for task in tasks],
+        prices={"tiny": {"input": 1.0, "output": 2.0}},
         alignments=[aligned(folder / f"{number}.alignment", name) for number, name in enumerate(names) if phases],
         recipe_titles=RECIPE_TITLES,
         task_titles=TASK_TITLES,

@@ -89,6 +89,29 @@ def test_a_model_that_does_not_count_its_tokens_has_none(tmp_path):
     assert row["prediction_tokens"] is row["predictions_per_second"] is None
 
 
+def test_replies_have_tokens_endings_and_a_price(tmp_path):
+    [file] = study(tmp_path, puzzles=5, task=["table_readout"], recipe=["mix"], seed=[0], budget=[0])
+    scores = pl.read_parquet(file)
+    ends = ["length"] * 3 + ["content_filter"] * 2 + ["refused"] + ["stop"] * 14
+    scores.with_columns(
+        tokens=100, prompt_tokens=1000, reasoning_tokens=pl.lit(40), finish=pl.Series(ends)
+    ).write_parquet(file)
+    [row] = measure_costs([str(file)], {}, {"tiny": {"input": 2.0, "output": 10.0}}).rows(named=True)
+    assert (row["prompt_tokens"], row["prediction_tokens"], row["reasoning_tokens"]) == (20_000, 2000, 800)
+    assert [row[name] for name in ("truncated", "filtered", "refused", "failed")] == [3, 2, 1, 0]
+    assert row["usd"] == pytest.approx((20_000 * 2 + 2000 * 10) / 1e6)
+    assert measure_costs([str(file)], {})["usd"].to_list() == [None]
+    frame = measure_costs([str(file)], {}, {"tiny": {"input": 2.0, "output": 10.0}})
+    page = render_markdown(to_page(frame, {"mix": "Mix"}), {"table_readout": "Table Readout"})
+    assert "| prompt tokens | reasoning tokens | truncated | filtered | refused | failed | USD |" in page
+    assert "| 20,000 | 800 | 3 | 2 | 1 | 0 | 0.06 |" in page
+
+
+def test_scores_of_before_replies_were_counted_have_none(tmp_path):
+    row = _one(tmp_path, {RUN: []})
+    assert {row[name] for name in list(SCHEMA)[-7:]} == {None}
+
+
 def test_tasks_that_were_trained_together_have_the_same_training(tmp_path):
     made_from = whole_study(tmp_path, puzzles=3, trained_on=["both"], seed=[0])
     assert training_costs(made_from.models)["trained_on"].to_list() == ["both", "both"]

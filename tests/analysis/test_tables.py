@@ -83,7 +83,7 @@ def test_a_table_is_the_same_bytes_twice(name, studies, tmp_path):
 @pytest.mark.parametrize("name", list(TABLES))
 def test_a_table_reads_what_it_says_and_no_more(name, studies, tmp_path):
     study, reads = studies["many runs"], TABLES[name].reads
-    assert reads <= {"models", "shards", "baselines", "alignments", "published"}
+    assert reads <= {"models", "shards", "baselines", "alignments", "prices", "published"}
     bare = Study(
         study.score_files,
         models=study.models if "models" in reads else {},
@@ -91,6 +91,7 @@ def test_a_table_reads_what_it_says_and_no_more(name, studies, tmp_path):
         task_settings=study.task_settings if "shards" in reads else {},
         baselines=study.baselines if "baselines" in reads else (),
         alignments=study.alignments if "alignments" in reads else (),
+        prices=study.prices if "prices" in reads else {},
         recipe_titles=study.recipe_titles,
         task_titles=study.task_titles,
     )

@@ -112,6 +112,14 @@ def test_the_kind_of_a_model_follows_from_its_name(model: str, endpoint: str | N
     assert (source["kind"], source["name"]) == (kind, name)
 
 
+def test_what_requests_say_is_given_on_the_command_line() -> None:
+    told = {"endpoint": "http://localhost:1/v1", "api_key_env": ""}
+    source = source_of("m", request="{max_tokens_field: max_completion_tokens, temperature: null}", **told)
+    assert source["request"] == {"max_tokens_field": "max_completion_tokens", "temperature": None}
+    with pytest.raises(ConfigError, match="--request high: give a mapping"):
+        source_of("m", request="high", **told)
+
+
 def test_a_folder_that_is_there_is_a_folder_without_a_dot_before_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

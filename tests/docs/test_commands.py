@@ -25,8 +25,8 @@ _BLOCK = re.compile(r"^```(sh|)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _TOLD_IN_ORDER = ("README.md", "docs/quick-start.md", "docs/cluster.md")
 """Pages whose commands for the default study are run one after the other."""
-_TESTED_ELSEWHERE = re.compile(r"config/(base_model|dots)\.yaml")
-"""Configs that need files of the reader's, corpora or a plugin: tests/workflow plans them beside such files."""
+_TESTED_ELSEWHERE = re.compile(r"config/(base_model|dots|frontier)\.yaml")
+"""Configs that need something of the reader's, corpora, a plugin, or names and prices: other tests fill it in."""
 
 
 def commands_of(text: str) -> list[str]:

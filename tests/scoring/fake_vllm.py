@@ -72,14 +72,14 @@ def load(told: argparse.Namespace) -> Any:
     return load_decoder(told.model, settings, device="cpu", **told.mm_processor_kwargs)
 
 
-def prediction(server: Server, asked: dict[str, Any]) -> tuple[str, int]:
-    """What the model says to the parts of a turn, and in how many tokens.
+def prediction(server: Server, asked: dict[str, Any]) -> tuple[str, int, str]:
+    """What the model says to the parts of a turn, in how many tokens, and why it ends.
 
     A message that it continues is echoed, and its tokens are not counted.
     """
     parts = asked["messages"][0]["content"]
     if server.decoder is None:
-        return parts[-1]["text"], 1
+        return parts[-1]["text"], 1, "stop"
     from s2h.scoring.decoding import Prompt
 
     images = [part["image_url"]["url"].partition("base64,")[2] for part in parts if part["type"] == "image_url"]
@@ -89,7 +89,7 @@ def prediction(server: Server, asked: dict[str, Any]) -> tuple[str, int]:
     given = len(server.decoder._opening) if conversion == "forced" else 0
     server.decoder.model.generation_config.max_new_tokens = asked["max_tokens"] + given
     (found,) = server.decoder([prompt])
-    return found.text, found.tokens - given
+    return found.text, found.tokens - given, found.finish
 
 
 def conversion_of(asked: dict[str, Any]) -> Any:
@@ -125,8 +125,8 @@ class Handler(BaseHTTPRequestHandler):
         if "asked" in FAULTS:
             with Path(FAULTS["asked"]).open("a") as file:
                 file.write(json.dumps({"told": vars(self.server.told), "asked": asked}) + "\n")
-        text, tokens = prediction(self.server, asked)
-        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
+        text, tokens, finish = prediction(self.server, asked)
+        choice = {"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}}
         usage = {"prompt_tokens": 1, "completion_tokens": tokens, "total_tokens": 1 + tokens}
         found = {"id": "x", "object": "chat.completion", "created": 0, "model": asked["model"]}
         self._send(found | {"choices": [choice], "usage": usage})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections import Counter
 
@@ -61,7 +60,7 @@ def test_an_interrupted_decoding_goes_on_without_redoing(sets, tmp_path):
     first = Counting(fail_after=3)
     with pytest.raises(KeyboardInterrupt):
         decode(sets, first, Store(tmp_path, "key"), title="t")
-    with (tmp_path / "predictions.jsonl").open("a") as file:
+    with (tmp_path / "key/predictions.jsonl").open("a") as file:
         file.write('{"example": "torn')
     store, second = Store(tmp_path, "key"), Counting()
     assert len(store.predictions) == len(first.asked) == 6
@@ -99,10 +98,20 @@ def test_predictions_of_before_conversions_are_found_again(sets):
     assert len({example_digest(row, way) for way in CONVERSIONS}) == 3
 
 
-def test_predictions_of_another_model_are_removed(sets, tmp_path):
+def test_predictions_of_another_model_are_apart_and_found_again(sets, tmp_path):
     decode(sets, Counting(), Store(tmp_path, "key"), title="t")
-    assert Store(tmp_path, "key").predictions
     assert not Store(tmp_path, "other").predictions
+    assert len(Store(tmp_path, "key").predictions) == 24
+
+
+def test_predictions_of_before_each_model_had_a_folder_are_found_again(sets, tmp_path):
+    decode(sets, Counting(), Store(tmp_path, "key"), title="t")
+    (tmp_path / "key/predictions.jsonl").rename(tmp_path / "predictions.jsonl")
+    (tmp_path / "recheck.json").write_text("{}")
+    (tmp_path / "model").write_text("key")
+    assert len(Store(tmp_path, "key").predictions) == 24
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["key"]
+    assert (tmp_path / "key/recheck.json").exists()
 
 
 def test_a_model_is_told_by_its_contents(model_folder, tmp_path):
@@ -182,10 +191,11 @@ def test_a_job_that_has_all_predictions_loads_no_model(sets, model_folder, tmp_p
     decode_and_score.decode_predictions(str(model_folder), output=tmp_path / "first.parquet", **arguments)
     folder = shutil.copytree(model_folder, tmp_path / "model")
     (folder / "processor_config.json").rename(tmp_path / "away.json")
-    (tmp_path / "kept/model").write_text(model_digest(folder, TinySource(), SETTINGS))
+    [kept] = (tmp_path / "kept").iterdir()
+    kept.rename(kept.with_name(model_digest(folder, TinySource(), SETTINGS)[:16]))
     decode_and_score.decode_predictions(str(folder), output=tmp_path / "second.parquet", **arguments)
     first, second = (pl.read_parquet(tmp_path / f"{name}.parquet") for name in ("first", "second"))
     assert first.equals(second)
     metadata = pl.read_parquet_metadata(tmp_path / "second.parquet")
     assert (metadata["rechecked"], metadata["recheck_mismatches"]) == ("8", "0")
-    assert json.loads((tmp_path / "kept/recheck.json").read_text())["rechecked"] == "8"
+    assert [file.name for file in tmp_path.glob("kept/*/recheck.json")] == ["recheck.json"]

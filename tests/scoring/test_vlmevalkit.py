@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import os
+import time
+from pathlib import Path
 
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from s2h.analysis.conversion import measure_conversion
 from s2h.analysis.scores import read_scores
@@ -223,3 +227,77 @@ def test_a_model_of_vlmevalkit_is_asked_in_its_own_way(task, shards, model_folde
             list(found.generate([[Prompt("fail", None)]]))
     finally:
         del supported_VLM["theirs"]
+
+
+@pytest.fixture
+def api(tmp_path):
+    """An API model of VLMEvalKit's registry that counts how often it is asked at once."""
+    with vlmevalkit._environment(tmp_path):
+        from vlmeval.api.base import BaseAPI
+        from vlmeval.config import supported_VLM
+
+    class Api(BaseAPI):
+        is_api, under_way, most = True, 0, 0
+
+        def __init__(self):
+            super().__init__(retry=1, wait=0)
+
+        def generate_inner(self, inputs, **kwargs):
+            Api.under_way += 1
+            Api.most = max(Api.most, Api.under_way)
+            time.sleep(0.2)
+            Api.under_way -= 1
+            text = inputs[-1]["value"]
+            shown = [Path(part["value"]).read_bytes() for part in inputs if part["type"] == "image"]
+            return (-1, "", "down") if text == "fail" else (0, f"{text} {shown == [PIXEL]}", "ok")
+
+    supported_VLM["api"] = Api
+    yield Api
+    del supported_VLM["api"]
+
+
+_FILE = io.BytesIO()
+Image.new("RGB", (1, 1)).save(_FILE, "PNG")
+PIXEL = _FILE.getvalue()
+
+
+def test_an_api_model_of_vlmevalkit_is_asked_several_prompts_at_once(api, tmp_path):
+    found = vlmevalkit.VlmevalBackend(VlmevalSource(name="api", connections=3), tmp_path)
+    predictions = dict(found.generate([[Prompt(str(i), PIXEL)] for i in range(9)]))
+    assert [predictions[i][0].text for i in range(9)] == [f"{i} True" for i in range(9)]
+    assert 2 <= api.most <= 3  # it waits by chance before it asks
+    assert list(tmp_path.glob("*/question.png")) == []
+
+
+def test_a_prompt_that_an_api_model_leaves_without_response_is_a_row_with_its_error(api, tmp_path):
+    source = VlmevalSource(name="api")
+    found = vlmevalkit.VlmevalBackend(source, tmp_path, allowed_failures=1)
+    predictions = dict(found.generate([[Prompt(text, None)] for text in ("a", "fail", "b")]))
+    assert [predictions[i][0].finish for i in range(3)] == [None, "failed", None]
+    assert predictions[1][0].error.startswith("api gave no response (Failed to obtain answer")
+    with pytest.raises(ModelError, match="1 prompts got no reply, and max_failed_share allows 0"):
+        list(vlmevalkit.VlmevalBackend(source, tmp_path).generate([[Prompt("fail", None)]]))
+
+
+def test_reasoning_is_stored_and_not_judged(task, shards, tmp_path):
+    eval_set = read_set(task, "SIMPLE", "text", shards["SIMPLE"])
+    gold = _oracle(eval_set, shards["SIMPLE"])
+    thought = [f"<think>\nAnswer: 999\n{text}\n</think>\n\n{text}" for text in gold]
+    thought[-1] = f"<think>\n{gold[-1]}"  # cut off while it thought
+    scores = vlmevalkit.score_set(eval_set, _predictions(thought), work=tmp_path, identity=IDENTITY)
+    assert [each.prediction for each in scores] == thought
+    assert [each.chain_correct for each in scores] == [True] * 5 + [False]
+    assert scores[-1].error == "format"
+
+
+def test_scores_say_how_a_reply_ended(task, shards, tmp_path):
+    eval_set = read_set(task, "SIMPLE", "text", shards["SIMPLE"])
+    replies = [Prediction("", None, 0.0, 100, None, "refused", "400: no")] * 2
+    replies += [Prediction("1", 9, 0.0, 100, 5, "length")] * 4
+    scores = vlmevalkit.score_set(eval_set, replies, work=tmp_path, identity=IDENTITY)
+    write_scores(tmp_path / "scores.parquet", scores)
+    frame = pl.read_parquet(tmp_path / "scores.parquet")
+    columns = ["prompt_tokens", "reasoning_tokens", "finish", "reply_error", "correct"]
+    assert frame.select(columns).unique(maintain_order=True).rows() == [
+        (100, None, "refused", "400: no", False), (100, 5, "length", None, False),
+    ]  # fmt: skip

@@ -25,11 +25,11 @@ def main() -> None:
         title=snakemake.params.title,
         trained=snakemake.params.trained,
         log=snakemake.log[0],
+        spending=snakemake.params.spending,
     )
 
 
 if __name__ == "__main__":
     params = snakemake.params
-    run_job(
-        snakemake, main, cached=params.cached, ignored_params=["title", "store", "cached"], extra_inputs=[params.model]
-    )
+    ignored = ["title", "store", "spending", "cached"]
+    run_job(snakemake, main, cached=params.cached, ignored_params=ignored, extra_inputs=[params.model])

@@ -20,6 +20,7 @@ def main() -> None:
         task_settings=params.task_settings,
         baselines=list(snakemake.input.baselines),
         alignments=params.alignments,
+        prices=params.prices,
         recipe_titles=params.recipe_titles,
         task_titles=params.task_titles,
     )

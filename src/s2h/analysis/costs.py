@@ -36,26 +36,41 @@ SCHEMA = {
     "prediction_tokens": pl.Int64,  # null where the model does not tell
     "decoding_hours": pl.Float64,
     "predictions_per_second": pl.Float64,
+    # Of these predictions; null in scores of before, and tokens where the model does not tell.
+    "prompt_tokens": pl.Int64,
+    "reasoning_tokens": pl.Int64,  # of prediction_tokens
+    "truncated": pl.Int64,  # cut off at the longest prediction
+    "filtered": pl.Int64,  # cut off by a content filter
+    "refused": pl.Int64,  # prompts that the server refused
+    "failed": pl.Int64,  # prompts without a usable reply in several tries
+    "usd": pl.Float64,  # their price; null where the config gives none
 }
+_ENDINGS = {"truncated": "length", "filtered": "content_filter", "refused": "refused", "failed": "failed"}
 _SUMMED = ("examples", "tokens", "target_tokens", "steps")
 _SPEEDS = ("tflops_per_second", "mfu", "data_wait")
 _HOURS = ("training_hours", "gpu_hours", "process_hours", "decoding_hours")
 _HOUR = 3600.0  # seconds
 
 
-def measure_costs(score_files: Sequence[str], models: Mapping[str, Sequence[str]]) -> pl.DataFrame:
+def measure_costs(
+    score_files: Sequence[str],
+    models: Mapping[str, Sequence[str]],
+    prices: Mapping[str, Mapping[str, float]] | None = None,
+) -> pl.DataFrame:
     """One row for each run.
 
     Args:
         score_files: Parquet files of the scores.
         models: for each run the folders of its phases' models.
+        prices: for each model that has any, USD per million tokens of ``input`` and of ``output``.
 
     Returns:
         Rows of ``SCHEMA``. Tasks that were trained together have a row each, with the same training: do not add
         these up.
     """
     return (
-        _decoding(read_scores(score_files, ["tokens", "seconds"], external=True, conversions=True))
+        _decoding(read_scores(score_files, _READ, external=True, conversions=True))
+        .pipe(_priced, prices or {})
         .join(training_costs(models), on=TRAINING, how="left")
         .with_columns(pl.col("phases").fill_null(0))
         .select(pl.col(name).cast(kind) for name, kind in SCHEMA.items())
@@ -63,19 +78,38 @@ def measure_costs(score_files: Sequence[str], models: Mapping[str, Sequence[str]
     )
 
 
+_READ = ("tokens", "seconds", "prompt_tokens", "reasoning_tokens", "finish")
+
+
 def _decoding(scores: pl.DataFrame) -> pl.DataFrame:
-    known = pl.col("tokens").is_not_null().any()
+    ended = pl.col("finish").is_not_null().any()
     return (
         # Sums of seconds in one order are the same to the last digit.
         scores.sort(*RUN, "puzzle_id", "modality", "conversion")
         .group_by(RUN, maintain_order=True)
         .agg(
             predictions=pl.len(),
-            prediction_tokens=pl.when(known).then(pl.col("tokens").sum()),
+            prediction_tokens=_known_sum("tokens"),
+            prompt_tokens=_known_sum("prompt_tokens"),
+            reasoning_tokens=_known_sum("reasoning_tokens"),
+            **{name: pl.when(ended).then((pl.col("finish") == word).sum()) for name, word in _ENDINGS.items()},
             decoding_hours=pl.col("seconds").sum() / _HOUR,
             predictions_per_second=_rate(pl.len(), pl.col("seconds").sum()),
         )
     )
+
+
+def _known_sum(name: str) -> pl.Expr:
+    """The sum of a column; null where nothing of it is known."""
+    return pl.when(pl.col(name).is_not_null().any()).then(pl.col(name).sum())
+
+
+def _priced(runs: pl.DataFrame, prices: Mapping[str, Mapping[str, float]]) -> pl.DataFrame:
+    """The runs with ``usd``."""
+    rows = [(model, price["input"], price["output"]) for model, price in prices.items()]
+    known = pl.DataFrame(rows, schema={"model": pl.String, "input": pl.Float64, "output": pl.Float64}, orient="row")
+    usd = (pl.col("prompt_tokens") * pl.col("input") + pl.col("prediction_tokens") * pl.col("output")) / 1e6
+    return runs.join(known, on="model", how="left", maintain_order="left").with_columns(usd=usd).drop("input", "output")
 
 
 def _rate(number: pl.Expr, seconds: pl.Expr) -> pl.Expr:
@@ -136,7 +170,8 @@ def _measured(steps: pl.DataFrame) -> dict[str, float | None]:
 def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     """The page of what ``measure_costs`` gave.
 
-    It has two tables for each task and model, of training and of decoding, with a row for each recipe, budget and seed.
+    It has tables for each task and model, of training, of decoding and of what is known of the replies, with a row for
+    each recipe, budget and seed.
     """
     return Page.of("Costs", _sections(frame, recipe_titles), note=_NOTE)
 
@@ -144,6 +179,8 @@ def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
 def _sections(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Iterator[Section]:
     for (task, model), part in parts(frame, ("task", "model")):
         for work, columns in _COLUMNS.items():
+            if work == "replies" and part["prompt_tokens"].null_count() == part.height:
+                continue  # a model that was decoded here
             yield Section(str(task), f"{model}: {work}", _grid(part, columns, recipe_titles))
 
 
@@ -151,7 +188,9 @@ _NOTE = (
     "Examples, tokens and training: of all phases; the time is that of steps, waiting for data included, without "
     "starting and saving. GPU time: training time multiplied by the number of GPUs, 0 on a CPU. TFLOP/s and MFU: "
     "10¹² operations per second of each device, and their share of the card's peak. Waiting: share of "
-    "the time spent waiting for data. Decoding: all scored predictions, on text and on images. Tasks "
+    "the time spent waiting for data. Decoding: all scored predictions, on text and on images. Replies: truncated, cut "
+    "off at the longest prediction; filtered, cut off by a content filter; refused, prompts that the server refused; "
+    "failed, prompts without a usable reply; USD, the price of these predictions' tokens. Tasks "
     f"that were trained together show the same training each. {ABSENT}: nothing was trained, or it was not measured."
 )
 _RUN = {"budget": "budget", "seed": "seed"}
@@ -178,8 +217,15 @@ _COLUMNS = {
         "decoding_hours": "decoding",
         "predictions_per_second": "predictions/s",
     },
+    "replies": {
+        **_RUN,
+        "prompt_tokens": "prompt tokens",
+        "reasoning_tokens": "reasoning tokens",
+        **{name: name for name in _ENDINGS},
+        "usd": "USD",
+    },
 }
-"""The columns of the two tables of a model."""
+"""The columns of the tables of a model."""
 
 
 def _grid(part: pl.DataFrame, columns: Mapping[str, str], recipe_titles: Mapping[str, str]) -> Grid:
@@ -203,8 +249,10 @@ def _shown(name: str, value: Any) -> str:
 
 def make(study: Study) -> tuple[pl.DataFrame, Page]:
     """The table and its page."""
-    frame = measure_costs(study.score_files, study.models)
+    frame = measure_costs(study.score_files, study.models, study.prices)
     return frame, to_page(frame, study.recipe_titles)
 
 
-COSTS = Table(make, reads=frozenset({"models"}), significant=dict.fromkeys((*_HOURS, "tflops_per_second"), 6))
+COSTS = Table(
+    make, reads=frozenset({"models", "prices"}), significant=dict.fromkeys((*_HOURS, "tflops_per_second", "usd"), 6)
+)

@@ -20,6 +20,9 @@ SET = (*RUN, "level", "modality")
 _ORDERS = {"level": LEVELS, "modality": MODALITIES, "conversion": CONVERSIONS}
 """Columns that are Enums, and the order of their values."""
 
+_LATER = {"prompt_tokens": pl.Int64, "reasoning_tokens": pl.Int64, "finish": pl.String}
+"""Columns that score files of before have not, and their types."""
+
 
 def read_scores(
     score_files: Sequence[str | Path],
@@ -63,8 +66,9 @@ def _read(path: str | Path, columns: Sequence[str], more: Sequence[str], metrics
     """The rows of a file, with ``columns`` and ``metrics``; external sets and conversions are ``more`` columns."""
     try:
         scores = pl.scan_parquet(path, glob=False)
-        lacking = set(metrics).difference(scores.collect_schema())
-        scores = scores.with_columns(pl.lit(None, pl.Float64).alias(name) for name in lacking)
+        optional = {**_LATER, **dict.fromkeys(metrics, pl.Float64)}
+        lacking = [name for name in optional if name not in scores.collect_schema()]
+        scores = scores.with_columns(pl.lit(None, optional[name]).alias(name) for name in lacking)
         scores = scores.with_columns(external_eval=pl.when("external").then("set_name"))
         if "external_eval" not in more:
             scores = scores.filter(pl.col("external_eval").is_null())

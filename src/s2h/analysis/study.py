@@ -25,6 +25,7 @@ class Study:
         task_settings: of each task, as a config file holds them.
         baselines: Parquet files of what the blind baselines of each task get right.
         alignments: Parquet files of measured gradient alignment.
+        prices: USD per million tokens of ``input`` and of ``output``, of each model that has a price.
         recipe_titles: the paper's names; their order is that of the rows.
         task_titles: the paper's names.
     """
@@ -35,6 +36,7 @@ class Study:
     task_settings: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     baselines: Sequence[str] = ()
     alignments: Sequence[str] = ()
+    prices: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
     recipe_titles: Mapping[str, str] = dataclasses.field(default_factory=dict)
     task_titles: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
@@ -46,7 +48,7 @@ class Table:
     Attributes:
         make: gives the table for machines and the page for people.
         reads: what it reads beside the scores: ``models``, ``shards``, ``baselines``, ``alignments``,
-            ``published``.
+            ``prices``, ``published``.
         significant: columns that the CSV file holds with so many significant digits, not with four decimals.
     """
 

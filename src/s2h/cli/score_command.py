@@ -25,6 +25,9 @@ def score(
     ],
     endpoint: Annotated[str | None, typer.Option(help="address of an OpenAI-compatible server, ending in /v1")] = None,
     api_key_env: Annotated[str, typer.Option(help="environment variable that holds the server's key")] = "",
+    request: Annotated[
+        str, typer.Option(help="what its requests say, e.g. '{temperature: null}' (docs/scoring.md)")
+    ] = "{}",
     task: Annotated[list[str] | None, typer.Option(help="may be repeated; all tasks by default")] = None,
     level: Annotated[list[str] | None, typer.Option(help="may be repeated; all levels by default")] = None,
     modality: Annotated[list[str] | None, typer.Option(help="may be repeated; text and image by default")] = None,
@@ -46,7 +49,7 @@ def score(
     name = folder_name(model)
     values = one_model_config(
         name,
-        source=source_of(model, endpoint=endpoint, api_key_env=api_key_env),
+        source=source_of(model, endpoint=endpoint, api_key_env=api_key_env, request=request),
         tasks=task or [],
         levels=level or [],
         modalities=modality or MODALITIES,

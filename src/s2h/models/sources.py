@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from s2h.models.endpoint_settings import PriceSettings, RequestSettings
 from s2h.paths import ANY_TASK, Paths
 from s2h.phases import Phase, check_phases
 from s2h.puzzles.task import Task
@@ -54,6 +55,11 @@ class ModelSource(Settings):
     def processor_options(self) -> dict[str, int]:
         """Keyword arguments for loading the processor of this source; a trained model's processor stores them."""
         return {}
+
+    @property
+    def deciding(self) -> dict[str, Any]:
+        """What decides the replies of a model whose weights are not here; values that JSON can hold."""
+        return self.model_dump(mode="json")
 
     def folder(self, name: str, catalog: Catalog, *, task: str, seed: int) -> str:
         """The model folder that training starts from and that is scored untrained.
@@ -208,11 +214,23 @@ class ReleasedEagleSource(OutsideSource):
 
 
 class RemoteSource(ModelSource):
-    """A model that is asked where it is."""
+    """A model that is asked where it is.
+
+    Attributes:
+        name: what the model is called there.
+        max_failed_share: of the prompts that may get no reply, refused by a content filter for instance; each is a row
+            with its error and counts as wrong. Where more fail, so does the job.
+    """
 
     has_weights: ClassVar[bool] = False
 
     name: str = Field(min_length=1)
+    max_failed_share: float = Field(0.02, ge=0, le=1)
+
+    @property
+    def deciding(self) -> dict[str, Any]:
+        """What decides a reply, beside the prompt: neither where the model is asked nor how fast."""
+        return {"name": self.name}
 
     def folder(self, name: str, catalog: Catalog, *, task: str, seed: int) -> str:
         """There is none: what the model is called where it is asked."""
@@ -220,14 +238,20 @@ class RemoteSource(ModelSource):
 
 
 class EndpointSource(RemoteSource):
-    """A model behind an OpenAI-compatible address, e.g. that of ``transformers serve`` or vLLM; it is scored as it is.
+    """A model behind an OpenAI-compatible address, e.g. a provider's, that of ``transformers serve`` or vLLM.
+
+    It is scored as it is (docs/scoring.md).
 
     Attributes:
         url: base address, e.g. ``http://localhost:8000/v1``.
-        name: what the server calls the model.
         api_key_env: environment variable that holds the key; empty where the server wants none.
-        connections: requests under way at once.
+        connections: most requests under way at once; fewer are while the server says that they are too many.
         timeout: seconds to wait for a response.
+        patience: minutes without any response, or of waiting that the server asks for, after which the job ends.
+        request: what requests say beside the prompt.
+        price: of the model's tokens, for what is reported and limited; null where it is not known.
+        spending_limit: USD that all requests to the model, of all runs, may cost; those under way when it is reached
+            are paid beyond it. Null sets no limit.
     """
 
     default_resources: ClassVar[ModelResources] = ModelResources(params_b=0.1, gpus=0, decoding_gpus=0)
@@ -237,6 +261,20 @@ class EndpointSource(RemoteSource):
     api_key_env: str = ""
     connections: int = Field(8, ge=1)
     timeout: float = Field(600, gt=0)
+    patience: float = Field(30, ge=0)
+    request: RequestSettings = RequestSettings()
+    price: PriceSettings | None = None
+    spending_limit: float | None = Field(None, ge=0)
+
+    @property
+    def deciding(self) -> dict[str, Any]:
+        return {"name": self.name, **self.request.deciding}
+
+    @model_validator(mode="after")
+    def _limit_has_a_price(self) -> EndpointSource:
+        if self.spending_limit is not None and self.price is None:
+            raise ValueError("spending_limit needs a price: give price: {input: …, output: …}, USD per million tokens")
+        return self
 
 
 class VlmevalSource(RemoteSource):
@@ -244,11 +282,13 @@ class VlmevalSource(RemoteSource):
 
     Attributes:
         name: what VLMEvalKit calls it.
+        connections: most prompts that an API model of it is asked at once; others are asked one after the other.
     """
 
     takes_conversions: ClassVar[bool] = False
 
     kind: Literal["vlmeval"] = "vlmeval"
+    connections: int = Field(4, ge=1)
 
 
 class PretrainedSource(ModelSource):

@@ -18,6 +18,7 @@ def live_study(report: ReportStage) -> LiveStudy:
         shards=report.shards(),
         task_settings={task: report.task_settings(task) for task in report.tasks()},
         baselines=report.baselines(),
+        prices=report.prices(),
         config=report.shown_config(),
         recipe_titles=report.recipe_titles(),
         task_titles=report.task_titles(),

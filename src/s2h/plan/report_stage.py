@@ -10,6 +10,7 @@ from s2h.analysis.published import PUBLISHED
 from s2h.analysis.table_registry import TABLES
 from s2h.config import Run
 from s2h.figures.figure_registry import FIGURES
+from s2h.models.sources import EndpointSource
 from s2h.plan.alignment_stage import AlignmentStage
 from s2h.plan.puzzle_stage import PuzzleStage
 from s2h.plan.stage import Shards, Stage, Wildcards, filled, listed
@@ -134,6 +135,16 @@ class ReportStage(Stage):
     def table_alignments(self, wildcards: Wildcards) -> list[str]:
         """For a table that reads it, the gradient alignment that is measured."""
         return self.alignment.files() if self._reads(wildcards, "alignments") else []
+
+    def prices(self) -> dict[str, dict[str, float]]:
+        """The prices of the models' tokens, of those that have any."""
+        sources = [(name, model.source) for name, model in self.config.models.items()]
+        priced = [(name, source.price) for name, source in sources if isinstance(source, EndpointSource)]
+        return {name: price.model_dump() for name, price in priced if price}
+
+    def table_prices(self, wildcards: Wildcards) -> dict[str, dict[str, float]]:
+        """For a table that reads them, the prices of the models' tokens."""
+        return self.prices() if self._reads(wildcards, "prices") else {}
 
     def table_published(self, wildcards: Wildcards) -> list[str]:
         """For a table that reads them, the paper's figures."""

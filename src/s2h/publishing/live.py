@@ -58,6 +58,7 @@ class LiveStudy:
         config: of the workflow, as it is shown.
         recipe_titles: the paper's names.
         task_titles: the paper's names.
+        prices: of the models' tokens, as a ``Study`` has them.
     """
 
     results: str
@@ -70,6 +71,7 @@ class LiveStudy:
     config: Mapping[str, Any]
     recipe_titles: Mapping[str, str]
     task_titles: Mapping[str, str]
+    prices: Mapping[str, Mapping[str, float]] = dataclasses.field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -150,6 +152,7 @@ def _study_of(ready: Mapping[str, RunFiles], study: LiveStudy) -> Study:
             for path in chain.from_iterable(files.alignments for files in ready.values())
             if _finished(path, study.results)
         ],
+        prices=study.prices,
         recipe_titles=study.recipe_titles,
         task_titles=study.task_titles,
     )

@@ -1,28 +1,22 @@
-"""Backends that answer prompts: a model here, in one process or several; or a server, which may be vLLM's for this job.
+"""Backends that answer prompts: a model here, in one process or several, or in vLLM's server of this job.
 
 Each takes chunks of prompts and yields predictions chunk by chunk as they are finished, so that none is lost when
-decoding is interrupted. Models listed by VLMEvalKit are run by ``s2h.scoring.vlmevalkit``.
+decoding is interrupted. Models elsewhere are asked by ``s2h.scoring.endpoints``, those that VLMEvalKit lists by
+``s2h.scoring.vlmevalkit``.
 """
 
 from __future__ import annotations
 
-import base64
-import io
 import itertools
 import os
-import re
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
-from urllib.parse import urlsplit
-
-from PIL import Image
 
 from s2h.children import end_with_parent
 from s2h.errors import ModelError
@@ -33,9 +27,10 @@ from s2h.models.sources import EndpointSource
 from s2h.models.weights import missing_files
 from s2h.scoring import vllm
 from s2h.scoring.decoding import Decoder, Prediction, Prompt, load_decoder
-from s2h.scoring.openings import check_continuation, opening_ids, opening_message
-from s2h.supervision.conversion import CONVERSIONS, CONVERTED, Conversion
-from s2h.supervision.formats import TRANSCRIPTION_HEADER
+from s2h.scoring.endpoints import EndpointBackend
+from s2h.scoring.openings import check_continuation, opening_ids
+from s2h.scoring.parallel import Chunk, stopped_at_once
+from s2h.supervision.conversion import CONVERSIONS
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
@@ -43,9 +38,7 @@ if TYPE_CHECKING:
 _UNDER_WAY = 256  # requests at each copy of the weights in vLLM, which computes as many together
 _MOST_CONNECTIONS = 768  # a process may hold 1024 files open where nobody has said otherwise
 _TIMEOUT = 3600.0  # seconds for a prediction of vLLM, which may wait for others before it begins
-
-Chunk = Sequence[Prompt]
-"""Prompts that are answered together, of one kind: all with an image or all without, and with one conversion."""
+_PATIENCE = 10 / 60  # minutes for a server of this machine that does not answer: it has ended
 
 
 class Backend(Protocol):
@@ -112,7 +105,7 @@ class PoolBackend:
         pool = ProcessPoolExecutor(
             self.processes, mp_context=context, initializer=_start_worker, initargs=(ranks, *self._arguments)
         )
-        with _stopped_at_once(pool):
+        with stopped_at_once(pool):
             futures = {pool.submit(_work, chunk): position for position, chunk in enumerate(chunks)}
             for future in as_completed(futures):
                 try:
@@ -146,101 +139,6 @@ def _load_worker(rank: int, folder: str, settings: ScoringSettings, share: float
 
     torch.set_num_threads(max(int(share * (os.cpu_count() or 1)), 1))  # each would take all cores
     return load_decoder(folder, settings, rank=rank, share=share, **options)
-
-
-@contextmanager
-def _stopped_at_once(pool: Executor) -> Iterator[None]:
-    """When anything goes wrong, what has not begun is not begun."""
-    try:
-        yield
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-_CONVERSION_PARAMETERS: Mapping[Conversion, Mapping[str, Any]] = {
-    "free": {},
-    "forced": {"add_generation_prompt": False, "continue_final_message": True, "echo": True},
-    "forbidden": {"bad_words": TRANSCRIPTION_HEADER.split()[:1]},
-}
-"""What a request says of the conversion, in vLLM's parameters: OpenAI's own have nothing for it.
-
-The response is echoed from its beginning, so that a server that did not continue it is found out.
-"""
-
-
-class EndpointBackend:
-    """A model behind an OpenAI-compatible address, asked with temperature 0; pictures are sent as they are.
-
-    A conversion is forced or forbidden only by a server that takes vLLM's parameters for it.
-
-    Args:
-        source: address and name.
-        settings: longest prediction.
-
-    Raises:
-        ModelError: the key is missing.
-    """
-
-    batched = False
-    metadata: Mapping[str, str] = {}
-    chunk_size = 1
-    more: Mapping[str, Any] = {}
-    """Further parameters of every request."""
-    opening_tokens = 0
-    """Tokens of a forced conversion; 0 where the model's tokenizer is not known."""
-
-    def __init__(self, source: EndpointSource, settings: ScoringSettings) -> None:
-        from openai import DefaultHttpxClient, OpenAI
-
-        key = os.environ.get(source.api_key_env, "") if source.api_key_env else "none"
-        if not key:
-            raise ModelError(f"the environment variable {source.api_key_env} holds no key for {source.url}: set it.")
-        self.source, self.settings = source, settings
-        remote = urlsplit(source.url).hostname not in ("127.0.0.1", "localhost")  # else a proxy would lead astray
-        web = DefaultHttpxClient(trust_env=remote)
-        self._client = OpenAI(base_url=source.url, api_key=key, timeout=source.timeout, max_retries=4, http_client=web)
-
-    def generate(self, chunks: Sequence[Chunk], *, sequential: bool = False) -> Iterator[tuple[int, list[Prediction]]]:
-        pool = ThreadPoolExecutor(1 if sequential else self.source.connections)
-        with _stopped_at_once(pool):
-            futures = {pool.submit(self._ask, chunk): position for position, chunk in enumerate(chunks)}
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-
-    def _ask(self, chunk: Chunk) -> list[Prediction]:
-        return [self._prediction(prompt) for prompt in chunk]
-
-    def _prediction(self, prompt: Prompt) -> Prediction:
-        from openai import OpenAIError
-
-        given = self.opening_tokens if prompt.conversion == "forced" else 0
-        started = time.perf_counter()
-        try:
-            found: Any = self._client.chat.completions.create(
-                model=self.source.name,
-                messages=_messages(prompt),  # type: ignore[arg-type]
-                max_tokens=max(self.settings.max_new_tokens - given, 1),
-                temperature=0,
-                extra_body={**self.more, **_CONVERSION_PARAMETERS[prompt.conversion]},
-            )
-            text = found.choices[0].message.content or ""
-        except (OpenAIError, AttributeError, IndexError, TypeError) as error:
-            message = (
-                f"{self.source.url} gave no response of {self.source.name} ({type(error).__name__}: {error}): see that "
-                "the server runs and knows the model, then run again; predictions so far are kept."
-            )
-            raise ModelError(" ".join(filter(None, [message, _ADVICE[prompt.conversion]]))) from error
-        self._check_conversion(text, prompt.conversion)
-        new = getattr(found.usage, "completion_tokens", None)
-        return Prediction(text, None if new is None else new + given, time.perf_counter() - started)
-
-    def _check_conversion(self, text: str, conversion: Conversion) -> None:
-        """Raise ModelError where a server ignored what it was told of the conversion."""
-        if conversion != "free" and bool(re.match(CONVERTED, text)) != (conversion == "forced"):
-            raise ModelError(
-                f"the conversion is {conversion}, but {self.source.url} gave a response that begins with "
-                f"{text[:40]!r}. {_ADVICE[conversion]}"
-            )
 
 
 class VllmBackend(EndpointBackend):
@@ -283,7 +181,10 @@ class VllmBackend(EndpointBackend):
             self.opening_tokens = len(opening_ids(processor.tokenizer))
         together = 1 if sequential else min(self.source.connections, max(len(chunks), 1))
         for position, predictions in super().generate(chunks, sequential=sequential):
-            yield position, [replace(each, seconds=each.seconds * self.gpus / together) for each in predictions]
+            yield (
+                position,
+                [replace(each, seconds=each.seconds * self.gpus / together, version=None) for each in predictions],
+            )
 
 
 @contextmanager
@@ -317,6 +218,7 @@ def vllm_backend(
     with vllm.served(command, log=log) as server:
         connections = min(_UNDER_WAY * layout.data, _MOST_CONNECTIONS)
         source = EndpointSource(url=server.url, name=server.name, connections=connections, timeout=_TIMEOUT)
+        source = source.model_copy(update={"patience": _PATIENCE})
         gpus = layout.tensor * layout.data
         yield VllmBackend(source, settings, folder=folder, options=options, gpus=gpus, version=server.version)
 
@@ -338,31 +240,6 @@ def shape_of(folder: str) -> vllm.Shape:
     parts = [text, getattr(config, "vision_config", None)]
     sizes = tuple(size for part in parts for name in names if isinstance(size := getattr(part, name, None), int))
     return vllm.Shape(weights, sizes, getattr(text, "num_key_value_heads", None) or text.num_attention_heads)
-
-
-_ADVICE: Mapping[Conversion, str] = {
-    "free": "",
-    "forced": "A conversion is forced by servers that continue the last message of a conversation, as vLLM does "
-    "(continue_final_message, echo); for others leave forced out of the conversions of the model's runs.",
-    "forbidden": "A conversion is forbidden by servers that keep words out of a response, as vLLM does (bad_words); "
-    "for others leave forbidden out of the conversions of the model's runs, or set scoring.backend to transformers.",
-}
-"""What to do where a server refuses a conversion, or ignores it."""
-
-
-def _messages(prompt: Prompt) -> list[dict[str, Any]]:
-    """The conversation that a server is asked to go on with."""
-    content: list[dict[str, Any]] = [{"type": "text", "text": prompt.text}]
-    if prompt.image is not None:
-        content.insert(0, {"type": "image_url", "image_url": {"url": _data_url(prompt.image)}})
-    return [{"role": "user", "content": content}, *[opening_message()] * (prompt.conversion == "forced")]
-
-
-def _data_url(image: bytes) -> str:
-    """A picture file as it is, in a URL."""
-    with Image.open(io.BytesIO(image)) as picture:
-        kind = picture.get_format_mimetype()
-    return f"data:{kind};base64,{base64.b64encode(image).decode()}"
 
 
 def _chunk_size(settings: ScoringSettings) -> int:

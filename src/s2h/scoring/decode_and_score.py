@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,10 +11,11 @@ from typing import Any
 from s2h.files import atomic_file
 from s2h.logs import LOGGER
 from s2h.models.settings import ScoringSettings
-from s2h.models.sources import EndpointSource, HuggingFaceSource, Source, VlmevalSource
+from s2h.models.sources import EndpointSource, HuggingFaceSource, RemoteSource, Source, VlmevalSource
 from s2h.scoring import vlmevalkit
-from s2h.scoring.backends import Backend, EndpointBackend, LocalBackend, PoolBackend, vllm_backend
+from s2h.scoring.backends import Backend, LocalBackend, PoolBackend, vllm_backend
 from s2h.scoring.decoding import load_decoder
+from s2h.scoring.endpoints import EndpointBackend
 from s2h.scoring.predictions import (
     Store,
     decode,
@@ -22,9 +23,11 @@ from s2h.scoring.predictions import (
     prompts_of,
     read_predictions,
     recheck,
+    report_endings,
     write_predictions,
 )
 from s2h.scoring.sets import EvalSet, Evaluation
+from s2h.scoring.spending import Spending
 from s2h.scoring.tsv import read_external
 from s2h.supervision.conversion import Conversion
 
@@ -47,7 +50,16 @@ def read_sets(
 
 @contextmanager
 def open_backend(
-    model: str, source: Source, settings: ScoringSettings, *, processes: int, work: Path, trained: bool, log: Path
+    model: str,
+    source: Source,
+    settings: ScoringSettings,
+    *,
+    processes: int,
+    work: Path,
+    trained: bool,
+    log: Path,
+    spending: Path | None = None,
+    allowed_failures: int = 0,
 ) -> Iterator[Backend]:
     """The backend of a model, open as long as the block runs.
 
@@ -59,12 +71,15 @@ def open_backend(
         work: folder for files of VLMEvalKit's own models.
         trained: whether the folder was trained here, so that its processor knows its options.
         log: log file of the job; vLLM's own is beside it, with ``.vllm`` added.
+        spending: file to which the cost of every request to an endpoint is added.
+        allowed_failures: prompts that a model elsewhere may leave without a reply.
     """
     options: dict[str, Any] = source.processor_options if isinstance(source, HuggingFaceSource) and not trained else {}
     if isinstance(source, EndpointSource):
-        yield EndpointBackend(source, settings)
+        spent = Spending(spending, source.price, source.spending_limit)
+        yield EndpointBackend(source, settings, spending=spent, allowed_failures=allowed_failures)
     elif isinstance(source, VlmevalSource):
-        yield vlmevalkit.VlmevalBackend(source, work)
+        yield vlmevalkit.VlmevalBackend(source, work, allowed_failures=allowed_failures)
     elif settings.backend == "vllm":
         own = log.with_name(f"{log.name}.vllm")
         with vllm_backend(model, settings, gpus=processes, options=options, log=own) as backend:
@@ -87,6 +102,7 @@ def decode_predictions(
     title: str,
     trained: bool,
     log: str | Path,
+    spending: str | Path | None = None,
 ) -> None:
     """Decode a model's predictions for evaluation sets, each example once, and write them as Parquet.
 
@@ -102,13 +118,21 @@ def decode_predictions(
         title: for the progress.
         trained: whether the model was trained here.
         log: log file of the job.
+        spending: see ``open_backend``.
     """
-    kept = Store(store, model_digest(model, source, settings))
-    recheck_file = kept.folder / "recheck.json"
-    if not prompts_of(sets).keys() <= kept.predictions.keys():
-        work = kept.folder / "work"
+    kept = open_store(store, model, source, settings)
+    recheck_file, prompts = kept.folder / "recheck.json", prompts_of(sets)
+    if not prompts.keys() <= kept.predictions.keys():
         with open_backend(
-            model, source, settings, processes=processes, work=work, trained=trained, log=Path(log)
+            model,
+            source,
+            settings,
+            processes=processes,
+            work=kept.folder / "work",
+            trained=trained,
+            log=Path(log),
+            spending=Path(spending) if spending else None,
+            allowed_failures=_allowed_failures(source, kept, prompts),
         ) as backend:
             decode(sets, backend, kept, title=title)
             rechecked, different = recheck(sets, backend, kept, settings.recheck)
@@ -117,7 +141,24 @@ def decode_predictions(
             temporary.write_text(json.dumps(metadata))
     else:
         LOGGER.info("all predictions already exist")
+    report_endings([kept.predictions[example] for example in prompts])
     write_predictions(output, sets, kept, json.loads(recheck_file.read_text()) if recheck_file.exists() else {})
+
+
+def open_store(folder: str | Path, model: str, source: Source, settings: ScoringSettings) -> Store:
+    """The predictions of a model that are kept; the arguments are those of ``decode_predictions``."""
+    longest = None if source.has_weights else settings.max_new_tokens
+    about = {"model": model} if source.has_weights else source.deciding
+    return Store(folder, model_digest(model, source, settings), longest=longest, about=about)
+
+
+def _allowed_failures(source: Source, kept: Store, prompts: Iterable[str]) -> int:
+    """How many of the prompts that are still to be sent may get no reply; refused ones that are kept count too."""
+    if not isinstance(source, RemoteSource):
+        return 0
+    examples = list(prompts)
+    before = sum(kept.predictions[each].error is not None for each in examples if each in kept.predictions)
+    return int(source.max_failed_share * len(examples)) - before
 
 
 def score_model(

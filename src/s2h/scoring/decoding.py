@@ -52,14 +52,27 @@ class Prediction:
     """The response of a model to a prompt.
 
     Attributes:
-        text: the prediction without special tokens; a forced conversion belongs to it.
-        tokens: number of its tokens, the one that ends it included; None where that is not known.
+        text: the prediction without special tokens; a forced conversion belongs to it, and reasoning as a ``<think>``
+            block before what the model says.
+        tokens: number of its tokens, reasoning and the one that ends it included; None where that is not known.
         seconds: the batch's time, divided by its number of examples.
+        prompt_tokens: of the prompt, as the server counts them; None where it does not.
+        reasoning_tokens: of the tokens, those that were reasoning; likewise.
+        finish: why it ended: ``stop``; ``length``, cut off at the longest prediction; ``content_filter``; ``refused``
+            and ``failed``: there is no prediction, as the server refuses the prompt for good, or gave none that can be
+            used in several tries; or another word of the server's. None where it is not known.
+        error: why there is no prediction.
+        version: of the model, as the server calls it.
     """
 
     text: str
     tokens: int | None
     seconds: float
+    prompt_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    finish: str | None = None
+    error: str | None = None
+    version: str | None = None
 
 
 class Decoder:
@@ -153,7 +166,8 @@ class Decoder:
     def _prediction(self, ids: list[int], seconds: float) -> Prediction:
         end = next((at for at, token in enumerate(ids) if token in self._stops), len(ids))
         text = self.processor.tokenizer.decode(ids[:end], skip_special_tokens=True, clean_up_tokenization_spaces=False)
-        return Prediction(text, min(end + 1, len(ids)), seconds)
+        finish = "stop" if end < len(ids) else "length"
+        return Prediction(text, min(end + 1, len(ids)), seconds, finish=finish)
 
 
 def example_bytes(model: Any, tokens: int, new_tokens: int) -> int:

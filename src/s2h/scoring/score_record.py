@@ -45,6 +45,10 @@ class Score:
         metrics: of the task, by name; a column each in the file.
         tokens: new tokens of the prediction, its end included; None where the model does not tell.
         seconds: decoding time, shared evenly among the examples of a batch.
+        prompt_tokens: of the prompt, image included; None where the model does not tell.
+        reasoning_tokens: of ``tokens``, those that were reasoning; likewise.
+        finish: why the prediction ended (``s2h.scoring.decoding.Prediction``).
+        reply_error: why there is no prediction, where a server gave none.
     """
 
     puzzle_id: str
@@ -74,6 +78,10 @@ class Score:
     metrics: dict[str, float | None]
     tokens: int | None
     seconds: float
+    prompt_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    finish: str | None = None
+    reply_error: str | None = None
 
 
 _TYPES = {"str": pl.String, "int": pl.Int64, "bool": pl.Boolean, "float": pl.Float64}

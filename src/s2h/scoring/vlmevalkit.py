@@ -22,6 +22,7 @@ import os
 import pickle
 import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,8 +37,10 @@ from s2h.files import atomic_file
 from s2h.logs import LOGGER, Progress
 from s2h.models.sources import VlmevalSource
 from s2h.registry import unknown
-from s2h.scoring.backends import Backend, Chunk
+from s2h.scoring.backends import Backend
 from s2h.scoring.decoding import Prediction, Prompt
+from s2h.scoring.parallel import Chunk, ask_in_parallel
+from s2h.scoring.reasoning import response_of
 from s2h.scoring.score_record import Score, write_scores
 from s2h.scoring.sets import EvalRow, EvalSet
 
@@ -129,6 +132,10 @@ def _score(
         metrics=diagnosis.metrics,
         tokens=prediction.tokens,
         seconds=prediction.seconds,
+        prompt_tokens=prediction.prompt_tokens,
+        reasoning_tokens=prediction.reasoning_tokens,
+        finish=prediction.finish,
+        reply_error=prediction.error,
         **{name: identity[name] for name in ("trained_on", "recipe", "model")},
         budget=int(identity["budget"]),
         seed=int(identity["seed"]),
@@ -220,7 +227,7 @@ def _dataset_class(eval_set: EvalSet, images: Path) -> type[Any]:
             """The means of what each prediction is worth; predictions and diagnoses themselves stay on this object."""
             self.predictions = read_predictions(eval_file, [row.index for row in eval_set.rows])
             pairs = zip(eval_set.rows, self.predictions, strict=True)
-            self.diagnoses = [eval_set.diagnose(row, prediction) for row, prediction in pairs]
+            self.diagnoses = [eval_set.diagnose(row, response_of(prediction)) for row, prediction in pairs]
             return means(self.diagnoses)
 
     return PuzzleDataset
@@ -292,11 +299,14 @@ class _Quoting:
 
 
 class VlmevalBackend:
-    """A model that VLMEvalKit lists, asked one example after the other in VLMEvalKit's own way.
+    """A model that VLMEvalKit lists, asked in VLMEvalKit's own way: API models several prompts at once.
+
+    A prompt that an API model gives no response to gets a prediction with an error.
 
     Args:
         source: its name.
         work: folder for VLMEvalKit's files and pictures.
+        allowed_failures: predictions that may have an error; more are an error of the job.
 
     Raises:
         ModelError: VLMEvalKit has no such model, cannot build it, or it gives no response.
@@ -306,8 +316,8 @@ class VlmevalBackend:
     metadata: Mapping[str, str] = {}
     chunk_size = 1
 
-    def __init__(self, source: VlmevalSource, work: Path) -> None:
-        self.source, self.work = source, work
+    def __init__(self, source: VlmevalSource, work: Path, *, allowed_failures: int = 0) -> None:
+        self.source, self.work, self.allowed_failures = source, work, allowed_failures
         work.mkdir(parents=True, exist_ok=True)
         with _environment(work):
             from vlmeval.config import supported_VLM
@@ -320,24 +330,44 @@ class VlmevalBackend:
                 raise ModelError(f"VLMEvalKit cannot build {source.name} ({type(error).__name__}: {error}).") from error
 
     def generate(self, chunks: Sequence[Chunk], *, sequential: bool = False) -> Iterator[tuple[int, list[Prediction]]]:
-        for position, chunk in enumerate(chunks):
-            yield position, [self._prediction(prompt) for prompt in chunk]
+        with _environment(self.work):
+            if self._is_api:
+                yield from ask_in_parallel(
+                    self._prediction,
+                    chunks,
+                    connections=1 if sequential else self.source.connections,
+                    allowed_failures=self.allowed_failures,
+                )
+            else:  # in this thread, where VLMEvalKit has switched gradients off
+                for position, chunk in enumerate(chunks):
+                    yield position, [self._prediction(prompt) for prompt in chunk]
 
     def _prediction(self, prompt: Prompt) -> Prediction:
-        message = [{"type": "text", "value": prompt.text}]
-        if prompt.image is not None:
-            picture = self.work / "question.png"
-            picture.write_bytes(prompt.image)
-            message.insert(0, {"type": "image", "value": str(picture.resolve())})
         started = time.perf_counter()
-        with _environment(self.work):
+        with self._message(prompt) as message:
             text = str(self._model.generate(message=message))
-        failed = getattr(self._model, "fail_msg", None)
-        if failed and failed in text:
-            raise ModelError(
-                f"{self.source.name} gave no response ({text}): see that it can be reached, then run again."
-            )
-        return Prediction(text, None, time.perf_counter() - started)
+        seconds, failed = time.perf_counter() - started, getattr(self._model, "fail_msg", None)
+        if not (failed and failed in text):
+            return Prediction(text, None, seconds)
+        problem = f"{self.source.name} gave no response ({text})"
+        if not self._is_api:
+            raise ModelError(f"{problem}: see that it can be reached, then run again.")
+        return Prediction("", None, seconds, finish="failed", error=problem)
+
+    @property
+    def _is_api(self) -> bool:
+        return bool(getattr(self._model, "is_api", False))
+
+    @contextmanager
+    def _message(self, prompt: Prompt) -> Iterator[Message]:
+        """The question as VLMEvalKit words it; its picture is a file while the block runs."""
+        with tempfile.TemporaryDirectory(dir=self.work) as folder:
+            message = [{"type": "text", "value": prompt.text}]
+            if prompt.image is not None:
+                picture = Path(folder).resolve() / "question.png"
+                picture.write_bytes(prompt.image)
+                message.insert(0, {"type": "image", "value": str(picture)})
+            yield message
 
 
 def run_command_line(
