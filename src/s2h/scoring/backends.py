@@ -7,7 +7,6 @@ decoding is interrupted. Models listed by VLMEvalKit are run by ``s2h.scoring.vl
 from __future__ import annotations
 
 import base64
-import io
 import itertools
 import os
 import re
@@ -22,10 +21,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
-from PIL import Image
-
 from s2h.children import end_with_parent
 from s2h.errors import ModelError
+from s2h.images import image_type, portable_image
 from s2h.logs import LOGGER
 from s2h.models.loading import load_processor, parameter_count
 from s2h.models.settings import ScoringSettings
@@ -169,7 +167,7 @@ The response is echoed from its beginning, so that a server that did not continu
 
 
 class EndpointBackend:
-    """A model behind an OpenAI-compatible address, asked with temperature 0; pictures are sent as they are.
+    """A model behind an OpenAI-compatible address, asked with temperature 0; pictures are sent as PNG or JPEG.
 
     A conversion is forced or forbidden only by a server that takes vLLM's parameters for it.
 
@@ -359,10 +357,9 @@ def _messages(prompt: Prompt) -> list[dict[str, Any]]:
 
 
 def _data_url(image: bytes) -> str:
-    """A picture file as it is, in a URL."""
-    with Image.open(io.BytesIO(image)) as picture:
-        kind = picture.get_format_mimetype()
-    return f"data:{kind};base64,{base64.b64encode(image).decode()}"
+    """A picture in a URL, as PNG or JPEG: few servers take other formats, or turn and fill as we do."""
+    file = portable_image(image)
+    return f"data:{image_type(file)};base64,{base64.b64encode(file).decode()}"
 
 
 def _chunk_size(settings: ScoringSettings) -> int:

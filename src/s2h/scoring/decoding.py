@@ -6,7 +6,6 @@ Shapes: B examples of a batch, L tokens of the longest prompt (padded on the lef
 from __future__ import annotations
 
 import dataclasses
-import io
 import time
 from collections.abc import Sequence
 from functools import cached_property
@@ -15,12 +14,12 @@ from typing import Any
 
 import psutil
 import torch
-from PIL import Image
 from torch import Tensor
 from transformers import GenerationConfig
 
 from s2h.devices import local_device
 from s2h.errors import ModelError
+from s2h.images import decode_image
 from s2h.logs import LOGGER
 from s2h.models.loading import load_model, load_processor
 from s2h.models.settings import ScoringSettings
@@ -115,7 +114,7 @@ class Decoder:
 
     def encode(self, prompts: Sequence[Prompt]) -> dict[str, Tensor]:
         """Model inputs (input_ids ``int64[B, L]`` and others) for prompts of one kind, with a forced conversion."""
-        images = [None if p.image is None else Image.open(io.BytesIO(p.image)).convert("RGB") for p in prompts]
+        images = [None if p.image is None else decode_image(p.image) for p in prompts]
         encoded = encode_prompts(self.processor, [p.text for p in prompts], images)
         return with_opening(encoded, self._opening) if prompts[0].conversion == "forced" else encoded
 
