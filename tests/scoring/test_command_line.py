@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -17,7 +18,12 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from s2h.errors import DataError
+from s2h.publishing.vlmevalkit_tsv import write_tsv
+from s2h.puzzles.consecutive_table_readout import ConsecutiveTableReadout
+from s2h.puzzles.task import Level
 from s2h.scoring import command_line
+from tests.docs.test_commands import COMMANDS
 from tests.shipped import ROOT
 
 
@@ -196,10 +202,14 @@ def test_the_commands_of_the_page_run(
         (tmp_path / folder).symlink_to(model_folder)
     commands = [words for words in COMMANDS["docs/scoring.md"] if words.startswith("s2h vlmevalkit")]
     assert len(commands) == 3
-    for words in commands:
-        command = [sys.executable, "-m", "s2h", *shlex.split(words)[1:], "--max-new-tokens", "2"]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, f"{words}\n{done.stderr[-2000:]}"
+    words = json.dumps([[*shlex.split(command)[2:], "--max-new-tokens", "2"] for command in commands])
+    code = (
+        "import json, sys; from s2h.scoring.command_line import main; sys.exit(any(map(main, json.loads(sys.argv[1]))))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, words], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
     found = [json.loads(path.read_text())["datasets"] for path in tmp_path.glob("results/vlmeval/*/*/status.json")]
     scored = {name: list(each["metrics"]) for one in found for name, each in one.items()}
     assert scored.keys() == {"table_readout-HARD-image", "my", "my_choices"}

@@ -236,7 +236,7 @@ def test_json_lines_are_read(tmp_path, picture):
     lines = [{"index": 1, "question": "q\r\none", "answer": [3, 0, 12], "image": base64.b64encode(picture).decode()}]
     lines += [lines[0] | {"index": 2, "answer": "3,0,12", "image": None, "image_path": "a.png"}]
     (tmp_path / "a.png").write_bytes(picture)
-    path = tmp_path / "a.jsonl"
+    path = tmp_path / "a.tsv"  # as a set that is fetched is called
     path.write_text("\n".join(map(json.dumps, lines)) + "\n\n", encoding="utf-8-sig")
     found = _read(path, modality="image")
     assert [(row.puzzle_id, row.question, row.image) for row in found.rows] == [

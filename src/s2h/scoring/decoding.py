@@ -38,7 +38,7 @@ class Prompt:
 
     Attributes:
         text: the user's turn, without the image.
-        image: a picture file; None for a text example.
+        image: a picture file in any format; None for a text example.
         conversion: whether the response begins with the conversion of the image to text.
     """
 

@@ -24,7 +24,7 @@ from s2h.images import BrokenImageError, portable_image
 Row = dict[str, str]
 """The cells of a row by column; a cell that JSON lines leave out is absent."""
 
-_JSON = (".jsonl", ".json")
+_JSON_BEGINS = ("{", "[")
 _REFERENCE = 64  # characters of the longest cell that names another row's picture, as in VLMEvalKit
 _FURTHER = re.compile(r"images|image_?[0-9]+")  # columns of sets whose puzzles have several pictures
 _EMPTY = ("", "nan", "None", "null")
@@ -36,7 +36,7 @@ def read_rows(path: str | Path, needed: Sequence[str]) -> list[Row]:
     """The rows of a file, every cell as text with line feeds.
 
     Args:
-        path: tab-separated, or JSON lines where the name ends in ``.jsonl`` or ``.json``.
+        path: tab-separated, or JSON lines, whatever its name.
         needed: columns that every row must have.
 
     Raises:
@@ -49,7 +49,9 @@ def read_rows(path: str | Path, needed: Sequence[str]) -> list[Row]:
                 "let the workflow fetch it (docs/scoring.md)."
             )
         with _opened(path) as file:
-            rows = list(_json_rows(file) if _is_json(path) else _table_rows(file))
+            is_json = file.read(1) in _JSON_BEGINS
+            file.seek(0)
+            rows = list(_json_rows(file) if is_json else _table_rows(file))
     except (OSError, ValueError, csv.Error) as error:
         what = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error
         raise DataError(f"the file {path} cannot be read: {what}") from None
@@ -68,7 +70,7 @@ def columns_of(path: str | Path) -> set[str]:
     try:
         with _opened(path) as file:
             line = file.readline()
-        return set(json.loads(line)) if _is_json(path) else set(line.rstrip("\r\n").split("\t"))
+        return set(json.loads(line)) if line[:1] in _JSON_BEGINS else set(line.rstrip("\r\n").split("\t"))
     except (OSError, ValueError, TypeError):
         return set()
 
@@ -123,10 +125,6 @@ class RowImages:
 
 def _opened(path: str | Path) -> TextIO:
     return Path(path).open(encoding="utf-8-sig", newline="")
-
-
-def _is_json(path: str | Path) -> bool:
-    return Path(path).suffix.lower() in _JSON
 
 
 def _table_rows(file: TextIO) -> Iterator[Row]:

@@ -175,7 +175,7 @@ def read_predictions(path: str | Path, indexes: Sequence[str]) -> list[str]:
     """
     try:
         table = pl.read_csv(path, separator="\t", infer_schema=False, glob=False)
-        found = [_from_cell(cell) for cell in table["prediction"]]
+        found = [_from_cell(cell) for cell in table["prediction"].fill_null("")]
     except (OSError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
         raise DataError(f"VLMEvalKit left no predictions that can be read in {path} ({error}): score again.") from None
     if table["index"].to_list() != list(indexes):
