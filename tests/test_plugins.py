@@ -65,6 +65,11 @@ class DotDiagnoser(Diagnoser):
     metrics = ("off_by", "transcription")
 
 class DotReader(Reader):
+    gold_form = "the number of dots"
+
+    def is_gold(self, answer):
+        return answer.isdigit()
+
     def measure(self, row, prediction):
         return {"exact_match": 1.0}
 """

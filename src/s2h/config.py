@@ -104,13 +104,13 @@ class AlignmentSettings(Settings):
 
 
 class ExternalEval(Settings):
-    """An external evaluation set: a TSV file in the columns of the paper's code, here or to be fetched.
+    """An external evaluation set: a file in the columns of the paper's code, tab-separated or JSON lines.
 
     All have index, question, answer and, for images, image (base64) or image_path; sets of Grid Navigation also text,
     start_row, start_col, end_row, end_col and collect_objects_coordinates.
 
     Attributes:
-        path: the file, where it is here.
+        path: the file, where it is here; JSON lines where its name ends in .jsonl or .json.
         url: address from which it is fetched, where it is not.
         sha256: checksum of the file that is fetched, in hexadecimal digits.
         task: whose puzzles these are; every run of that task is scored on them.

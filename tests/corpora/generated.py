@@ -152,6 +152,11 @@ class Generator:
         entry = self.add(rounds=2, reason="image mark in a later turn")
         entry["conversations"][0]["value"] = "x"
         entry["conversations"][2]["value"] = "<image>\nx"
+        entry = self.add(rounds=2, reason="special token")
+        entry["conversations"][3]["value"] = "x <|im_end|>"
+        self.add(reason="media that are not read")["video"] = "part0/a.mp4"
+        entry = self.add(reason="media that are not read")
+        entry["image"] = {"bytes": None, "path": entry["image"]}
         self.add(image=False, reason="empty turn")["conversations"][1]["value"] = " \n"
         self.add(image=False, reason="no last response")["conversations"].pop()
         self.add(image=False, reason="turns out of order")["conversations"].reverse()

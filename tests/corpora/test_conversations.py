@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from s2h.corpora.conversations import IMAGE_MARK, Unusable, entry_id, image_names, parse_entry
+from s2h.corpora.conversations import Unusable, entry_id, image_names, parse_entry
 from s2h.corpora.corpus_images import check_picture
+from s2h.tokenisation.special_tokens import IMAGE_MARK, find_special_token
 from tests.corpora.generated import bomb, picture
 
 T = TypeVar("T")
@@ -25,7 +26,7 @@ JSON = st.recursive(
 TURN = st.fixed_dictionaries(
     {
         "from": st.sampled_from(["human", "gpt", "user", "assistant", "system", "tool"]),
-        "value": st.text(max_size=6) | st.sampled_from([IMAGE_MARK, f"{IMAGE_MARK}\nx", "x"]) | JSON,
+        "value": st.text(max_size=6) | st.sampled_from([IMAGE_MARK, f"{IMAGE_MARK}\nx", "x", "x </s>"]) | JSON,
     }
 )
 ENTRY = JSON | st.fixed_dictionaries(
@@ -52,7 +53,7 @@ def test_any_entry_is_a_sound_conversation_or_dropped_with_a_reason(entry: Any) 
         assert len(found.turns) % 2 == 0
         assert all(found.turns[1:])
         assert found.turns[0] or found.image
-        assert not any(IMAGE_MARK in text for text in found.turns)
+        assert not any(find_special_token(text) for text in found.turns)
         assert image_names(entry) == ([found.image] if found.image else [])
     assert entry_id(entry, 7).encode()
 
@@ -70,6 +71,41 @@ def test_wherever_the_mark_stands_the_image_comes_first(asked: str) -> None:
 def test_marks_inside_marks_are_refused() -> None:
     with pytest.raises(Unusable, match="several image marks"):
         parse_entry({"image": "x.jpg", "conversations": turns("<ima<image>ge> a", "c")}, 0)
+
+
+@pytest.mark.parametrize("token", ["<|image_pad|>", "<|im_end|>", "</s>", "<video>"])
+@pytest.mark.parametrize("turn", range(4))
+def test_a_special_token_is_dropped_with_its_turn(token: str, turn: int) -> None:
+    texts = [f"a {token} b" if place == turn else "a" for place in range(4)]
+    with pytest.raises(Unusable, match=f"special token: .* stands in turn {turn + 1}"):
+        parse_entry({"conversations": turns(*texts)}, 0)
+
+
+@pytest.mark.parametrize(
+    "media",
+    [
+        {"video": "a.mp4"},
+        {"audio": ["a.wav"]},
+        {"image": {"bytes": None, "path": "a.jpg"}},
+        {"image": 7},
+        {"images": [["a.jpg"]]},
+        {"image": "a.jpg", "videos": ["a.mp4"]},
+    ],
+)
+def test_media_that_are_not_read_are_dropped(media: dict[str, Any]) -> None:
+    """Without them the conversation is about nothing."""
+    with pytest.raises(Unusable, match="media that are not read"):
+        parse_entry({**media, "conversations": turns("What is this?", "a")}, 0)
+    nothing = {"video": None, "audio": "", "images": []}
+    assert parse_entry({**nothing, "conversations": turns("a", "b")}, 0).image == ""
+
+
+def test_a_picture_has_the_size_in_which_it_is_seen() -> None:
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6
+    Image.new("RGB", (64, 32)).save(file, "JPEG", exif=exif)
+    found = check_picture(file.getvalue())
+    assert (found.width, found.height) == (32, 64)
 
 
 def test_an_image_may_be_all_that_is_asked() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import os
 import socket
 import subprocess
@@ -15,13 +17,16 @@ import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
 from s2h.errors import ModelError
+from s2h.images import decode_image
+from s2h.models.endpoint_settings import RequestSettings
 from s2h.models.settings import ScoringSettings
 from s2h.models.sources import EndpointSource, VlmevalSource
 from s2h.scoring.backends import LocalBackend, make_chunks
 from s2h.scoring.decoding import Prompt, load_decoder
-from s2h.scoring.endpoints import EndpointBackend
+from s2h.scoring.endpoints import EndpointBackend, _messages
 from s2h.scoring.sets import read_set
 from s2h.scoring.vlmevalkit import VlmevalBackend
 from s2h.supervision.conversion import CONVERSIONS
@@ -39,6 +44,18 @@ def test_chunks_hold_every_prompt_once_and_one_kind_each(kinds, size):
         assert len({(prompts[i].image is None, prompts[i].conversion) for i in chunk}) == 1
         lengths = [len(prompts[i].text) for i in chunk]
         assert lengths == sorted(lengths, reverse=True)
+
+
+def test_a_server_gets_a_picture_that_it_shows_as_we_do():
+    """It might neither turn nor fill it, and know no other formats than PNG and JPEG."""
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6
+    Image.new("RGBA", (64, 32), (0, 0, 0, 0)).save(file, "WEBP", exif=exif)
+    (message,) = _messages(Prompt("x", file.getvalue()), RequestSettings())
+    kind, _, data = message["content"][0]["image_url"]["url"].partition(";base64,")
+    with Image.open(io.BytesIO(base64.b64decode(data))) as sent:
+        assert (kind, sent.format, sent.size) == ("data:image/png", "PNG", (32, 64))
+        assert sent.convert("RGB").tobytes() == decode_image(file.getvalue()).tobytes()
 
 
 POOL = """

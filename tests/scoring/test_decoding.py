@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from s2h.errors import ModelError
+from s2h.errors import DataError, ModelError
 from s2h.models.loading import load_processor
 from s2h.models.settings import ScoringSettings
 from s2h.scoring import openings
@@ -56,6 +56,24 @@ def test_prompts_are_encoded_as_in_training(model_folder, images, texts):
         assert example.ids[example.prompt_length :] == encoder.encode_responses(["7"])[0]
         assert ("pixel_values" in scored) == (image is not None)
         assert all(torch.equal(value, scored[name]) for name, value in trained.images.items())
+
+
+def test_pictures_are_decoded_as_they_are_seen(model_folder, images):
+    decoder = _decoder(model_folder, batch_size=1)
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 3
+    with Image.open(io.BytesIO(images[0].image)) as image:
+        image.convert("RGB").rotate(180).save(file, "TIFF", exif=exif)
+    turned = dataclasses.replace(images[0], image=file.getvalue())
+    seen, wanted = (decoder.encode([prompt])["pixel_values"] for prompt in (turned, images[0]))
+    assert torch.equal(seen, wanted)
+
+
+@pytest.mark.parametrize("token", ["<image>", "<end>", "<pad>"])
+def test_a_question_with_a_special_token_of_the_model_is_refused(model_folder, images, token):
+    decoder = _decoder(model_folder, batch_size=1)
+    with pytest.raises(DataError, match=f"a question holds {token}, .* It begins: 'which {token}"):
+        decoder([dataclasses.replace(images[0], text=f"which {token} is it")])
 
 
 def test_predictions_end_at_the_end_token_or_at_the_limit(model_folder, texts):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import csv
+import io
 import json
 import os
 import subprocess
 import sys
 
 import pytest
+from PIL import Image
 
-from s2h.errors import DataError
+from s2h.errors import ConfigError, DataError
 from s2h.publishing.vlmevalkit_tsv import write_tsv
 from s2h.puzzles.shards import read_shards
 from s2h.scoring.sets import read_set
@@ -142,11 +144,196 @@ def test_files_that_are_no_set_are_refused(tmp_path):
     with pytest.raises(DataError, match="lacks text, start_row"):
         read(_write(tmp_path / "c.tsv", TABLES), task="grid_navigation")
     (tmp_path / "d.tsv").write_text("index\tquestion\tanswer\n1\tq\ta\n2\tq\n")
-    with pytest.raises(DataError, match=r"row 2 of .* is it cut off"):
+    with pytest.raises(DataError, match=r"d.tsv cannot be read: row 2 .* is it cut off"):
         read(tmp_path / "d.tsv")
     for change in ({"start_row": "0"}, {"text": "0:1\n0"}, {"collect_objects_coordinates": "9-9"}, {"end_col": "x"}):
         with pytest.raises(DataError, match=r"index 0: the columns .* hold no puzzle"):
             read(_write(tmp_path / "e.tsv", [GRID | change]), task="grid_navigation")
+
+
+def _read(path, task="table_readout", modality="text"):
+    return read_external("released", path, task=task, level="HARD", modality=modality)
+
+
+BLOCK = (
+    "Example 1: (shape type, XOR)\nExample 2: (shape color, XOR)\nOption 1: (shape size, OR), not consistent\n"
+    "Option 2: (shape size, XOR), consistent\nOption 3: (shape size, AND), not consistent\n"
+    "Option 4: (shape size, OR), not consistent\n\nAnswer: 2"
+)
+GOLD = {
+    "table_readout": ["3,0,12", "[3, 0, 12]", "(3; 0; 12)", "3 0 12", "3 + 0 + 12", "The total is 3 + 0 + 12 = 15"],
+    "grid_navigation": ["Answer: right down", "[(0, 1), (1, 0)]", "(0,1),(1,0)", "so we walk. Answer: right, down."],
+    "visual_analogy": [BLOCK, f"some chain\n\n{BLOCK}"],
+}
+NO_GOLD = {
+    "table_readout": [
+        "",
+        "nan",
+        "B",
+        "many",
+        "15",
+        "Answer: 15",
+        "12 apples, 3 pears",
+        "A. 12",
+        "3,x,12",
+        "3, -1",
+        "[]",
+    ],
+    "grid_navigation": ["", "nan", "B", "15", "right down", "Answer: jump", "[(1, 1)]", "[]", "x [(0, 1)]"],
+    "visual_analogy": ["", "nan", "2", "B", "Answer: 2", "Option 2", BLOCK.partition("Answer")[0], BLOCK[-80:]],
+}
+RIGHT = {
+    "table_readout": "The total is 3 + 0 + 12 = 15\n\nAnswer: 15",
+    "grid_navigation": "Answer: right down",
+    "visual_analogy": BLOCK,
+}
+
+
+def _gold(task, answer):
+    row = {"index": "17", "question": "q", "answer": answer}
+    return GRID | row if task == "grid_navigation" else row
+
+
+@pytest.mark.parametrize(("task", "answer"), [(task, answer) for task, answers in GOLD.items() for answer in answers])
+def test_every_form_of_a_gold_answer_tells_right_from_wrong(tmp_path, task, answer):
+    found = _read(_write(tmp_path / "a.tsv", [_gold(task, answer)]), task)
+    assert found.diagnose(found.rows[0], RIGHT[task]).correct
+    for wrong in ("", "nan", "B", "Answer: up", "Answer: 7", "The total is 7 = 7\n\nAnswer: 7"):
+        assert not found.diagnose(found.rows[0], wrong).correct
+
+
+@pytest.mark.parametrize(("task", "answer"), [(task, answer) for task, them in NO_GOLD.items() for answer in them])
+def test_a_gold_answer_that_cannot_be_read_is_refused(tmp_path, task, answer):
+    """Every reply would be right, or every reply wrong."""
+    path = _write(tmp_path / "a.tsv", [_gold(task, GOLD[task][0]) | {"index": "1"}, _gold(task, answer)])
+    with pytest.raises(DataError, match=r"index 17: the gold answer is .* but answer must hold .*, as in|whole answer"):
+        _read(path, task)
+
+
+def test_a_task_without_a_reader_has_no_sets_from_outside(tmp_path):
+    with pytest.raises(ConfigError, match=r"not read for the task 'mine': it has no reader"):
+        _read(_write(tmp_path / "a.tsv", TABLES), "mine")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda text: b"\xef\xbb\xbf" + text.encode(),
+        lambda text: text.replace("\n", "\r\n").encode(),
+        lambda text: text.encode() + b"\n\n",
+    ],
+    ids=["byte order mark", "Windows line ends", "empty lines"],
+)
+def test_tables_are_read_as_other_programs_write_them(tmp_path, write):
+    path = _write(tmp_path / "a.tsv", [GRID, GRID | {"index": "1"}])
+    wanted = _read(path, "grid_navigation").rows
+    path.write_bytes(write(path.read_text()))
+    assert _read(path, "grid_navigation").rows == wanted
+    assert wanted[0].question == "q"
+
+
+def test_json_lines_are_read(tmp_path, picture):
+    lines = [{"index": 1, "question": "q\r\none", "answer": [3, 0, 12], "image": base64.b64encode(picture).decode()}]
+    lines += [lines[0] | {"index": 2, "answer": "3,0,12", "image": None, "image_path": "a.png"}]
+    (tmp_path / "a.png").write_bytes(picture)
+    path = tmp_path / "a.tsv"  # as a set that is fetched is called
+    path.write_text("\n".join(map(json.dumps, lines)) + "\n\n", encoding="utf-8-sig")
+    found = _read(path, modality="image")
+    assert [(row.puzzle_id, row.question, row.image) for row in found.rows] == [
+        ("released-1", "q\none", picture),
+        ("released-2", "q\none", picture),
+    ]
+    assert all(found.diagnose(row, RIGHT["table_readout"]).correct for row in found.rows)
+    for broken, message in {"[1]": "is no JSON object", "{": "line 3 is no JSON"}.items():
+        path.write_text("\n".join([*map(json.dumps, lines), broken]))
+        with pytest.raises(DataError, match=message):
+            _read(path)
+    path.write_text(json.dumps({"index": 1, "question": "q"}))
+    with pytest.raises(DataError, match=r"row 1 of .* lacks answer"):
+        _read(path)
+
+
+def test_a_file_in_another_encoding_is_refused(tmp_path):
+    (tmp_path / "a.tsv").write_text("index\tquestion\tanswer\n1\té\t1,2\n", encoding="latin-1")
+    with pytest.raises(DataError, match="it is not UTF-8 text"):
+        _read(tmp_path / "a.tsv")
+
+
+@pytest.fixture
+def picture():
+    file = io.BytesIO()
+    Image.effect_noise((40, 40), 50).save(file, "PNG")
+    return file.getvalue()
+
+
+def _shown(path, *rows):
+    columns = dict.fromkeys(name for row in rows for name in row)
+    given = [TABLES[0] | {"index": str(i)} | dict.fromkeys(columns, "") | row for i, row in enumerate(rows)]
+    return [row.image for row in _read(_write(path / "images.tsv", given), modality="image").rows]
+
+
+def test_pictures_are_read_as_people_have_them(tmp_path, picture, monkeypatch):
+    coded = base64.b64encode(picture).decode()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "a.png").write_bytes(picture)
+    forms = [coded, coded.rstrip("="), f"data:image/png;base64,{coded}", base64.urlsafe_b64encode(picture).decode()]
+    forms += [base64.encodebytes(picture).decode(), f"['{coded}']", json.dumps([coded])]
+    assert _shown(tmp_path, *({"image": form} for form in forms)) == [picture] * len(forms)
+    assert _shown(tmp_path, {"image": coded}, {"image": "0"}, {"image": "['0']"}) == [picture] * 3
+    paths = [str(tmp_path / "a.png"), "../a.png", "~/a.png", "['../a.png']"]
+    assert _shown(tmp_path / "sub", *({"image_path": path} for path in paths)) == [picture] * len(paths)
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ({"image": "['{0}', '{0}']"}, "2 pictures are listed; a puzzle has one"),
+        ({"image": "[]"}, "0 pictures are listed"),
+        ({"image_path": "['a.png', 'b.png']"}, "2 pictures are listed"),
+        ({"image": "{0}", "image_2": "{0}"}, "there are more in image_2"),
+        ({"images": "['{0}']"}, "there are more in images"),
+        ({"image": "1"}, "it is that of index 1, which has none of its own"),
+        ({"image_path": "https://a.b/c.png"}, "is an address: download the picture"),
+        ({"image": "some words!"}, "is not base64"),
+        ({"question": "no picture"}, "no column 'image_path'"),
+    ],
+)
+def test_what_shows_no_picture_or_several_is_refused(tmp_path, picture, cells, message):
+    coded = base64.b64encode(picture).decode()
+    path = _write(tmp_path / "a.tsv", [TABLES[0] | {name: cell.format(coded) for name, cell in cells.items()}])
+    with pytest.raises(DataError, match=rf"index 1: the picture cannot be read \(.*{message}"):
+        _read(path, modality="image")
+
+
+def test_a_torn_picture_is_found_when_it_is_read(tmp_path):
+    file = io.BytesIO()
+    Image.effect_noise((200, 200), 50).save(file, "JPEG")
+    torn = base64.b64encode(file.getvalue()[:-2000]).decode()
+    with pytest.raises(DataError, match=r"index 0: the picture cannot be read \(image file is truncated"):
+        _shown(tmp_path, {"image": torn})
+
+
+def test_pictures_reach_models_as_they_are_seen(tmp_path):
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6
+    Image.new("RGBA", (64, 32)).save(file, "WEBP", exif=exif)
+    (shown,) = _shown(tmp_path, {"image": base64.b64encode(file.getvalue()).decode()})
+    with Image.open(io.BytesIO(shown)) as image:
+        assert (image.format, image.mode, image.size) == ("PNG", "RGB", (32, 64))
+        assert image.getpixel((5, 5)) == (255, 255, 255)
+
+
+def test_marks_and_special_tokens_in_questions(tmp_path, picture):
+    coded = base64.b64encode(picture).decode()
+    path = tmp_path / "a.tsv"
+    (row,) = _read(_write(path, [TABLES[0] | {"question": "<image>\nq", "image": coded}]), modality="image").rows
+    assert row.question == "q"
+    for question in ("<image> <image> q", "q <|im_end|>", "q </s>"):
+        with pytest.raises(DataError, match=r"index 1: the question cannot be asked: "):
+            _read(_write(path, [TABLES[0] | {"question": question, "image": coded}]), modality="image")
+    with pytest.raises(DataError, match="stands in it 1 times, and 0 images are shown"):
+        _read(_write(path, [TABLES[0] | {"question": "<image>\nq"}]))
 
 
 def _command_line(*arguments, folder):

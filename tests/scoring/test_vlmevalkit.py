@@ -184,16 +184,54 @@ def test_lost_predictions_are_an_error(tmp_path):
     path = tmp_path / "predictions.tsv"
     with pytest.raises(DataError, match="no predictions that can be read"):
         vlmevalkit.read_predictions(path, ["q0000000"])
-    path.write_text('"index"\t"prediction"\n"q0000000"\t"""7"""\n')
+    path.write_text('"index"\t"prediction"\n"q0000000"\t"s2h""7"""\n')
     assert vlmevalkit.read_predictions(path, ["q0000000"]) == ["7"]
     with pytest.raises(DataError, match="1 predictions"):
         vlmevalkit.read_predictions(path, ["q0000000", "q0000001"])
     path.write_text('"index"\t"prediction"\n"q0000000"\t"7"\n')
-    with pytest.raises(DataError, match="not a JSON string"):
+    with pytest.raises(DataError, match="not a prediction as they are stored"):
         vlmevalkit.read_predictions(path, ["q0000000"])
     path.write_text('"index"\t"prediction"\n"q0000000"\t\n')
     with pytest.raises(DataError, match="no predictions that can be read"):
         vlmevalkit.read_predictions(path, ["q0000000"])
+
+
+def test_a_part_of_a_set_can_be_scored(task, shards, tmp_path):
+    """VLMEvalKit's --limit."""
+
+    class Told:
+        batched, chunk_size = False, 1
+
+        def generate(self, chunks, *, sequential=False):
+            yield 0, [Prediction("Answer: 1", 1, 0.0)]
+
+    eval_set = read_set(task, "SIMPLE", "image", shards["SIMPLE"])
+    with vlmevalkit.registered([eval_set], {"told": lambda: vlmevalkit.batch_model(Told())}, tmp_path):
+        from vlmeval.dataset import build_dataset
+        from vlmeval.inference import infer_data_job
+
+        dataset = build_dataset(eval_set.name)
+        infer_data_job("told", work_dir=str(tmp_path), model_name="told", dataset=dataset, limit=2)
+        dataset.evaluate(str(tmp_path / f"told_{eval_set.name}.tsv"))
+    assert dataset.predictions == ["Answer: 1"] * 2
+
+
+def _part(kind, value):
+    return {"type": kind, "value": str(value)}
+
+
+def test_all_of_a_question_reaches_the_model_or_it_is_refused(tmp_path):
+    picture = tmp_path / "a.png"
+    picture.write_bytes(b"file")
+    texts = [_part("text", "first"), _part("image", picture), _part("text", "<image>\nsecond")]
+    assert vlmevalkit._prompt(texts) == Prompt("first\n\nsecond", b"file")
+    assert vlmevalkit._prompt(texts[:1]) == Prompt("first", None)
+    with pytest.raises(ModelError, match="shows 2 images, but the models of s2h read one image"):
+        vlmevalkit._prompt([*texts, _part("image", picture)])
+    with pytest.raises(ModelError, match="shows 0 images and video"):
+        vlmevalkit._prompt([_part("video", picture), _part("text", "x")])
+    with pytest.raises(DataError, match=r"cannot be asked: .*<\|im_end\|>"):
+        vlmevalkit._prompt([_part("text", "x <|im_end|>")])
 
 
 def test_too_few_predictions_are_an_error(task, shards, tmp_path):

@@ -75,3 +75,25 @@ def test_conversations_are_trained_on_cut_in_two_processes(
     assert facts["frozen"] == ["vision", "language"]
     assert facts["examples"] + facts["examples_dropped"] == len(Mixture.read(conversations))
     assert sum(measured(tmp_path, "target_tokens")) == facts["target_tokens"]
+
+
+def test_special_tokens_of_the_model_are_never_learned(
+    tiny_model: Path, conversations: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    frame = Mixture.read(conversations).frame
+    later = pl.col("more").list.eval(pl.element() + " <end>")
+    for place, changed in {"prompt": pl.col("prompt") + " <image>", "response": "<pad>", "more": later}.items():
+        broken = frame.with_columns(
+            pl.when(pl.col("more").list.len() > 0)
+            .then(changed if isinstance(changed, pl.Expr) else pl.lit(changed))
+            .otherwise(pl.col(place))
+            .alias(place)
+        )
+        several = int((frame["more"].list.len() > 0).sum())
+        assert 0 < several < len(frame)
+        kept, lengths, dropped = inspect(Mixture(broken), encoder_of(tiny_model), settings())
+        assert (len(kept), len(lengths.tokens), dropped) == (len(frame) - several, len(frame) - several, several)
+        assert f"{several} of {len(frame)} examples hold special tokens of the model" in caplog.text
+        caplog.clear()
+    with pytest.raises(TrainingError, match="none is left"):
+        inspect(Mixture(frame.with_columns(prompt=pl.lit("<pad>"))), encoder_of(tiny_model), settings())

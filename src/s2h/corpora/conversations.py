@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-IMAGE_MARK = "<image>"
-"""Stands in an entry's text where LLaVA's code put the image."""
+from s2h.tokenisation.special_tokens import IMAGE_MARK, find_special_token
 
+_MEDIA = ("image", "images", "video", "videos", "audio", "audios")
+_READ = ("image", "images")
 _ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
 
 
@@ -72,6 +73,7 @@ def parse_entry(entry: Any, position: int) -> Conversation:
     """
     if not isinstance(entry, dict) or not isinstance(entry.get("conversations"), list):
         raise Unusable("no conversation", "an entry needs a list named conversations")
+    _check_media(entry)
     names = image_names(entry)
     if len(names) > 1:
         raise Unusable("several images", f"{len(names)} images; a model of one image is trained here")
@@ -80,8 +82,20 @@ def parse_entry(entry: Any, position: int) -> Conversation:
     for number, text in enumerate(turns, start=1):
         if not text and not (number == 1 and names):
             raise Unusable("empty turn", f"turn {number} has no text")
+        if token := find_special_token(text):
+            raise Unusable("special token", f"{token} stands in turn {number}")
     _check_unicode([*turns, *names])
     return Conversation(entry_id(entry, position), names[0] if names else "", tuple(turns))
+
+
+def _check_media(entry: dict[str, Any]) -> None:
+    """Refuse what is shown but not read: such a conversation is no conversation of text alone."""
+    for key in _MEDIA:
+        value = entry.get(key)
+        for each in value if isinstance(value, list) else [value]:
+            if each not in (None, "") and not (key in _READ and isinstance(each, str)):
+                read = "the name of an image file is read" if key in _READ else "only images are read"
+                raise Unusable("media that are not read", f"{key} is {_printable(repr(each)[:60])}; {read}")
 
 
 def _turn(turn: Any) -> tuple[str, str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import warnings
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from s2h.corpora.conversations import Unusable
+from s2h.images import BrokenImageError, OversizedImageError, as_seen, open_image
 
 STARTS: dict[str, tuple[bytes, ...]] = {
     "BMP": (b"BM",),
@@ -32,8 +32,8 @@ class Picture:
 
     Attributes:
         format: name of its format, a key of ``STARTS``.
-        width: pixels.
-        height: pixels.
+        width: pixels, of the picture as it is seen.
+        height: the same.
     """
 
     format: str
@@ -55,25 +55,23 @@ def check_picture(data: bytes) -> Picture:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a size that Pillow warns of is refused below
-            with Image.open(io.BytesIO(data), formats=[name for name in STARTS if name != "MPO"]) as image:
-                found = Picture(str(image.format), *image.size)
-                _check_size(found)
-                image.convert("RGB")
-    except Unusable:
-        raise
-    except Image.DecompressionBombError as error:
+            image = open_image(data)
+            _check_format(image, data)
+            _check_size(*image.size)
+            seen = as_seen(image)
+    except OversizedImageError as error:
         raise Unusable("image too large", str(error)) from None
-    except Exception as error:  # decoders raise errors of many kinds on broken files
-        # Pillow names the buffer that it read from, with its address in memory: another in every run.
-        what = "it is no image of a known format" if isinstance(error, UnidentifiedImageError) else str(error)
-        raise Unusable("broken image", what or type(error).__name__) from None
-    if not data.startswith(STARTS[found.format]):
-        raise Unusable("broken image", f"it is read as {found.format} but does not begin like one")
-    return found
+    except BrokenImageError as error:
+        raise Unusable("broken image", str(error)) from None
+    return Picture(str(image.format), *seen.size)
 
 
-def _check_size(picture: Picture) -> None:
-    width, height = picture.width, picture.height
+def _check_format(image: Image.Image, data: bytes) -> None:
+    if not data.startswith(STARTS.get(str(image.format), ())):
+        raise Unusable("broken image", f"it is read as {image.format}; files of {', '.join(STARTS)} are kept")
+
+
+def _check_size(width: int, height: int) -> None:
     if width * height > _MOST_PIXELS:
         raise Unusable("image too large", f"{width} x {height} pixels; at most {_MOST_PIXELS:,} are decoded")
     if min(width, height) < _LEAST_SIDE:

@@ -25,8 +25,8 @@ class RequestSettings(Settings):
         temperature: null leaves the field out, for models that take no other than their own.
         reasoning_effort: e.g. ``low`` or ``high``; null leaves the field out.
         system_prompt: a message of the system before the user's turn; empty for none.
-        image_format: in which images are sent. ``original`` sends PNG, JPEG, GIF and WebP files as they are and others
-            as PNG; JPEG files lose detail, and are smaller.
+        image_format: in which images are sent. ``original`` sends PNG and JPEG files as they are and others as PNG;
+            JPEG files lose detail, and are smaller.
         image_detail: ``detail`` of an image (OpenAI: ``low``, ``high``, ``auto``); null leaves it out.
         extra_body: further fields of the body, e.g. ``{top_p: 1}`` or ``{provider: {order: [one]}}``.
         headers: further headers. A value may name environment variables, as in ``$MY_KEY``; those of headers for keys

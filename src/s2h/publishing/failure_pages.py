@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from PIL import Image
 
 from s2h.analysis.failures import with_outcome
 from s2h.diagnosis.diagnosis import lines, split_like
 from s2h.errors import DataError, unreadable
 from s2h.files import atomic_file
+from s2h.images import decode_image
 from s2h.puzzles.record import LEVELS, MODALITIES
 from s2h.supervision.formats import CONVERT_TOKEN, FULL, Format, response
 from s2h.templates import data_address, open_template
@@ -363,9 +363,9 @@ def _picture(png: bytes, modality: str) -> dict[str, Any]:
     Its pixels are the stored ones; as WebP they take half the room.
     """
     webp = io.BytesIO()
-    with Image.open(io.BytesIO(png)) as image:
-        width, height = image.size
-        image.convert("RGB").save(webp, "webp", lossless=True)
+    image = decode_image(png)
+    width, height = image.size
+    image.save(webp, "webp", lossless=True)
     enlarged = max(1, _ENLARGED[modality] // width)
     source = data_address(webp.getvalue(), "image/webp")
     return {"source": source, "width": width * enlarged, "enlarged": enlarged, "wide": width > 1.5 * height}

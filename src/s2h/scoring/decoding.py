@@ -6,7 +6,6 @@ Shapes: B examples of a batch, L tokens of the longest prompt (padded on the lef
 from __future__ import annotations
 
 import dataclasses
-import io
 import time
 from collections.abc import Sequence
 from functools import cached_property
@@ -15,18 +14,19 @@ from typing import Any
 
 import psutil
 import torch
-from PIL import Image
 from torch import Tensor
 from transformers import GenerationConfig
 
 from s2h.devices import local_device
-from s2h.errors import ModelError
+from s2h.errors import DataError, ModelError
+from s2h.images import decode_image
 from s2h.logs import LOGGER
 from s2h.models.loading import load_model, load_processor
 from s2h.models.settings import ScoringSettings
 from s2h.scoring.openings import opening_ids, starting_tokens, with_opening
 from s2h.supervision.conversion import Conversion
 from s2h.tokenisation.chat_template import encode_prompts
+from s2h.tokenisation.special_tokens import control_tokens
 
 _MOST = 256  # examples of a batch whose size is found by memory: larger ones wait for their longest prediction
 _FREE_SHARE = 0.6  # of the free memory is planned with; the rest is for what is not counted
@@ -38,7 +38,7 @@ class Prompt:
 
     Attributes:
         text: the user's turn, without the image.
-        image: a picture file; None for a text example.
+        image: a picture file in any format; None for a text example.
         conversion: whether the response begins with the conversion of the image to text.
     """
 
@@ -93,6 +93,7 @@ class Decoder:
         tokenizer.padding_side = "left"
         own = model.generation_config.eos_token_id
         self._opening = opening_ids(tokenizer)
+        self._control = control_tokens(processor)
         self._stops = sorted({tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])} - {None})
         # Replaced, not amended: a published model brings penalties and temperatures that greedy decoding must not have.
         model.generation_config = GenerationConfig(
@@ -127,10 +128,24 @@ class Decoder:
         return predictions
 
     def encode(self, prompts: Sequence[Prompt]) -> dict[str, Tensor]:
-        """Model inputs (input_ids ``int64[B, L]`` and others) for prompts of one kind, with a forced conversion."""
-        images = [None if p.image is None else Image.open(io.BytesIO(p.image)).convert("RGB") for p in prompts]
+        """Model inputs (input_ids ``int64[B, L]`` and others) for prompts of one kind, with a forced conversion.
+
+        Raises:
+            DataError: a prompt holds one of the model's special tokens.
+        """
+        for prompt in prompts:
+            self._refuse_special_tokens(prompt.text)
+        images = [None if p.image is None else decode_image(p.image) for p in prompts]
         encoded = encode_prompts(self.processor, [p.text for p in prompts], images)
         return with_opening(encoded, self._opening) if prompts[0].conversion == "forced" else encoded
+
+    def _refuse_special_tokens(self, text: str) -> None:
+        found = [token for token in self._control if token in text]
+        if found:
+            raise DataError(
+                f"a question holds {', '.join(found)}, which the model reads as a special token: take it out of the "
+                f"question. It begins: {text[:200]!r}"
+            )
 
     def _fitting(self, prompts: Sequence[Prompt]) -> int:
         """How many examples as long as the longest of ``prompts`` fit the memory, by what is free now."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import io
 import itertools
 import json
 import os
@@ -12,12 +11,11 @@ import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from PIL import Image
-
 from s2h.errors import ModelError
+from s2h.images import image_type, portable_image
 from s2h.models.endpoint_settings import RequestSettings
 from s2h.models.settings import ScoringSettings
 from s2h.models.sources import EndpointSource
@@ -266,19 +264,10 @@ def _messages(prompt: Prompt, request: RequestSettings) -> list[dict[str, Any]]:
     return [*system, {"role": "user", "content": content}, *[opening_message()] * (prompt.conversion == "forced")]
 
 
-_SENT_AS_THEY_ARE = ("PNG", "JPEG", "GIF", "WEBP")  # formats that all providers take
-
-
-def _data_url(image: bytes, form: str) -> str:
-    """A picture file in a URL, in one of the formats of ``RequestSettings.image_format``."""
-    with Image.open(io.BytesIO(image)) as picture:
-        own = str(picture.format)
-        wanted = (own if own in _SENT_AS_THEY_ARE else "PNG") if form == "original" else form.upper()
-        if wanted != own:
-            file = io.BytesIO()
-            picture.convert("RGB").save(file, wanted, quality=95)
-            image = file.getvalue()
-    return f"data:image/{wanted.lower()};base64,{base64.b64encode(image).decode()}"
+def _data_url(image: bytes, form: Literal["original", "png", "jpeg"]) -> str:
+    """A picture file in a URL."""
+    file = portable_image(image, form)
+    return f"data:{image_type(file)};base64,{base64.b64encode(file).decode()}"
 
 
 def _json(text: str) -> Any:

@@ -10,16 +10,27 @@ from pydantic import TypeAdapter
 from s2h.diagnosis.analogy_diagnoser import analogy_metrics
 from s2h.diagnosis.grid_diagnoser import grid_metrics
 from s2h.diagnosis.table_diagnoser import step_values, total_values
+from s2h.puzzles.analogy_texts import heads
 from s2h.puzzles.grid_navigation import DESTINATION, EMPTY, MOVES, OBJECTS, OBSTACLES, SOURCE, Cell, Grid, read_moves
+from s2h.puzzles.visual_analogy import read_option
 from s2h.scoring.readers import Reader
 from s2h.scoring.sets import EvalRow
 
 _GRIDS: TypeAdapter[Grid] = TypeAdapter(Grid)
 _STEP = re.compile(r"\(\s*(-?[01])\s*,\s*(-?[01])\s*\)")
+_VALUE = re.compile(r"[0-9]{1,9}")
 
 
 class TableReader(Reader):
     """Reads both table tasks; the gold answer is the list of values along the path."""
+
+    gold_form = (
+        'the values along the path in their order, as in "3, 0, 12", or the sentence that adds them up, as in "The '
+        'total is 3 + 0 + 12 = 15"; the total alone does not tell them'
+    )
+
+    def is_gold(self, answer: str) -> bool:
+        return bool(total_values(answer)) or _is_list(answer)
 
     def measure(self, row: EvalRow, prediction: str) -> dict[str, float | None]:
         """The list of values, as the answer adds it up and as the chain reads it."""
@@ -38,6 +49,13 @@ class GridReader(Reader):
     """
 
     columns = ("text", "start_row", "start_col", "end_row", "end_col", "collect_objects_coordinates")
+    gold_form = 'the moves, as in "Answer: right down", or as steps down and right, as in "[(0, 1), (1, 0)]"'
+
+    def is_gold(self, answer: str) -> bool:
+        if "Answer:" in answer:
+            return read_moves(answer) is not None
+        moves, rest = _gold_moves(answer), _STEP.sub("", answer)
+        return bool(moves) and all(moves) and not rest.strip(" ,[]\n")
 
     def puzzle(self, row: Mapping[str, str]) -> str:
         """The symbolic grid as JSON."""
@@ -50,8 +68,24 @@ class GridReader(Reader):
 class AnalogyReader(Reader):
     """Reads Visual Analogy; the gold answer is the right answer block."""
 
+    gold_form = (
+        'the whole answer block, from "Example 1: (color, XOR)" over both examples and four options to "Answer: 2"; '
+        "the option alone does not tell it"
+    )
+
+    def is_gold(self, answer: str) -> bool:
+        return all(head in answer for head in heads()) and read_option(answer) != ""
+
     def measure(self, row: EvalRow, prediction: str) -> dict[str, float | None]:
         return analogy_metrics(row.answer, prediction)
+
+
+def _is_list(answer: str) -> bool:
+    """Whether a text is a list of values and nothing else; a number without brackets is none: it may be the total."""
+    inner = answer.strip()
+    values = re.split(r"[,;+\s]+", inner.strip("[]() "))
+    several = len(values) > 1 or (inner.startswith("[") and inner.endswith("]"))
+    return several and all(_VALUE.fullmatch(value) for value in values)
 
 
 def _read_grid(row: Mapping[str, str]) -> Grid:

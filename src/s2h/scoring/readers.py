@@ -18,9 +18,11 @@ class Reader(ABC):
 
     Attributes:
         columns: that a set needs beside index, question and answer.
+        gold_form: what the column answer must hold, in words.
     """
 
     columns: ClassVar[tuple[str, ...]] = ()
+    gold_form: ClassVar[str]
 
     def puzzle(self, row: Mapping[str, str]) -> str:
         """The input of ``measure`` beside the gold answer, for ``EvalRow.puzzle``.
@@ -32,6 +34,14 @@ class Reader(ABC):
             ValueError, IndexError: ``columns`` hold no puzzle.
         """
         return ""
+
+    @abstractmethod
+    def is_gold(self, answer: str) -> bool:
+        """Whether a cell of the column answer is of ``gold_form``: another would make replies right or wrong by chance.
+
+        Args:
+            answer: any text.
+        """
 
     @abstractmethod
     def measure(self, row: EvalRow, prediction: str) -> dict[str, float | None]:

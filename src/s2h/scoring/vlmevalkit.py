@@ -8,10 +8,12 @@ Four of its ways are worked around:
 
 * It processes one example at a time. Predictions are decoded beforehand, in batches, and put where it keeps finished
   ones; it then finds nothing left to do.
-* Its tables do not preserve every text (``007``, an empty prediction, control characters). Predictions are stored in
-  them as JSON strings of ASCII characters, and the tables are read as text.
-* It judges predictions its own way. Here each prediction is judged by its evaluation set.
+* Its tables do not preserve every text (``007``, an empty prediction, control characters). The predictions for our sets
+  are stored in them as JSON strings of ASCII characters, and the tables are read as text.
+* It judges predictions its own way. Here each prediction for our sets is judged by its evaluation set.
 * Its command line exits with 0 even if a data set failed. Ours reads its report and exits with 1.
+
+None of this touches its own data sets, on which its command line does what it does without us.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ from s2h.scoring.parallel import Chunk, ask_in_parallel
 from s2h.scoring.reasoning import response_of
 from s2h.scoring.score_record import Score, write_scores
 from s2h.scoring.sets import EvalRow, EvalSet
+from s2h.tokenisation.special_tokens import plain_question
 
 MODEL_NAME = "s2h"
 """The name of the model under test in VLMEvalKit's registry and in its file names."""
@@ -144,13 +147,19 @@ def _score(
 
 
 @contextmanager
-def registered(sets: Sequence[EvalSet], models: Mapping[str, Any], work: Path) -> Iterator[None]:
-    """Sets and models (name: what builds it) in VLMEvalKit's registries, and its environment in order."""
+def registered(sets: Sequence[EvalSet], models: Mapping[str, Any], work: Path | None) -> Iterator[None]:
+    """Sets and models (name: what builds it) in VLMEvalKit's registries, and its environment in order.
+
+    Args:
+        sets: ours.
+        models: by their names, what builds them.
+        work: for VLMEvalKit's files where there are sets; see ``_environment``.
+    """
     with _environment(work):
         from vlmeval.config import supported_VLM
         from vlmeval.dataset import DATASET_CLASSES
 
-        classes = [_dataset_class(each, work / "images" / each.name) for each in sets]
+        classes = [_dataset_class(each, (work or Path()) / "images" / each.name) for each in sets]
         before = {name: supported_VLM[name] for name in models if name in supported_VLM}
         DATASET_CLASSES[:0] = classes
         supported_VLM.update(models)
@@ -173,7 +182,7 @@ def read_predictions(path: str | Path, indexes: Sequence[str]) -> list[str]:
     """
     try:
         table = pl.read_csv(path, separator="\t", infer_schema=False, glob=False)
-        found = [_unquoted(cell) for cell in table["prediction"]]
+        found = [_from_cell(cell) for cell in table["prediction"].fill_null("")]
     except (OSError, TypeError, ValueError, pl.exceptions.PolarsError) as error:
         raise DataError(f"VLMEvalKit left no predictions that can be read in {path} ({error}): score again.") from None
     if table["index"].to_list() != list(indexes):
@@ -184,11 +193,20 @@ def read_predictions(path: str | Path, indexes: Sequence[str]) -> list[str]:
     return found
 
 
-def _unquoted(cell: str) -> str:
-    text = json.loads(cell)
-    if not isinstance(text, str):
-        raise TypeError(f"{cell!r} is not a JSON string")
-    return text
+_CELL = 's2h"'
+"""How cells of predictions for our sets begin: a JSON string follows, with its quotation mark."""
+
+
+def _to_cell(prediction: object) -> str:
+    """A prediction as it stands in a table; what is a cell already stays one, as VLMEvalKit reads its own tables."""
+    text = str(prediction)
+    return text if text.startswith(_CELL) else f"s2h{json.dumps(text)}"
+
+
+def _from_cell(cell: str) -> str:
+    if not cell.startswith(_CELL):
+        raise TypeError(f"{cell!r} is not a prediction as they are stored")
+    return str(json.loads(cell.removeprefix("s2h")))
 
 
 def _through_vlmeval(dataset: Any, predictions: Sequence[Prediction], work: Path) -> tuple[list[str], list[Diagnosis]]:
@@ -196,9 +214,7 @@ def _through_vlmeval(dataset: Any, predictions: Sequence[Prediction], work: Path
     from vlmeval.inference import infer_data_job
     from vlmeval.smp import get_pred_file_path
 
-    finished = {
-        i: json.dumps(prediction.text) for i, prediction in zip(dataset.data["index"], predictions, strict=True)
-    }
+    finished = {i: _to_cell(prediction.text) for i, prediction in zip(dataset.data["index"], predictions, strict=True)}
     with atomic_file(work / f"01_{dataset.dataset_name}.pkl") as temporary:  # process 0 of 1, by its naming
         temporary.write_bytes(pickle.dumps(finished))
     infer_data_job(MODEL_NAME, work_dir=str(work), model_name=MODEL_NAME, dataset=dataset)
@@ -225,8 +241,9 @@ def _dataset_class(eval_set: EvalSet, images: Path) -> type[Any]:
 
         def evaluate(self, eval_file: str, **judge_kwargs: Any) -> dict[str, float]:
             """The means of what each prediction is worth; predictions and diagnoses themselves stay on this object."""
-            self.predictions = read_predictions(eval_file, [row.index for row in eval_set.rows])
-            pairs = zip(eval_set.rows, self.predictions, strict=True)
+            asked = list(self.data["index"])  # fewer than there are with --limit
+            self.predictions = read_predictions(eval_file, asked)
+            pairs = zip(eval_set.rows[: len(asked)], self.predictions, strict=True)
             self.diagnoses = [eval_set.diagnose(row, response_of(prediction)) for row, prediction in pairs]
             return means(self.diagnoses)
 
@@ -247,15 +264,26 @@ def means(diagnoses: Sequence[Diagnosis]) -> dict[str, float]:
 def _frame(eval_set: EvalSet, images: Path) -> Any:
     """The set as the pandas table that VLMEvalKit works on; images become files with absolute paths.
 
-    Images inside the table would be cached by index and never refreshed.
+    Images inside the table would be cached by index and never refreshed. The table turns the predictions that
+    VLMEvalKit puts into it, before it writes them, into cells that it reads back unchanged.
     """
+    import pandas as pd
+
+    class Table(pd.DataFrame):  # type: ignore[misc]
+        @property
+        def _constructor(self) -> type[Any]:
+            return Table
+
+        def __setitem__(self, key: Any, value: Any) -> None:
+            super().__setitem__(key, list(map(_to_cell, value)) if key == "prediction" else value)
+
     columns = {name: [getattr(row, name) for row in eval_set.rows] for name in ("index", "question", "answer")}
     if eval_set.modality == "image":
         images.mkdir(parents=True, exist_ok=True)
         columns["image_path"] = [str((images / f"{row.index}.png").resolve()) for row in eval_set.rows]
         for path, row in zip(columns["image_path"], eval_set.rows, strict=True):
             Path(path).write_bytes(row.image or b"")
-    return pl.DataFrame(columns).to_pandas()
+    return Table(columns)
 
 
 def _Finished() -> Any:  # noqa: N802 - VLMEvalKit calls it like a class
@@ -271,31 +299,30 @@ def batch_model(backend: Backend) -> Any:
         INTERLEAVE = True
 
         def generate_inner(self, message: Message, dataset: str | None = None) -> str:
-            """One prediction, in the form in which predictions stand in VLMEvalKit's tables."""
             ((_, (prediction,)),) = backend.generate([[_prompt(message)]])
-            return json.dumps(prediction.text)
+            return prediction.text
 
     return BatchModel()
 
 
 def _prompt(message: Message) -> Prompt:
-    """The question that VLMEvalKit built, as decoders take it."""
+    """The question that VLMEvalKit built, as decoders take it: its image, then all of its texts.
+
+    Raises:
+        ModelError: it shows several images, or something else.
+        DataError: a text holds a special token.
+    """
     images = [part["value"] for part in message if part["type"] == "image"]
-    (text,) = (part["value"] for part in message if part["type"] == "text")
-    return Prompt(text, Path(images[0]).read_bytes() if images else None)
-
-
-class _Quoting:
-    """One of VLMEvalKit's own models, whose predictions stand in its tables as JSON strings."""
-
-    def __init__(self, model: Any) -> None:
-        self._model = model
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
-
-    def generate(self, message: Message, dataset: str | None = None) -> str:
-        return json.dumps(str(self._model.generate(message=message, dataset=dataset)))
+    others = {part["type"] for part in message} - {"image", "text"}
+    if len(images) > 1 or others:
+        shown = " and ".join([f"{len(images)} images", *sorted(others)])
+        raise ModelError(f"a question shows {shown}, but the models of s2h read one image and text: leave the set out.")
+    text = "\n".join(part["value"] for part in message if part["type"] == "text")
+    try:
+        question = plain_question(text, has_image=bool(images))
+    except ValueError as error:
+        raise DataError(f"a question of VLMEvalKit cannot be asked: {error}. It begins: {text[:80]!r}") from None
+    return Prompt(question, Path(images[0]).read_bytes() if images else None)
 
 
 class VlmevalBackend:
@@ -371,68 +398,104 @@ class VlmevalBackend:
 
 
 def run_command_line(
-    arguments: Sequence[str], *, sets: Sequence[EvalSet], models: Mapping[str, Backend], work: Path
+    arguments: Sequence[str],
+    *,
+    sets: Sequence[EvalSet],
+    others: Sequence[str],
+    models: Mapping[str, Backend],
+    work: Path,
 ) -> int:
-    """VLMEvalKit's own command line (``run.py``) on our sets and models; returns 1 where any combination failed.
+    """VLMEvalKit's own command line (``run.py``); returns 1 where any combination of model and set failed.
+
+    Its own sets run as they do without us, with the user's ``LMUData`` and other variables.
 
     Args:
-        arguments: its options, e.g. ``--data``, ``--model``, ``--mode``, ``--reuse``.
-        sets: that it shall know, by their names.
-        models: that it shall know beside its own; all predictions stand in its tables as JSON strings.
+        arguments: its options but ``--data`` and ``--work-dir``, e.g. ``--model``, ``--mode``, ``--reuse``.
+        sets: ours, that it shall know by their names.
+        others: names of its own sets, and of files in the user's ``LMUData``.
+        models: that it shall know beside its own.
         work: where it keeps its files; predictions there must be of the same models and sets.
     """
-    with _environment(work):
-        from vlmeval.config import supported_VLM
-
-        ours = {name: _builder(backend) for name, backend in models.items()}
-        theirs = {name: _quoted(build) for name, build in supported_VLM.items() if name in arguments}
-    argv, sys.argv = sys.argv, ["vlmeval", *arguments, "--work-dir", str(work)]
-    started = time.time()
-    try:
-        with registered(sets, theirs | ours, work):
-            from vlmeval.run import main
-
-            main()
-    finally:
-        sys.argv = argv
-    problems = list(_failures(work, since=started))
+    builders = {name: _builder(backend) for name, backend in models.items()}
+    started, asked = time.time(), [*(each.name for each in sets), *others]
+    if sets:
+        with registered(sets, builders, work):
+            _run(["--data", *(each.name for each in sets), *arguments], work)
+    if others or not asked:  # where a --config names them
+        with registered([], builders, None):
+            _run([*(["--data", *others] if others else []), *arguments], work)
+    problems = list(_failures(work, asked, since=started))
     for problem in problems:
         print(f"s2h: {problem}", file=sys.stderr)
     return 1 if problems else 0
+
+
+def unlisted_files(names: Sequence[str]) -> list[Path]:
+    """The files in the user's ``LMUData`` of sets that VLMEvalKit does not list, and so takes from there alone."""
+    with _environment(None):
+        from vlmeval.dataset import SUPPORTED_DATASETS
+
+    folder = Path(os.environ.get(_DATA_FOLDER, "~/LMUData")).expanduser()
+    files = [folder / f"{name}.tsv" for name in names if name not in SUPPORTED_DATASETS]
+    return [path for path in files if path.is_file()]
+
+
+def _run(arguments: Sequence[str], work: Path) -> None:
+    from vlmeval.run import main
+
+    argv, sys.argv = sys.argv, ["vlmeval", *arguments, "--work-dir", str(work)]
+    try:
+        main()
+    finally:
+        sys.argv = argv
 
 
 def _builder(backend: Backend) -> Any:
     return lambda **options: batch_model(backend)
 
 
-def _quoted(build: Any) -> Any:
-    return lambda **options: _Quoting(build(**options))
-
-
-def _failures(work: Path, *, since: float) -> Iterator[str]:
-    """The failures in VLMEvalKit's reports of this run, by model and set."""
-    for report in sorted(work.glob("*/status.json")):
+def _failures(work: Path, asked: Sequence[str], *, since: float) -> Iterator[str]:
+    """The failures in VLMEvalKit's reports of this run, by model and set, and sets of which there is no report."""
+    reported: set[str] = set()
+    for report in sorted(work.glob("**/status.json")):
         if report.stat().st_mtime < since - 1:
             continue
         for name, found in json.loads(report.read_text())["datasets"].items():
+            reported.add(name)
             problem = found.get("error_message") or found.get("skip_reason")
             if problem not in (None, "mode_infer") or found.get("status") != "done":
-                yield f"{report.parent.name} on {name} failed: {problem or 'it was not finished'}"
+                yield f"{report.relative_to(work).parts[0]} on {name} failed: {problem or 'it was not finished'}"
+    yield from (f"{name} was not evaluated: see VLMEvalKit's log above" for name in asked if name not in reported)
+
+
+_DATA_FOLDER = "LMUData"
+"""Variable that names the folder of VLMEvalKit's sets."""
+
+_PROCESSES = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MMEVAL_ROOT")
+"""Variables that VLMEvalKit must not see: one process does all, and its files are where we look for them."""
 
 
 @contextmanager
-def _environment(work: Path) -> Iterator[None]:
-    """The variables that VLMEvalKit reads: its data folder is ours, tables are TSV, and one process does all.
+def _environment(work: Path | None) -> Iterator[None]:
+    """The variables that VLMEvalKit reads.
 
-    Variables that would hide failures or cut predictions (SKIP_ERR, SPLIT_THINK) are absent meanwhile.
+    Args:
+        work: for our sets, whose data folder is there, in whose tables (TSV) nothing may be cut off (SPLIT_THINK) and
+            whose failures must show (SKIP_ERR); None leaves the user's variables.
+
+    Raises:
+        DataError: the user's ``LMUData`` is no folder; VLMEvalKit would take the one in the home folder instead.
     """
+    if work is None:
+        _check_data_folder()
     if not logging.getLogger().handlers:  # its import would send every log line of ours to the terminal
         logging.getLogger().addHandler(logging.NullHandler())
-    data = work / "data"
-    data.mkdir(parents=True, exist_ok=True)
-    names = ("LMUData", "PRED_FORMAT", "SKIP_ERR", "SPLIT_THINK", "RANK", "WORLD_SIZE", "LOCAL_RANK")
-    before = {name: os.environ.pop(name, None) for name in names}
-    os.environ.update(LMUData=str(data.resolve()), PRED_FORMAT="tsv")
+    ours = () if work is None else (_DATA_FOLDER, "PRED_FORMAT", "SKIP_ERR", "SPLIT_THINK")
+    before = {name: os.environ.pop(name, None) for name in (*_PROCESSES, *ours)}
+    if work is not None:
+        data = work / "data"
+        data.mkdir(parents=True, exist_ok=True)
+        os.environ.update({_DATA_FOLDER: str(data.resolve()), "PRED_FORMAT": "tsv"})
     try:
         yield
     finally:
@@ -440,6 +503,12 @@ def _environment(work: Path) -> Iterator[None]:
             os.environ.pop(name, None)
             if value is not None:
                 os.environ[name] = value
+
+
+def _check_data_folder() -> None:
+    folder = os.environ.get(_DATA_FOLDER)
+    if folder is not None and not Path(folder).is_dir():
+        raise DataError(f"the environment variable LMUData names {folder}, which is no folder: mend or unset it.")
 
 
 @contextmanager

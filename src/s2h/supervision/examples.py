@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import os
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from s2h.errors import DataError, unreadable
+from s2h.images import BrokenImageError, decode_image
 from s2h.supervision.mixture import read_mixture
 
 
@@ -64,8 +64,8 @@ class ImageReader:
         """The picture of that file, as RGB."""
         data = self.image_file(shard, offset, size)
         try:
-            return Image.open(io.BytesIO(data)).convert("RGB")
-        except (OSError, SyntaxError) as error:
+            return decode_image(data)
+        except BrokenImageError as error:
             raise DataError(
                 f"{shard} holds no image of {size} bytes at {offset} ({error}): the mixture was made from another "
                 "shard; delete the mixture and run again."

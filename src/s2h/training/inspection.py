@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from s2h.errors import TrainingError
@@ -12,6 +13,7 @@ from s2h.supervision.examples import Example, Mixture
 from s2h.tokenisation.chat_template import prompt_text
 from s2h.tokenisation.encoding import ExampleEncoder
 from s2h.tokenisation.lengths import Lengths, count_tokens
+from s2h.tokenisation.special_tokens import control_tokens
 from s2h.training.collate import Collator, with_targets
 
 
@@ -19,12 +21,15 @@ def inspect(mixture: Mixture, encoder: ExampleEncoder, settings: TrainingSetting
     """Count the tokens of a mixture and refuse what cannot be trained.
 
     Returns:
-        The mixture without examples that are too long, its lengths, and how many were dropped. Where they are truncated
-        (``on_overlength: truncate``), only those of which nothing in the loss would be left are too long.
+        The mixture without examples that are too long or hold special tokens of the model, its lengths, and how many
+        were dropped. Where examples are truncated (``on_overlength: truncate``), only those of which nothing in the
+        loss would be left are too long.
 
     Raises:
-        TrainingError: a word is not in the vocabulary, or examples are too long.
+        TrainingError: a word is not in the vocabulary, examples are too long, or none is left.
     """
+    whole = len(mixture)
+    mixture = _without_special_tokens(mixture, encoder)
     lengths = count_tokens(mixture, encoder)
     fits = (lengths.tokens <= settings.max_length) & (lengths.targets > 0)
     dropped = int((~fits).sum())
@@ -32,7 +37,27 @@ def inspect(mixture: Mixture, encoder: ExampleEncoder, settings: TrainingSetting
         _report_truncated(lengths, fits, settings)
     elif dropped:
         _report_long(mixture, lengths.tokens, settings)
-    return (mixture.kept(fits), lengths.kept(fits), dropped) if dropped else (mixture, lengths, dropped)
+    if dropped:
+        mixture, lengths = mixture.kept(fits), lengths.kept(fits)
+    return mixture, lengths, whole - len(mixture)
+
+
+def _without_special_tokens(mixture: Mixture, encoder: ExampleEncoder) -> Mixture:
+    """The mixture without texts that hold the model's own special tokens; how many they are is said."""
+    tokens = control_tokens(encoder.processor)
+    texts = [pl.col("prompt"), pl.col("response")]
+    if "more" in mixture.frame.columns:
+        texts.append(pl.col("more").list.join("\n").fill_null(""))
+    holding = mixture.frame.select(pl.any_horizontal(text.str.contains_any(tokens) for text in texts))
+    holds = holding.to_series().to_numpy()
+    if not holds.any():
+        return mixture
+    first = mixture.frame["puzzle_id"][int(holds.argmax())]
+    summary = f"{holds.sum()} of {len(mixture)} examples hold special tokens of the model (the first is {first})"
+    if holds.all():
+        raise TrainingError(f"{summary}, and none is left: take {', '.join(tokens)} out of their texts.")
+    LOGGER.warning("%s: they are left out", summary)
+    return mixture.kept(~holds)
 
 
 def check_targets(example: Example, collator: Collator) -> None:
