@@ -6,11 +6,13 @@ import sys
 from tests.shipped import ROOT
 
 
-def test_the_puzzle_of_the_readme_is_the_one_that_is_drawn() -> None:
-    picture = ROOT / "docs/images/puzzle.png"
-    before = picture.read_bytes()
-    done = subprocess.run([sys.executable, "docs/images/draw.py"], cwd=ROOT, capture_output=True, text=True, check=True)
-    drawn = picture.read_bytes()
-    picture.write_bytes(before)
+def test_the_puzzles_of_the_readme_are_those_that_are_drawn() -> None:
+    pictures = [ROOT / "docs/images" / name for name in ("puzzle.png", "tasks.png")]
+    before = [picture.read_bytes() for picture in pictures]
+    command = [sys.executable, "-m", "docs.images.draw"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    drawn = [picture.read_bytes() for picture in pictures]
+    for picture, contents in zip(pictures, before, strict=True):
+        picture.write_bytes(contents)
     assert drawn == before
     assert f"```\n{done.stdout}```" in (ROOT / "README.md").read_text()
