@@ -18,9 +18,11 @@ from s2h.diagnosis.grid_chains import (
     read_paper,
     stated_ends,
 )
+from s2h.diagnosis.moves_form import MovesForm
 from s2h.puzzles.grid_navigation import (
     DESTINATION,
     MOVES,
+    NO_PATH,
     OBJECTS,
     OBSTACLES,
     SOURCE,
@@ -96,6 +98,7 @@ def grid_metrics(grid: Grid, moves: Sequence[str] | None, gold: Sequence[str]) -
 class GridDiagnoser(Diagnoser[Grid]):
     """Replays chains of both styles; in which order moves are tried and objects are collected is free."""
 
+    form = MovesForm()
     metrics = (
         "exact_match",
         "partial_score",
@@ -127,8 +130,9 @@ class GridDiagnoser(Diagnoser[Grid]):
                 raise FirstError("format", number, "step", "", entry)
             replay.step(number, entry)
         replay.end(number + 1)
-        moves = read_moves(answer)
-        difference = first_difference(replay.moves, replay.moves if moves is None else moves, what="move")
+        found = self.read(puzzle, answer).verdict.answer
+        moves = [] if found == NO_PATH else found.split()
+        difference = first_difference(replay.moves, moves if found else replay.moves, what="move")
         if difference:
             place, expected, observed = difference
             raise FirstError("reasoning", None, "answer", f"{place}: {expected}", observed)
