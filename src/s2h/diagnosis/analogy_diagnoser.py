@@ -6,7 +6,15 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from s2h.diagnosis.diagnosis import Diagnoser, Error, FirstError, Parts, common_prefix_length, lines
+from s2h.diagnosis.diagnosis import (
+    Diagnoser,
+    Error,
+    FirstError,
+    Parts,
+    common_prefix_length,
+    lines,
+    without_markup_at_end,
+)
 from s2h.diagnosis.number_form import SAYING, NumberForm
 from s2h.puzzles.analogy_panels import Analogy
 from s2h.puzzles.visual_analogy import OPTIONS, read_option
@@ -97,7 +105,8 @@ class AnalogyDiagnoser(Diagnoser[Analogy]):
             if not wanted:
                 raise FirstError("reasoning", step, "surplus step", "nothing", line)
             (_compare_words if self.task.compact else _compare)(wanted, line, step)
-        self._follow_block(self.task.answer_block(puzzle), answer[: self.read(puzzle, answer).place.start])
+        written = without_markup_at_end(answer[: self.read(puzzle, answer).place.start])
+        self._follow_block(self.task.answer_block(puzzle), written)
 
     def _follow_block(self, gold: str, written: str) -> None:
         """Labels and verdicts; the number itself is judged by the task."""

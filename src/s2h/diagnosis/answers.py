@@ -261,9 +261,10 @@ def _announces(plain: str, mark: re.Match[str], form: AnswerForm) -> bool:
     if mark.lastgroup != "sentence":
         return True
     said = plain_lines(plain[mark.end() : mark.end() + _LONGEST])
-    if not said or _PRAISE.fullmatch(said[0]):
+    read = form.read(said)
+    if not said or (_PRAISE.fullmatch(said[0]) and read.lines < 2):
         return False
-    return bool(form.read(said[:1]).answer or _NEGATED.search(said[0]))
+    return bool(read.answer or _NEGATED.search(said[0]))
 
 
 def _stop(plain: str, mark: re.Match[str]) -> int:

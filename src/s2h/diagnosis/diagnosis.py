@@ -184,7 +184,7 @@ class Diagnoser(Generic[P]):
         """Take a prediction apart; one that begins with tokens in place of a transcription has none."""
         tokens, place = _TOKENS.match(text), self.read(puzzle, text).place
         at = self.block_start(text, place.start)
-        body, answer = _without_markup_at_end(text[tokens.end() if tokens else 0 : at]), text[at:]
+        body, answer = without_markup_at_end(text[tokens.end() if tokens else 0 : at]), text[at:]
         opening = None if tokens else _TRANSCRIPTION_HEADER.match(body)
         if not opening:
             return Parts(text, None, body.strip(), answer, place.rest)
@@ -358,7 +358,7 @@ def _plain(item: object) -> str:
     return "nothing" if item is None else str(item)
 
 
-def _without_markup_at_end(text: str) -> str:
+def without_markup_at_end(text: str) -> str:
     """A text without the last lines that hold nothing but markup, such as the beginning of a code block."""
     kept = text.split("\n")
     while kept and not plain_lines(kept[-1]):

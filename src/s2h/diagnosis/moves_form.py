@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 
 from s2h.diagnosis.answers import AnswerForm, Read
 from s2h.puzzles.grid_navigation import MOVES, NO_PATH, read_moves
@@ -17,7 +18,7 @@ _ARROWS = {
 _INITIALS = {move[0]: move for move in MOVES}
 _TOKEN = re.compile(r"[a-z]+|[0-9]+[.):]?|[-=]?>|\.{2,}|\S", re.IGNORECASE)
 _FILLERS = frozenset(
-    {"the", "a", "walk", "path", "route", "list", "sequence", "of", "moves", "move", "go", "step", "steps", "answer"}
+    {"the", "walk", "path", "route", "list", "sequence", "of", "moves", "move", "go", "step", "steps", "answer"}
     | {"is", "are", "be", "final", "correct", "first", "so", "then", "and", "next", "finally"}
 )
 _MARKS = frozenset(",;.:&+-–—()[]{}\"'“”‘’•|")
@@ -34,15 +35,12 @@ class MovesForm(AnswerForm):
     def read(self, lines: Sequence[str]) -> Read:
         if lines and _NO_PATH.fullmatch(" ".join(lines[0].lower().split())):
             return Read(NO_PATH)
-        tokens: list[str] = []
-        used = 0
-        for line in lines:
-            found = _TOKEN.findall(line)
-            if not all(map(_may_stand, found)):
-                break
-            tokens += found
-            used += 1
-        return Read(" ".join(_moves(tokens)), lines=used)
+        listed = list(takewhile(lambda tokens: all(map(_may_stand, tokens)), map(_TOKEN.findall, lines)))
+        while listed and not any(map(_is_said, listed[-1])):
+            listed.pop()
+        tokens = [token for line in listed for token in line]
+        ends = len(tokens) - next((at for at, token in enumerate(reversed(tokens)) if _is_said(token)), 0)
+        return Read(" ".join(_moves(tokens[:ends])), " ".join(tokens[ends:]), len(listed))
 
 
 def _may_stand(token: str) -> bool:
@@ -51,6 +49,11 @@ def _may_stand(token: str) -> bool:
     if word.isalpha():
         return word in MOVES or word in _FILLERS or _is_initials(token)
     return token in _ARROWS or token.endswith(">") or token in _MARKS or bool(_number(token))
+
+
+def _is_said(token: str) -> bool:
+    """Whether a token of a list is a move, an arrow or a number."""
+    return token not in _MARKS and token.lower() not in _FILLERS
 
 
 def _is_initials(token: str) -> bool:
@@ -64,7 +67,7 @@ def _number(token: str) -> int:
 
 def _moves(tokens: Sequence[str]) -> list[str]:
     """The moves of a list; none where it may be read in two ways."""
-    said = [token for token in tokens if token not in _MARKS and token.lower() not in _FILLERS]
+    said = list(filter(_is_said, tokens))
     numbers = [number for number in map(_number, said) if number]
     if numbers and (not _number(said[0]) or numbers != list(range(1, len(numbers) + 1))):
         return []
