@@ -12,6 +12,12 @@ import json
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from s2h.puzzles.task import final_answer
+
+Answers = Literal["tolerant", "strict"]
+"""Whether answers are read in any dress, or only where they stand as the question asks."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,7 +55,7 @@ class PlainForm(AnswerForm):
     """One line, without what is around it: for a task that does not say how its answers look."""
 
     def asked(self, text: str) -> str:
-        return ""
+        return final_answer(text) or ""
 
     def read(self, lines: Sequence[str]) -> Read:
         return Read(lines[0].strip(" .\"'()[]{}") if lines else "")

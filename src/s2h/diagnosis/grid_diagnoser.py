@@ -95,6 +95,11 @@ def grid_metrics(grid: Grid, moves: Sequence[str] | None, gold: Sequence[str]) -
     }
 
 
+def moves_of(answer: str) -> list[str]:
+    """The moves of an answer that was read; none for "no path"."""
+    return [] if answer == NO_PATH else answer.split()
+
+
 class GridDiagnoser(Diagnoser[Grid]):
     """Replays chains of both styles; in which order moves are tried and objects are collected is free."""
 
@@ -131,8 +136,7 @@ class GridDiagnoser(Diagnoser[Grid]):
             replay.step(number, entry)
         replay.end(number + 1)
         found = self.read(puzzle, answer).verdict.answer
-        moves = [] if found == NO_PATH else found.split()
-        difference = first_difference(replay.moves, moves if found else replay.moves, what="move")
+        difference = first_difference(replay.moves, moves_of(found) if found else replay.moves, what="move")
         if difference:
             place, expected, observed = difference
             raise FirstError("reasoning", None, "answer", f"{place}: {expected}", observed)

@@ -112,6 +112,7 @@ def _score(
     names = (
         "answer",
         "parsed",
+        "tolerant",
         "correct",
         "chain_correct",
         "error",
