@@ -234,7 +234,8 @@ NOT_THE_ANSWER = (
     '{"answer": {"a": "@"}}', '{"answer": null, "value": "@"}', "<answer>@</answer><answer>2</answer>",
     "I doubt that the answer is @", "If the answer is @, fine", "Someone said the answer is @?", "The answer is not @",
     "<think>Answer: @", "<think>Answer: @</think>", "Answer: @</think>", "Answer: @\n<think>hm",
-    "Answer: I do not know\n@", "Answer: unknown.\n\n@", "Answer: @.\nCorrection: 2", "I think\n@\nis not right",
+    "Answer: I do not know\n@", "Answer: unknown.\n\n@", "Answer: @.\nCorrection: 2", "Answer: @\nI made a mistake: 2",
+    "I think\n@\nis not right",
 )  # fmt: skip
 
 
@@ -258,7 +259,7 @@ def test_what_is_retracted_denied_or_thought_is_no_answer(form: AnswerForm, righ
         "down 2 right", "down x2 right", "2 down 1 right", "down (2) right", "down*2 right", "1. down 3. right",
         "down 1. right 2.", "down or right", "down right or left", "don't go down", "down… right", "down ↓ right",
         "↓ right", "→ down", "down → → right", "down D right", "S D", "north", "down/right", "~~down~~ right", "Dd",
-        "back down", "left to right", "down downn right",
+        "back down", "left to right", "right, first down", "down downn right",
     ],
 )  # fmt: skip
 def test_moves_that_can_be_read_in_two_ways_are_no_answer(said: str) -> None:

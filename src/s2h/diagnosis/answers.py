@@ -173,7 +173,7 @@ _MARK = re.compile(
     (?P<tag>      <(?:final[_-]?)?answer> )
   | (?P<key>      "(?:final[ _]?)?answer"\s*: )
   | (?P<box>      \\boxed\s*\{{ | <\|begin_of_box\|> )
-  | (?P<colon>    answer{_CLOSING} (?: [:=] | [-–—](?=\s) ) )
+  | (?P<colon>    answer{_OF}{_CLOSING}(?:\([^()\n]{{1,40}}\){_CLOSING})? (?: [:=] | [-–—](?=\s) ) )
   | (?P<sentence> answer{_OF}{_SPACE}{{1,8}}(?:is|equals|(?:would|must|should){_SPACE}be)\b:? )
   | (?P<heading>  answer{_CLOSING}$ )
     """,
@@ -198,7 +198,7 @@ _OTHER_ANSWER = re.compile(
 _PRAISE = re.compile(r"(?:right|correct)[\s.!]*", re.IGNORECASE)  # "right" is a move of grids as well
 _NEGATED = re.compile(r"\b(?:not|no|nor|never|cannot|wrong|incorrect)\b|n['’]t\b", re.IGNORECASE)
 _RETRACTED = re.compile(
-    r"\b(?:wait|actually|correction|scratch that|second thought|oops|sorry|i was wrong|an? (?:mistake|error))\b",
+    r"\b(?:wait|actually|correction|scratch that|second thought|oops|sorry|i was wrong|(?<!if )i made an? \w+)\b",
     re.IGNORECASE,
 )
 

@@ -19,7 +19,7 @@ _INITIALS = {move[0]: move for move in MOVES}
 _TOKEN = re.compile(r"[a-z]+|[0-9]+[.):]?|[-=]?>|\.{2,}|\S", re.IGNORECASE)
 _FILLERS = frozenset(
     {"the", "walk", "path", "route", "list", "sequence", "of", "moves", "move", "go", "step", "steps", "answer"}
-    | {"is", "are", "be", "final", "correct", "first", "so", "then", "and", "next", "finally"}
+    | {"is", "are", "be", "final", "correct", "so", "then", "and", "next", "finally"}
 )
 _MARKS = frozenset(",;.:&+-–—()[]{}\"'“”‘’•|")
 _NO_PATH = re.compile(r"(?:there (?:is|exists) )?no (?:such |valid |possible )?(?:path|walk|route)(?: exists)?[\s.!]*")
