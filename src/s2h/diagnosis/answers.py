@@ -106,24 +106,29 @@ def place_as_asked(text: str) -> Found:
 
 # Thinking.
 
-_THINKING = re.compile(r"<(/?)think(?:ing)?>|\[(/?)THINK\]|◁(/?)think▷", re.IGNORECASE)
+_THINKING = re.compile(r"<(/?)(?:think|thinking|thought|reasoning)>|\[(/?)THINK\]|◁(/?)think▷", re.IGNORECASE)
 
 
-def without_thinking(reply: str) -> str:
-    """A reply without the blocks in which a reasoning model thinks aloud; empty where the last of them has no end.
+def without_thinking(prediction: str) -> str:
+    """A prediction without the blocks in which a reasoning model thinks aloud; empty where the last one never ends.
 
-    What stands before an end without a beginning is thinking too: some chat templates begin it in the prompt.
+    A chat template may open a block as part of the prompt, so that a prediction only closes it. A tag in the middle of
+    a line that nothing closes is text.
     """
     kept: list[str] = []
-    at, thinking = 0, False
-    for tag in _THINKING.finditer(reply):
-        begins = "/" not in tag[0]
-        if begins and not thinking:
-            kept.append(reply[at : tag.start()])
-        elif not begins and not thinking:
+    at, opened = 0, None
+    for tag in _THINKING.finditer(prediction):
+        if "/" not in tag[0]:
+            opened = tag if opened is None else opened
+            continue
+        if opened is None:
             kept.clear()
-        at, thinking = tag.end(), begins
-    return "" if thinking else "".join([*kept, reply[at:]])
+        else:
+            kept.append(prediction[at : opened.start()])
+        at, opened = tag.end(), None
+    if opened and not _line_before(prediction, opened.start()).strip():
+        return ""
+    return "".join([*kept, prediction[at:]]).lstrip() if at else prediction
 
 
 # Markup.
