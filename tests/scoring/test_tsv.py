@@ -92,7 +92,7 @@ def test_answers_to_sets_from_outside_are_read_in_any_dress_unless_strictly(tmp_
     assert (verdict.parsed, verdict.correct, verdict.tolerant) == (False, False, False)
 
 
-BLOCK = """Example 1: (line type, AND)
+SOLVED = """Example 1: (line type, AND)
 Example 2: (line colour, AND)
 Option 1: (line type, OR), not consistent
 Option 2: (line type, XOR), not consistent
@@ -105,9 +105,9 @@ Answer: 3"""
 @pytest.mark.parametrize(
     ("prediction", "correct", "exact", "partial"),
     [
-        (BLOCK, True, 1, 1),
-        (BLOCK.replace("colour, AND", "type, AND"), True, 0, 1),
-        (BLOCK.replace("Answer: 3", "Answer: 2"), False, 0, 0),
+        (SOLVED, True, 1, 1),
+        (SOLVED.replace("colour, AND", "type, AND"), True, 0, 1),
+        (SOLVED.replace("Answer: 3", "Answer: 2"), False, 0, 0),
         ("Answer: 3", True, 0, 0),
         ("**Answer: Option 3**", True, 0, 0),
         ("**Answer: Option 1**", False, 0, 0),
@@ -115,7 +115,7 @@ Answer: 3"""
     ],
 )
 def test_an_analogy_from_outside_has_a_right_option_and_an_exact_block(tmp_path, prediction, correct, exact, partial):
-    path = _write(tmp_path / "analogies.tsv", [{"index": "1", "question": "q", "answer": BLOCK}])
+    path = _write(tmp_path / "analogies.tsv", [{"index": "1", "question": "q", "answer": SOLVED}])
     found = read_external("released", path, task="visual_analogy", level="HARD", modality="text")
     verdict = found.diagnose(found.rows[0], prediction)
     metrics = verdict.metrics
