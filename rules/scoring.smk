@@ -113,6 +113,7 @@ rule score_model:
         evaluation=SCORING.asked,
         external=SCORING.external_evals,
         conversions=SCORING.conversions,
+        answers=CONFIG.answers,
         work=PATHS.below("scores", RUN, ".work"),
         code=SCORING.code_of,
     message:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeInt, ValidationError, create_model, field_validator, model_validator
 
 from s2h.corpora.corpus_settings import CorpusSettings
+from s2h.diagnosis.answers import Answers
 from s2h.errors import ConfigError, ModelError
 from s2h.models.settings import ModelSettings, TrainingSettings
 from s2h.models.sources import Catalog, HuggingFaceSource, PretrainedSource
@@ -173,6 +174,8 @@ class Config(Settings):
         recipes: recipes by name.
         runs: what is trained and scored.
         external_evals: external evaluation sets, by name; runs of their task are scored on them too.
+        answers: how the answers of replies are read: ``tolerant`` of any dress, such as bold or a sentence around, or
+            ``strict``, only where they stand as the question asks (docs/scoring.md). It decodes nothing again.
     """
 
     results: str = "results"
@@ -192,6 +195,7 @@ class Config(Settings):
     recipes: dict[str, Recipe]
     runs: tuple[RunGrid, ...] = Field(min_length=1)
     external_evals: dict[str, ExternalEval] = Field(default_factory=dict)
+    answers: Answers = "tolerant"
 
     @field_validator("results")
     @classmethod

@@ -42,7 +42,7 @@ SCHEMA: dict[str, Any] = {
     "model": pl.String,
     "seed": pl.Int64,
     **dict.fromkeys(["level", "modality", "conversion", "question", "prediction", "gold", "answer"], pl.String),
-    **dict.fromkeys(["parsed", "correct", "chain_correct"], pl.Boolean),
+    **dict.fromkeys(["parsed", "tolerant", "correct", "chain_correct"], pl.Boolean),
     "error": pl.String,
     "first_error_step": pl.Int64,
     **dict.fromkeys(["error_detail", "expected", "observed"], pl.String),
@@ -66,7 +66,7 @@ def score(run: Mapping[str, Any], level: str, modality: str, puzzle: int, **valu
     """A row; what is not given is null, the conversion is free, and a puzzle has one name everywhere."""
     name = f"{run['task']}-{level}-eval-{puzzle:07d}"
     named = {"puzzle_id": name, "set_name": "ours", "external": False, "level": level, "modality": modality}
-    return dict.fromkeys(SCHEMA) | run | named | {"conversion": "free"} | values
+    return dict.fromkeys(SCHEMA) | run | named | {"conversion": "free", "parsed": True, "tolerant": False} | values
 
 
 def answers(

@@ -12,6 +12,7 @@ from tests.analysis.generated import frame, from_outside, run_of, score, written
 GRID = {"exact_match", "partial_score", "source_dest_score", "avg_num_obstacles", "transcription"} | {
     "fraction_objects_collected_score", "all_fraction_objects_collected_score",
 }  # fmt: skip
+OURS = ["accuracy", "no_answer", "tolerant"]
 walks = st.lists(
     st.integers(1, 5).flatmap(lambda objects: st.tuples(st.integers(0, objects), st.just(objects))), min_size=1
 )
@@ -32,9 +33,9 @@ def test_a_task_has_its_own_metrics_in_order(score_files):
     found = paper_metrics(read_scores(score_files, COLUMNS, external=True))
     assert found.columns == [*SET, "external_eval", "metric", "value", "n"]
     tables = found.filter(task="table_readout", recipe="mix", seed=0, level="HARD", modality="image")
-    assert tables["metric"].to_list() == ["exact_match", "cot_exact_match", "transcription"]
+    assert tables["metric"].to_list() == [*OURS, "exact_match", "cot_exact_match", "transcription"]
     grids = found.filter(task="grid_navigation", recipe="mix", seed=0, level="HARD", modality="image")
-    assert grids["metric"].to_list() == [name for name in METRICS if name in GRID]
+    assert grids["metric"].to_list() == [name for name in METRICS if name in {*OURS, *GRID}]
 
 
 def test_means_are_over_predictions_with_a_value(score_files):
@@ -89,20 +90,23 @@ def test_a_metric_of_another_tasks_diagnoser_is_averaged_for_that_task_alone():
 
 
 def test_sets_from_outside_stand_beside_the_studys_own(tmp_path):
-    scores = _walks([(1, 2), (2, 2)], exact_match=1.0).drop("external_eval")
+    scores = _walks([(1, 2), (2, 2)], exact_match=1.0, correct=True).drop("external_eval")
     from_outside(scores).write_parquet(tmp_path / "a.parquet")
     table, page = written("metrics", [tmp_path / "a.parquet"], tmp_path)
     found = [(row["external_eval"], row["value"], row["n"]) for row in table if row["metric"] == "exact_match"]
     assert found == [("", "1.0000", "2"), ("theirs", "1.0000", "2")]
-    assert page.index("| HARD text | 1.000 |") < page.index("| HARD text (theirs) | 1.000 |")
+    both = "1.000 | 0.000 | 0.000 | 1.000 |"
+    assert page.index(f"| HARD text | {both}") < page.index(f"| HARD text (theirs) | {both}")
 
 
 def test_table_and_page_are_written(tmp_path):
-    scores = _walks([(1, 2), (2, 2)], exact_match=0.5, partial_score=1.0).drop("external_eval")
+    values = {"correct": True, "parsed": False, "tolerant": False, "exact_match": 0.5, "partial_score": 1.0}
+    scores = _walks([(1, 2), (2, 2)], **values).drop("external_eval")
     scores.write_parquet(tmp_path / "a.parquet")
     table, page = written("metrics", [tmp_path / "a.parquet"], tmp_path)
-    assert [(row["metric"], row["value"], row["n"]) for row in table[:3]] == [
+    assert [(row["metric"], row["value"], row["n"]) for row in table[:6]] == [
+        ("accuracy", "1.0000", "2"), ("no_answer", "1.0000", "2"), ("tolerant", "0.0000", "2"),
         ("exact_match", "0.5000", "2"), ("partial_score", "1.0000", "2"), ("avg_num_obstacles", "", "0"),
     ]  # fmt: skip
     assert "## Grid Navigation\n\n### tiny, budget 30,000, seed 0\n" in page
-    assert "| Mix | HARD text | 0.500 | 1.000 | – | 0.750 | 0.750 |" in page
+    assert "| Mix | HARD text | 1.000 | 1.000 | 0.000 | 0.500 | 1.000 | – | 0.750 | 0.750 |" in page

@@ -114,4 +114,4 @@ def test_the_columns_that_tables_read_are_those_that_scorings_write():
         assert name in WRITTEN
     assert {name: WRITTEN[name] for name in SCHEMA} == SCHEMA
     assert get_args(Error) == failures.ERRORS
-    assert set(paper_metrics.COLUMNS) == set(METRICS)
+    assert set(paper_metrics.COLUMNS) == {"correct", "parsed", "tolerant", *METRICS}

@@ -16,7 +16,19 @@ TITLES = {"text_only": "Text", "mix": "Mix", "align_mix": "Align-Mix"}
 TASKS = {"table_readout": "Table Readout"}
 
 
-def _scores(path: Path, *, recipe="mix", budget=30000, seed=0, task="table_readout", right=RIGHT, n=20, joint=None):
+def _scores(
+    path: Path,
+    *,
+    recipe="mix",
+    budget=30000,
+    seed=0,
+    task="table_readout",
+    right=RIGHT,
+    n=20,
+    joint=None,
+    unread=0,
+    tolerant=0,
+):
     rows = [
         {
             "puzzle_id": f"{task}-{level}-{i}",
@@ -28,6 +40,8 @@ def _scores(path: Path, *, recipe="mix", budget=30000, seed=0, task="table_reado
             "seed": seed,
             "level": level,
             "modality": modality,
+            "parsed": i < n - unread,
+            "tolerant": i < tolerant,
             "correct": i < successes,
             "chain_correct": i < successes // 2,
             "exact_match": float(i < successes // 2 + 1),
@@ -51,12 +65,41 @@ def test_counts_shares_and_intervals(tmp_path):
     frame = summarise([_scores(tmp_path / "a.parquet")])
     expected = ["task", "trained_on", "recipe", "budget", "model", "seed", "level", "modality", "n", "correct"]
     exact = ["exact_match", "exact_ci_low", "exact_ci_high"]
-    assert frame.columns == [*expected, "accuracy", "ci_low", "ci_high", *exact, "chain_accuracy"]
+    assert frame.columns == [
+        *expected,
+        "accuracy",
+        "ci_low",
+        "ci_high",
+        *exact,
+        "chain_accuracy",
+        "no_answer",
+        "tolerant",
+    ]
     hard = frame.filter(pl.col("level") == "HARD", pl.col("modality") == "text").row(0, named=True)
     assert (hard["n"], hard["correct"], hard["accuracy"], hard["chain_accuracy"]) == (20, 15, 0.75, 0.35)
     assert (hard["ci_low"], hard["ci_high"]) == pytest.approx((0.5313, 0.8881), abs=1e-4)
     assert hard["exact_match"] == 0.4
     assert (hard["exact_ci_low"], hard["exact_ci_high"]) == pytest.approx((0.2188, 0.6134), abs=1e-4)
+
+
+def test_predictions_without_an_answer_are_shown_and_so_are_answers_in_another_dress(tmp_path):
+    right = {("HARD", "text"): 3, ("HARD", "image"): 3}
+    files = [
+        _scores(tmp_path / "a.parquet", right=right, unread=5, tolerant=2),
+        _scores(tmp_path / "b.parquet", right=right, recipe="text_only"),
+    ]
+    rows, page = _write(files, tmp_path)
+    assert {(row["recipe"], row["no_answer"], row["tolerant"]) for row in rows} == {
+        ("mix", "0.2500", "2"),
+        ("text_only", "0.0000", "0"),
+    }
+    assert page.count("|  | no answer | 25 | 25 | – |\n") == 1
+    assert (
+        "No answer: predictions without an answer that can be read, which count as wrong. 4 answers were only" in page
+    )
+    _, page = _write(files[1:], tmp_path)
+    assert "no answer" not in page.lower()
+    assert "tolerant" not in page
 
 
 def test_a_task_without_the_papers_metric_has_no_exact_match(tmp_path):

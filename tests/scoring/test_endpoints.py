@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from s2h.diagnosis.answers import without_thinking
 from s2h.errors import ModelError
 from s2h.models.settings import ScoringSettings
 from s2h.models.sources import EndpointSource
@@ -26,7 +27,7 @@ from s2h.scoring.decode_and_score import decode_predictions
 from s2h.scoring.decoding import Prompt
 from s2h.scoring.endpoints import EndpointBackend
 from s2h.scoring.predictions import prompts_of
-from s2h.scoring.reasoning import response_of, with_reasoning
+from s2h.scoring.reasoning import with_reasoning
 from s2h.scoring.replies import ReplyError, read_failure, read_reply, read_usage, read_wait
 from s2h.scoring.sets import read_set
 from tests.scoring.provider import completion, error, provider, reply
@@ -438,21 +439,6 @@ def test_versions_of_a_model_that_are_mixed_are_said(server, job, caplog):
 # reasoning
 
 
-@pytest.mark.parametrize(
-    ("prediction", "response"),
-    [
-        ("<think>\nAnswer: 1\n</think>\n\nAnswer: 2", "Answer: 2"),
-        ("Answer: 1\n</think>\nAnswer: 2", "Answer: 2"),
-        (" <thinking>a</thinking><think>b</think>c", "c"),
-        ("<think>\nAnswer: 1", ""),
-        ("Answer: 1", "Answer: 1"),
-        ("  1 < 2 and <think> is a tag", "  1 < 2 and <think> is a tag"),
-    ],
-)
-def test_reasoning_is_no_part_of_the_response(prediction, response):
-    assert response_of(prediction) == response
-
-
 @given(st.text(st.characters(exclude_characters="<>[]◁▷")), st.text(st.characters(exclude_characters="<>[]◁▷")))
 def test_a_response_is_found_again_behind_any_reasoning(reasoning, response):
-    assert response_of(with_reasoning(reasoning, response)) == (response.lstrip() if reasoning else response)
+    assert without_thinking(with_reasoning(reasoning, response)) == (response.lstrip() if reasoning else response)

@@ -71,10 +71,55 @@ def test_tables_from_outside_get_the_paper_s_metrics(tmp_path):
     steps = "1\t2\ta\tb\t3\n1\t3\ta\tc\t0\n2\t3\td\tc\t12\n\n\nThe total is 3 + 0 + 12 = 999\n\nAnswer: 15"
     right = found.diagnose(found.rows[0], steps)
     assert (right.correct, right.metrics) == (True, {"exact_match": 1.0, "cot_exact_match": 1.0})
-    wrong = found.diagnose(found.rows[0], steps.replace("3 + 0", "0 + 3"))
-    assert (wrong.correct, wrong.metrics) == (False, {"exact_match": 0.0, "cot_exact_match": 1.0})
-    assert found.diagnose(found.rows[1], "total is 1 + 2 =").correct
-    assert not found.diagnose(found.rows[1], "Answer: 3").correct
+    permuted = found.diagnose(found.rows[0], steps.replace("3 + 0", "0 + 3"))
+    assert (permuted.correct, permuted.metrics) == (True, {"exact_match": 0.0, "cot_exact_match": 1.0})
+    miscounted = found.diagnose(found.rows[0], steps.replace("Answer: 15", "Answer: 16"))
+    assert (miscounted.correct, miscounted.metrics["exact_match"]) == (False, 1.0)
+    unanswered = found.diagnose(found.rows[1], "total is 1 + 2 =")
+    assert (unanswered.parsed, unanswered.correct, unanswered.metrics["exact_match"]) == (False, False, 1.0)
+    alone = found.diagnose(found.rows[1], "Answer: 3")
+    assert (alone.correct, alone.tolerant, alone.metrics["exact_match"]) == (True, False, 0.0)
+
+
+@pytest.mark.parametrize("dressed", ["**Answer: 3**", "\\boxed{3}", "<think>Answer: 4</think>The answer is 3."])
+def test_answers_to_sets_from_outside_are_read_in_any_dress_unless_strictly(tmp_path, dressed):
+    path = _write(tmp_path / "tables.tsv", TABLES)
+    found = read_external("released", path, task="table_readout", level="HARD", modality="text")
+    verdict = found.diagnose(found.rows[1], dressed)
+    assert (verdict.answer, verdict.correct, verdict.tolerant) == ("3", True, True)
+    assert not found.diagnose(found.rows[1], dressed.replace("3", "5")).correct
+    verdict = found.strictly().diagnose(found.rows[1], dressed)
+    assert (verdict.parsed, verdict.correct, verdict.tolerant) == (False, False, False)
+
+
+SOLVED = """Example 1: (line type, AND)
+Example 2: (line colour, AND)
+Option 1: (line type, OR), not consistent
+Option 2: (line type, XOR), not consistent
+Option 3: (line type, AND), consistent
+Option 4: (line colour, OR), not consistent
+
+Answer: 3"""
+
+
+@pytest.mark.parametrize(
+    ("prediction", "correct", "exact", "partial"),
+    [
+        (SOLVED, True, 1, 1),
+        (SOLVED.replace("colour, AND", "type, AND"), True, 0, 1),
+        (SOLVED.replace("Answer: 3", "Answer: 2"), False, 0, 0),
+        ("Answer: 3", True, 0, 0),
+        ("**Answer: Option 3**", True, 0, 0),
+        ("**Answer: Option 1**", False, 0, 0),
+        ("no idea", False, 0, 0),
+    ],
+)
+def test_an_analogy_from_outside_has_a_right_option_and_an_exact_block(tmp_path, prediction, correct, exact, partial):
+    path = _write(tmp_path / "analogies.tsv", [{"index": "1", "question": "q", "answer": SOLVED}])
+    found = read_external("released", path, task="visual_analogy", level="HARD", modality="text")
+    verdict = found.diagnose(found.rows[0], prediction)
+    metrics = verdict.metrics
+    assert (verdict.correct, metrics["exact_match"], metrics["partial_score"]) == (correct, exact, partial)
 
 
 GRID = {
@@ -110,6 +155,34 @@ def test_grids_from_outside_are_walked_in_strict_bounds(tmp_path, prediction, ex
         assert verdict.correct == exact
         measured = [verdict.metrics[name] for name in ("exact_match", "partial_score", "num_obstacles")]
         assert measured == [exact, partial, obstacles]
+
+
+@pytest.mark.parametrize(
+    ("chain", "score"),
+    [
+        ("I search.\nSource: (a, a) Destination: (b, b)\nCollect objects: heart (a, b)\n", 1),
+        ("Source: (A, A), Destination: (B, B)\n", 1),
+        ("Source: (a, a) Destination: (a, b)\n", 0),
+        ("Source: (b, b) Destination: (a, a)\n", 0),
+        ("I just know.\n", 0),
+        ("", None),
+        ("**", None),
+    ],
+)
+def test_a_chain_for_a_grid_from_outside_names_its_ends(tmp_path, chain, score):
+    path = _write(tmp_path / "grids.tsv", [GRID])
+    found = read_external("released", path, task="grid_navigation", level="HARD", modality="text")
+    verdict = found.diagnose(found.rows[0], f"{chain}Answer: right down")
+    assert (verdict.correct, verdict.metrics["source_dest_score"]) == (True, score)
+
+
+@pytest.mark.parametrize("answer", ["→ ↓", "R D", "1. right\n2. down", "\nright\ndown", "right left right\ndown"])
+def test_a_walk_through_a_grid_from_outside_may_be_written_in_other_ways(tmp_path, answer):
+    path = _write(tmp_path / "grids.tsv", [GRID])
+    found = read_external("released", path, task="grid_navigation", level="HARD", modality="text")
+    verdict = found.diagnose(found.rows[0], f"**Answer:** {answer}")
+    assert (verdict.correct, verdict.tolerant) == (True, True)
+    assert not found.diagnose(found.rows[0], f"**Answer:** {answer.replace('R', 'L').replace('→', '←')[:1]}").correct
 
 
 def test_images_come_from_the_table_or_from_files(task, shards, tmp_path):

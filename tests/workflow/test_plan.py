@@ -282,6 +282,13 @@ def test_a_change_in_a_diagnoser_decodes_nothing(study: Path) -> None:
     assert plan(study) == {"score align_mix_plus grid_navigation": 1, "write results/tables/summary.csv": 1}
 
 
+@proves("how answers are read (`answers`)")
+def test_answers_are_read_anew_without_decoding(study: Path) -> None:
+    configure(study, {"answers": "strict"})
+    scored = {f"score align_mix_plus {task}": 1 for task in TASKS}
+    assert plan(study) == {**scored, "write results/tables/summary.csv": 1}
+
+
 def test_a_model_is_scored_without_training_and_on_sets_from_outside(study: Path) -> None:
     (study / "outside.tsv").write_text("index\tquestion\tanswer\n1\tq\ta\n")
     outside = {"path": "outside.tsv", "task": "grid_navigation", "level": "HARD", "modality": "text"}

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
 def main() -> None:
     """Unpack the rule and write the scores."""
     run = dict(snakemake.wildcards.items())
+    params = snakemake.params
     score_model(
         snakemake.input.predictions,
-        sets=read_sets(snakemake.params.evaluation, snakemake.params.external, snakemake.params.conversions),
+        sets=read_sets(params.evaluation, params.external, params.conversions, answers=params.answers),
         output=snakemake.output[0],
-        work_dir=snakemake.params.work,
+        work_dir=params.work,
         identity={name: run[name] for name in ("recipe", "budget", "model", "seed")} | {"trained_on": run["task"]},
     )
 

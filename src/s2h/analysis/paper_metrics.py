@@ -1,4 +1,4 @@
-"""The paper's own metrics, under their names there, and two of ours beside them."""
+"""The paper's own metrics, under their names there, and some of ours beside them."""
 
 from __future__ import annotations
 
@@ -40,6 +40,9 @@ _SHARES = (_COLLECTED / _OBJECTS).filter(_ASKED)
 _POOLED = _COLLECTED.filter(_ASKED).sum() / _OBJECTS.filter(_ASKED).sum()
 
 METRICS: Mapping[str, Metric] = {
+    "accuracy": Metric.mean("correct"),
+    "no_answer": Metric((~pl.col("parsed")).mean(), pl.col("parsed").count(), "parsed"),
+    "tolerant": Metric.mean("tolerant"),
     "exact_match": Metric.mean("exact_match"),
     "cot_exact_match": Metric.mean("cot_exact_match"),
     "partial_score": Metric.mean("partial_score"),
@@ -50,9 +53,10 @@ METRICS: Mapping[str, Metric] = {
     "labels_correct": Metric.mean("labels_correct"),
     "transcription": Metric.mean("transcription"),
 }
-"""The paper's metrics, and two of ours, in the order of the columns."""
+"""The paper's metrics, and ours before and after them, in the order of the columns."""
 
 COLUMNS = [
+    *("correct", "parsed", "tolerant"),
     *("exact_match", "cot_exact_match", "partial_score", "source_dest_score"),
     *("num_obstacles", "objects_collected", "objects", "labels_correct", "transcription"),
 ]
@@ -100,9 +104,10 @@ def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
 
 
 _NOTE = (
-    "Means over predictions, from 0 to 1 except for avg_num_obstacles, which is a count; labels_correct and "
-    "transcription are ours. External evaluation sets are listed under their names. The CSV file has the number of "
-    "predictions behind each mean. "
+    "Means over predictions, from 0 to 1 except for avg_num_obstacles, which is a count. accuracy: the answer is "
+    "right. no_answer: there is none that can be read. tolerant: only the tolerant reader found one. The others are "
+    "the paper's, except labels_correct and transcription. External evaluation sets are under their names. The CSV "
+    "file has the number of predictions behind each mean. "
     f"{ABSENT}: none."
 )
 

@@ -29,6 +29,7 @@ from s2h.analysis.statistics import wilson_interval
 from s2h.analysis.study import Study, Table
 
 _SCORES = {"answer": ANSWER, "exact match": EXACT}
+_OTHERS = ("chain_accuracy", "no_answer", "tolerant")
 _GAPS: tuple[tuple[str, Cell, Cell], ...] = (
     ("SIMPLE→HARD text", ("SIMPLE", "text"), ("HARD", "text")),
     ("SIMPLE→HARD image", ("SIMPLE", "image"), ("HARD", "image")),
@@ -42,16 +43,18 @@ def summarise(score_files: Sequence[str | Path]) -> pl.DataFrame:
 
     Returns:
         The columns of ``SET``, n, correct (a count), accuracy, ci_low and ci_high (95 % Wilson interval), exact_match
-        with its interval (the paper's own metric; null for a task that has none), and chain_accuracy (share with a
-        chain of thought that is right from end to end; 0 by nature for predictions without one). Runs are in the order
-        of their names, levels SIMPLE, MEDIUM, HARD, text before image.
+        with its interval (the paper's own metric; null for a task that has none), chain_accuracy (share with a
+        chain of thought that is right from end to end; 0 by nature for predictions without one), no_answer (share
+        without an answer that can be read; they count as wrong) and tolerant (a count: answers, right or wrong, that
+        do not stand as the question asks, and that only the tolerant reader found). Runs are in the order of their
+        names, levels SIMPLE, MEDIUM, HARD, text before image.
 
     Raises:
         DataError: a file cannot be read, or a puzzle is scored twice for a run and modality.
     """
     exact = pl.col("exact_match")
     frame = (
-        read_scores(score_files, ["correct", "chain_correct"], metrics=["exact_match"])
+        read_scores(score_files, ["correct", "chain_correct", "parsed", "tolerant"], metrics=["exact_match"])
         .group_by(SET)
         .agg(
             n=pl.len().cast(pl.Int64),
@@ -60,13 +63,15 @@ def summarise(score_files: Sequence[str | Path]) -> pl.DataFrame:
             exact_match=exact.mean(),
             exact=pl.when(exact.count() > 0).then(exact.sum()),
             chain_accuracy=pl.col("chain_correct").mean(),
+            no_answer=(~pl.col("parsed")).mean(),
+            tolerant=pl.col("tolerant").sum().cast(pl.Int64),
         )
         .sort(SET)
         .with_columns(pl.col("level", "modality").cast(pl.String))
     )
     of_answers = with_interval(frame, wilson_interval, ["correct", "n"])
     return with_interval(of_answers, wilson_interval, ["exact", "n"], prefix="exact_").select(
-        *SET, "n", "correct", "accuracy", "ci_low", "ci_high", *EXACT, "chain_accuracy"
+        *SET, "n", "correct", "accuracy", "ci_low", "ci_high", *EXACT, *_OTHERS
     )
 
 
@@ -74,7 +79,8 @@ def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     """The page of what ``summarise`` gave.
 
     It has a table for each task, model, budget and seed, with two rows for each recipe: answers and exact match. Where
-    several tasks were trained together, their name stands behind the recipe.
+    some predictions have no answer that can be read, a third row gives their share. If several tasks were trained
+    together, their name stands behind the recipe.
     """
     return Page("Results", tuple(run_sections(frame, partial(_grid, recipe_titles=recipe_titles))))
 
@@ -91,6 +97,9 @@ def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
                 shares = (share_cell(rows.get(cell), columns) for cell in cells)
                 points = (_points(rows.get(first), rows.get(second), columns[0]) for _, first, second in gaps)
                 lines.append((title, name, *shares, *points))
+        if run["no_answer"].sum():
+            without = (percent(rows[cell]["no_answer"]) if cell in rows else ABSENT for cell in cells)
+            lines.append((title, "no answer", *without, *(ABSENT for _ in gaps)))
     numbers = (*(" ".join(cell) for cell in cells), *(name for name, _, _ in gaps))
     return Grid(("Recipe", "Score"), numbers, tuple(lines), caption=_caption(part), grouped=1)
 
@@ -102,9 +111,14 @@ def _points(first: dict[str, Any] | None, second: dict[str, Any] | None, column:
 def _caption(part: pl.DataFrame) -> str:
     sizes = sorted(set(part["n"].to_list()))
     n = " to ".join(f"{size:,}" for size in dict.fromkeys((sizes[0], sizes[-1])))
+    notes = [EXACT_NOTE]
+    if part["no_answer"].sum():
+        notes.append("No answer: predictions without an answer that can be read, which count as wrong.")
+    if part["tolerant"].sum():
+        notes.append(f"{part['tolerant'].sum():,} answers were only found by the tolerant reader.")
     return (
         f"Shares (%) with 95 % Wilson intervals, on n = {n} new puzzles for each level, given as text and as images. "
-        f"{EXACT_NOTE} Gaps are in percentage points: SIMPLE→HARD is SIMPLE minus HARD, text→image is text minus "
+        f"{' '.join(notes)} Gaps are in percentage points: SIMPLE→HARD is SIMPLE minus HARD, text→image is text minus "
         f"image. {ABSENT}: not scored."
     )
 

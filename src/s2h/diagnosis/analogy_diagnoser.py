@@ -6,9 +6,18 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 
-from s2h.diagnosis.diagnosis import Diagnoser, Error, FirstError, Parts, common_prefix_length, lines
+from s2h.diagnosis.diagnosis import (
+    Diagnoser,
+    Error,
+    FirstError,
+    Parts,
+    common_prefix_length,
+    lines,
+    without_markup_at_end,
+)
+from s2h.diagnosis.number_form import SAYING, NumberForm
 from s2h.puzzles.analogy_panels import Analogy
-from s2h.puzzles.visual_analogy import read_option
+from s2h.puzzles.visual_analogy import OPTIONS, read_option
 
 _PIECES = tuple(
     re.compile(pattern)
@@ -39,6 +48,15 @@ _HEADS = re.compile(r"(Example [12]|Option [1-4]|Answer:)")
 _PAPER_BLOCK = re.compile(r"^[ \t]*Example 1:(?! by )", re.MULTILINE)
 _COMPACT_BLOCK = re.compile(r"\bExample\s+1\b")
 
+OPTION = NumberForm(
+    read_option,
+    (1, OPTIONS),
+    lead=f"{SAYING} option panel choice number choose select pick best missing which completes query",
+    trail="is the correct right best answer option choice completes query consistent",
+    names=("one", "two", "three", "four"),
+)
+"""The form of answers: the number of an option."""
+
 
 def analogy_metrics(gold: str, prediction: str) -> dict[str, float | None]:
     """The metrics of an answer block: of what follows the last ``Example 1``.
@@ -64,6 +82,7 @@ def analogy_metrics(gold: str, prediction: str) -> dict[str, float | None]:
 class AnalogyDiagnoser(Diagnoser[Analogy]):
     """Compares chains of all wordings with the true one, piece by piece, and then the answer block."""
 
+    form = OPTION
     metrics = ("exact_match", "partial_score", "labels_correct", "transcription")
     """``exact_match``: the answer block is right, with all its labels and verdicts. ``partial_score``: the option is
     right, and the verdicts go with it, whatever the labels. ``labels_correct``: share of the six labels."""
@@ -71,11 +90,11 @@ class AnalogyDiagnoser(Diagnoser[Analogy]):
     def measure(self, puzzle: Analogy, parts: Parts) -> dict[str, float | None]:
         return analogy_metrics(self.task.answer_block(puzzle), parts.text)
 
-    def answer_start(self, prediction: str) -> int:
+    def block_start(self, text: str, at: int) -> int:
         """The answer block begins at the last ``Example 1``; in the paper's style a label must follow."""
         block = _COMPACT_BLOCK if self.task.compact else _PAPER_BLOCK
-        starts = [found.start() for found in block.finditer(prediction)]
-        return starts[-1] if starts else super().answer_start(prediction)
+        starts = [found.start() for found in block.finditer(text)]
+        return starts[-1] if starts else at
 
     def follow(self, puzzle: Analogy, chain: str, answer: str) -> None:
         """Raise FirstError at the first piece of the chain, and then of the answer block, that is not true."""
@@ -86,11 +105,12 @@ class AnalogyDiagnoser(Diagnoser[Analogy]):
             if not wanted:
                 raise FirstError("reasoning", step, "surplus step", "nothing", line)
             (_compare_words if self.task.compact else _compare)(wanted, line, step)
-        self._follow_block(self.task.answer_block(puzzle), answer)
+        written = without_markup_at_end(answer[: self.read(puzzle, answer).place.start])
+        self._follow_block(self.task.answer_block(puzzle), written)
 
-    def _follow_block(self, gold: str, answer: str) -> None:
+    def _follow_block(self, gold: str, written: str) -> None:
         """Labels and verdicts; the number itself is judged by the task."""
-        gold, written = gold.partition("Answer:")[0], answer[: super().answer_start(answer)]
+        gold = gold.partition("Answer:")[0]
         for wanted, following, line in _beside(lines(gold), self.lines(written, gold)):
             if line in ("", following) and wanted:
                 raise FirstError("reasoning", None, "label", wanted, "nothing")

@@ -25,6 +25,8 @@ def other_metrics() -> list[str]:
     return [*dict.fromkeys(name for name in names if name not in METRICS)]
 
 
-def find_diagnoser(task: Task[Any]) -> Diagnoser[Any]:
-    """The diagnoser of a task with its settings."""
-    return DIAGNOSERS[task.name](task) if task.name in DIAGNOSERS else Diagnoser(task)
+def find_diagnoser(task: Task[Any], *, strict: bool = False) -> Diagnoser[Any]:
+    """The diagnoser of a task with its settings; ``strict`` reads answers only where they stand as asked."""
+    if task.name in DIAGNOSERS:
+        return DIAGNOSERS[task.name](task, strict=strict)
+    return Diagnoser(task, strict=strict)

@@ -1,8 +1,9 @@
 """Error analysis of a prediction against the symbolic puzzle: its first error in reading order, and the task's metrics.
 
-A task judges the answer alone. A diagnoser checks the whole prediction: a transcription of the image, if there is one,
-then the chain of thought, then the answer. It accepts any text, evaluates none of it, and reads it a fixed number of
-times. A task without its own diagnoser uses the one here, which compares the chain with the task's own.
+A task judges an answer. A diagnoser finds it (``s2h.diagnosis.answers``), and checks the whole prediction: a
+transcription of the image, if there is one, then the chain of thought, then the answer. It accepts any text, evaluates
+none of it, and reads it a fixed number of times. A task without its own diagnoser uses the one here, which compares the
+chain with the task's own.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ import dataclasses
 import re
 from collections.abc import Sequence
 from itertools import zip_longest
-from typing import ClassVar, Generic, Literal, TypeVar
+from typing import ClassVar, Generic, Literal, NamedTuple, TypeVar
 
+from s2h.diagnosis.answers import PLAIN, AnswerForm, Found, place_as_asked, plain_lines, read_answer, without_thinking
 from s2h.puzzles.task import Task, Verdict
 from s2h.supervision.formats import CONVERT_TOKEN, TRANSCRIPTION_HEADER
 
@@ -67,6 +69,7 @@ class Diagnosis:
         expected: what should stand there.
         observed: what does.
         metrics: the diagnoser's metrics by name, always all of them; None where one does not apply to the prediction.
+        tolerant: an answer was found, but not as the question asks for it: only the tolerant reader reads this one.
     """
 
     parsed: bool
@@ -79,6 +82,14 @@ class Diagnosis:
     expected: str | None
     observed: str | None
     metrics: dict[str, float | None]
+    tolerant: bool = False
+
+
+class Reading(NamedTuple):
+    """The verdict on the answer of a prediction, and where that stands."""
+
+    verdict: Verdict
+    place: Found
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,16 +97,18 @@ class Parts:
     """A prediction, taken apart.
 
     Attributes:
-        text: all of it.
+        text: all of it, without thinking.
         transcription: the puzzle as the prediction writes it down; None where it does not.
         chain: the chain of thought; empty where there is none.
         answer: the answer block, from its first word to the end of the prediction; empty where there is none.
+        rest: what follows the answer.
     """
 
     text: str
     transcription: str | None
     chain: str
     answer: str
+    rest: str
 
 
 class Diagnoser(Generic[P]):
@@ -103,18 +116,26 @@ class Diagnoser(Generic[P]):
 
     Args:
         task: the task, with its settings.
+        strict: whether answers count only where they stand as the question asks.
     """
+
+    form: ClassVar[AnswerForm] = PLAIN
+    """How answers are written."""
 
     metrics: ClassVar[tuple[str, ...]] = ("transcription",)
     """Names of the metrics. ``transcription``: share of the puzzle's cells that a transcription has at their place."""
 
-    def __init__(self, task: Task[P]) -> None:
-        self.task = task
+    def __init__(self, task: Task[P], *, strict: bool = False) -> None:
+        self.task, self.strict = task, strict
 
     def diagnose(self, puzzle: P, prediction: str) -> Diagnosis:
-        """Find the first flaw of a prediction, and measure it; never raises, whatever the text."""
-        verdict = self.task.judge(puzzle, prediction)
-        parts = self.split(puzzle, prediction)
+        """Find the first flaw of a prediction, and measure it; never raises, whatever the text.
+
+        What a reasoning model thinks aloud is left out.
+        """
+        text = without_thinking(prediction)
+        verdict, place = self.read(puzzle, text)
+        parts = self.split(puzzle, text)
         first_error = self._first_error(puzzle, parts, verdict)
         return Diagnosis(
             parsed=verdict.parsed,
@@ -127,7 +148,20 @@ class Diagnoser(Generic[P]):
             expected=first_error.expected if first_error else None,
             observed=first_error.observed if first_error else None,
             metrics=self._measured(puzzle, parts),
+            tolerant=verdict.parsed and place.tolerant,
         )
+
+    def read(self, puzzle: P, text: str) -> Reading:
+        """Find the answer of a text, and have the task judge it.
+
+        An answer of a form that is not known is read in other dress only where the task reads none as it is.
+        """
+        asked = Reading(self.task.judge(puzzle, text), place_as_asked(text))
+        if self.strict or (asked.verdict.parsed and self.form is PLAIN):
+            return asked
+        found = read_answer(text, self.form)
+        verdict = self.task.judge(puzzle, f"Answer: {found.answer}") if found.answer else Verdict(False, "", False)
+        return Reading(verdict, found) if verdict.parsed or self.form is not PLAIN else asked
 
     def follow(self, puzzle: P, chain: str, answer: str) -> None:
         """Raise FirstError at the first step of a chain that is wrong; here: the first line that is not the task's own.
@@ -146,21 +180,20 @@ class Diagnoser(Generic[P]):
         """The task's own metrics by name."""
         return {}
 
-    def split(self, puzzle: P, prediction: str) -> Parts:
+    def split(self, puzzle: P, text: str) -> Parts:
         """Take a prediction apart; one that begins with tokens in place of a transcription has none."""
-        tokens = _TOKENS.match(prediction)
-        at = self.answer_start(prediction)
-        body, answer = prediction[tokens.end() if tokens else 0 : at], prediction[at:]
+        tokens, place = _TOKENS.match(text), self.read(puzzle, text).place
+        at = self.block_start(text, place.start)
+        body, answer = without_markup_at_end(text[tokens.end() if tokens else 0 : at]), text[at:]
         opening = None if tokens else _TRANSCRIPTION_HEADER.match(body)
         if not opening:
-            return Parts(prediction, None, body.strip(), answer)
+            return Parts(text, None, body.strip(), answer, place.rest)
         transcription, chain = self._split_body(puzzle, body[opening.end() :])
-        return Parts(prediction, transcription, chain.strip(), answer)
+        return Parts(text, transcription, chain.strip(), answer, place.rest)
 
-    def answer_start(self, prediction: str) -> int:
-        """The position at which the answer block begins: at the last ``Answer:``, or at the end where there is none."""
-        at = prediction.rfind("Answer:")
-        return len(prediction) if at < 0 else at
+    def block_start(self, text: str, at: int) -> int:
+        """The position at which the block begins whose answer begins at ``at``."""
+        return at
 
     def transcription_length(self, puzzle: P, words: Sequence[str]) -> int:
         """How many words belong to a transcription that no blank line ends.
@@ -223,7 +256,7 @@ class Diagnoser(Generic[P]):
             self._check_transcription(puzzle, parts.transcription)
             if parts.chain:
                 self.follow(puzzle, parts.chain, parts.answer)
-                _check_end(parts.answer)
+                _check_end(parts.rest)
         except FirstError as first_error:
             return first_error
         return None
@@ -325,8 +358,15 @@ def _plain(item: object) -> str:
     return "nothing" if item is None else str(item)
 
 
-def _check_end(answer: str) -> None:
-    """Raise FirstError where something follows the line of the answer."""
-    rest = answer.rpartition("Answer:")[2].strip().partition("\n")[2].strip()
-    if rest:
+def without_markup_at_end(text: str) -> str:
+    """A text without the last lines that hold nothing but markup, such as the beginning of a code block."""
+    kept = text.split("\n")
+    while kept and not plain_lines(kept[-1]):
+        kept.pop()
+    return "\n".join(kept)
+
+
+def _check_end(rest: str) -> None:
+    """Raise FirstError where words follow the answer."""
+    if any(each.isalnum() for each in rest):
         raise FirstError("format", None, "surplus text", "", rest)

@@ -18,9 +18,11 @@ from s2h.diagnosis.grid_chains import (
     read_paper,
     stated_ends,
 )
+from s2h.diagnosis.moves_form import MovesForm
 from s2h.puzzles.grid_navigation import (
     DESTINATION,
     MOVES,
+    NO_PATH,
     OBJECTS,
     OBSTACLES,
     SOURCE,
@@ -93,9 +95,15 @@ def grid_metrics(grid: Grid, moves: Sequence[str] | None, gold: Sequence[str]) -
     }
 
 
+def moves_of(answer: str) -> list[str]:
+    """The moves of an answer that was read; none for "no path"."""
+    return [] if answer == NO_PATH else answer.split()
+
+
 class GridDiagnoser(Diagnoser[Grid]):
     """Replays chains of both styles; in which order moves are tried and objects are collected is free."""
 
+    form = MovesForm()
     metrics = (
         "exact_match",
         "partial_score",
@@ -127,8 +135,8 @@ class GridDiagnoser(Diagnoser[Grid]):
                 raise FirstError("format", number, "step", "", entry)
             replay.step(number, entry)
         replay.end(number + 1)
-        moves = read_moves(answer)
-        difference = first_difference(replay.moves, replay.moves if moves is None else moves, what="move")
+        found = self.read(puzzle, answer).verdict.answer
+        difference = first_difference(replay.moves, moves_of(found) if found else replay.moves, what="move")
         if difference:
             place, expected, observed = difference
             raise FirstError("reasoning", None, "answer", f"{place}: {expected}", observed)

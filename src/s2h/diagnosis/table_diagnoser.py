@@ -8,7 +8,9 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise, takewhile
 
 from s2h.diagnosis.diagnosis import Diagnoser, FirstError, Parts, first_difference, lines
+from s2h.diagnosis.number_form import SAYING, NumberForm
 from s2h.puzzles.table_task import Table
+from s2h.puzzles.task import final_answer
 
 _TOTAL = "The total is "
 _FIELDS = 5  # of a step in the paper's style: row index, column index, row name, column name, value
@@ -16,6 +18,21 @@ _GROUP = 4  # words of a step in the compact style: name of the cell, value, =, 
 _DIGITS = 9  # of the longest number: what is longer is none
 _MISREAD = ("place", "index", "value", "list")  # kinds of errors that another order of the values makes
 _NUMBER = re.compile(r"[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+")
+
+
+def read_total(prediction: str) -> str:
+    """The total of a prediction that gives it as the question asks, as the task's judge reads it; empty for none."""
+    found = re.fullmatch(r"([0-9]{1,6})\.?", final_answer(prediction) or "")
+    return found[1] if found else ""
+
+
+TOTAL = NumberForm(
+    read_total,
+    (0, 999_999),
+    lead=f"{SAYING} total sum result value equals of all highlighted yellow values numbers on along path",
+    trail="is the total sum result value answer final correct in units sales",
+)
+"""The form of answers: the sum of the values on the path."""
 
 
 def total_values(prediction: str) -> list[int]:
@@ -69,6 +86,7 @@ class Step:
 class TableDiagnoser(Diagnoser[Table]):
     """Follows chains of both styles along the path of the puzzle."""
 
+    form = TOTAL
     metrics = ("exact_match", "cot_exact_match", "transcription")
     """The paper's: the values that are added up are those of the path, and so are the values of the steps."""
 
@@ -94,7 +112,7 @@ class TableDiagnoser(Diagnoser[Table]):
             if error.kind in _MISREAD and _is_permuted(listed, puzzle.path_values()):
                 raise FirstError("permuted", error.step, error.kind, error.expected, error.observed) from None
             raise
-        found = self.task.judge(puzzle, answer).answer
+        found = self.read(puzzle, answer).verdict.answer
         if found and int(found) != total:
             raise FirstError("arithmetic", None, "answer", total, found)
 

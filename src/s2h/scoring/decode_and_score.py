@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from s2h.diagnosis.answers import Answers
 from s2h.files import atomic_file
 from s2h.logs import LOGGER
 from s2h.models.settings import ScoringSettings
@@ -33,7 +34,11 @@ from s2h.supervision.conversion import Conversion
 
 
 def read_sets(
-    evaluation: Mapping[str, Any], external: Mapping[str, Any], conversions: Sequence[Conversion]
+    evaluation: Mapping[str, Any],
+    external: Mapping[str, Any],
+    conversions: Sequence[Conversion],
+    *,
+    answers: Answers = "tolerant",
 ) -> list[EvalSet]:
     """The sets on which a run is scored: those of its tasks, those from outside, the tasks' images once more.
 
@@ -41,11 +46,13 @@ def read_sets(
         evaluation: for each task the arguments of ``Evaluation.of``.
         external: for each name the arguments of ``read_external``.
         conversions: with which the tasks' images are given once more each.
+        answers: how those of predictions are read.
     """
     own = [each for name, values in evaluation.items() for each in Evaluation.of(name, **values).sets()]
     outside = [read_external(name, **values) for name, values in external.items()]
     images = [each for each in own if each.modality == "image"]
-    return own + outside + [each.under(conversion) for conversion in conversions for each in images]
+    sets = own + outside + [each.under(conversion) for conversion in conversions for each in images]
+    return [each.strictly() for each in sets] if answers == "strict" else sets
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from s2h.diagnosis.answers import without_thinking
 from s2h.errors import ModelError
 from s2h.images import image_type, portable_image
 from s2h.models.endpoint_settings import RequestSettings
@@ -23,7 +24,6 @@ from s2h.scoring.decoding import Prediction, Prompt
 from s2h.scoring.openings import opening_message
 from s2h.scoring.pacing import Pace, PatienceError
 from s2h.scoring.parallel import Chunk, ask_in_parallel
-from s2h.scoring.reasoning import response_of
 from s2h.scoring.replies import Kind, ReplyError, read_failure, read_reply, read_usage
 from s2h.scoring.spending import Spending
 from s2h.supervision.conversion import CONVERTED, Conversion
@@ -200,7 +200,7 @@ class EndpointBackend:
             raise ReplyError(kind, f"{type(error).__name__}: {error.__cause__ or error}") from None
         self.spending.add(read_usage(answer))
         prediction = read_reply(answer, seconds=time.perf_counter() - started)
-        self._check_conversion(response_of(prediction.text), prompt.conversion)
+        self._check_conversion(without_thinking(prediction.text), prompt.conversion)
         given = self.opening_tokens if prompt.conversion == "forced" else 0
         tokens = None if prediction.tokens is None else prediction.tokens + given
         version = None if prediction.version == self.source.name else prediction.version

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 
 from pydantic import TypeAdapter
 
-from s2h.diagnosis.analogy_diagnoser import analogy_metrics
-from s2h.diagnosis.grid_diagnoser import grid_metrics
-from s2h.diagnosis.table_diagnoser import step_values, total_values
+from s2h.diagnosis.analogy_diagnoser import OPTION, analogy_metrics
+from s2h.diagnosis.answers import read_answer
+from s2h.diagnosis.grid_chains import stated_ends
+from s2h.diagnosis.grid_diagnoser import GridDiagnoser, grid_metrics, moves_of
+from s2h.diagnosis.table_diagnoser import TOTAL, step_values, total_values
 from s2h.puzzles.analogy_texts import heads
 from s2h.puzzles.grid_navigation import DESTINATION, EMPTY, MOVES, OBJECTS, OBSTACLES, SOURCE, Cell, Grid, read_moves
 from s2h.puzzles.visual_analogy import read_option
@@ -24,6 +26,7 @@ _VALUE = re.compile(r"[0-9]{1,9}")
 class TableReader(Reader):
     """Reads both table tasks; the gold answer is the list of values along the path."""
 
+    form = TOTAL
     gold_form = (
         'the values along the path in their order, as in "3, 0, 12", or the sentence that adds them up, as in "The '
         'total is 3 + 0 + 12 = 15"; the total alone does not tell them'
@@ -34,11 +37,14 @@ class TableReader(Reader):
 
     def measure(self, row: EvalRow, prediction: str) -> dict[str, float | None]:
         """The list of values, as the answer adds it up and as the chain reads it."""
-        gold = total_values(row.answer) or [int(number) for number in re.findall(r"[0-9]{1,9}", row.answer)]
+        gold = _gold_values(row.answer)
         return {
             "exact_match": float(total_values(prediction) == gold),
             "cot_exact_match": float(step_values(prediction) == gold),
         }
+
+    def is_right(self, row: EvalRow, answer: str) -> bool:
+        return int(answer) == sum(_gold_values(row.answer))
 
 
 class GridReader(Reader):
@@ -49,6 +55,7 @@ class GridReader(Reader):
     """
 
     columns = ("text", "start_row", "start_col", "end_row", "end_col", "collect_objects_coordinates")
+    form = GridDiagnoser.form
     gold_form = 'the moves, as in "Answer: right down", or as steps down and right, as in "[(0, 1), (1, 0)]"'
 
     def is_gold(self, answer: str) -> bool:
@@ -62,12 +69,22 @@ class GridReader(Reader):
         return _GRIDS.dump_json(_read_grid(row)).decode()
 
     def measure(self, row: EvalRow, prediction: str) -> dict[str, float | None]:
-        return grid_metrics(_GRIDS.validate_json(row.puzzle), read_moves(prediction), _gold_moves(row.answer))
+        """The metrics of the answer, and whether the chain names source and destination."""
+        grid = _GRIDS.validate_json(row.puzzle)
+        chain = prediction[: read_answer(prediction, self.form).start]
+        named = tuple(map(str.lower, stated_ends(chain) or ()))
+        measured = grid_metrics(grid, read_moves(prediction), _gold_moves(row.answer))
+        return {**measured, "source_dest_score": float(named == _ends(grid)) if chain.strip() else None}
+
+    def is_right(self, row: EvalRow, answer: str) -> bool:
+        grid = _GRIDS.validate_json(row.puzzle)
+        return grid_metrics(grid, moves_of(answer), _gold_moves(row.answer))["exact_match"] == 1
 
 
 class AnalogyReader(Reader):
     """Reads Visual Analogy; the gold answer is the right answer block."""
 
+    form = OPTION
     gold_form = (
         'the whole answer block, from "Example 1: (color, XOR)" over both examples and four options to "Answer: 2"; '
         "the option alone does not tell it"
@@ -78,6 +95,14 @@ class AnalogyReader(Reader):
 
     def measure(self, row: EvalRow, prediction: str) -> dict[str, float | None]:
         return analogy_metrics(row.answer, prediction)
+
+    def is_right(self, row: EvalRow, answer: str) -> bool:
+        return answer == read_option(row.answer)
+
+
+def _gold_values(answer: str) -> list[int]:
+    """The values along the path: those that a sentence adds up, or all numbers."""
+    return total_values(answer) or [int(number) for number in re.findall(r"[0-9]{1,9}", answer)]
 
 
 def _is_list(answer: str) -> bool:
@@ -103,6 +128,12 @@ def _read_grid(row: Mapping[str, str]) -> Grid:
         at, across = _place(row[f"{side}_row"], row[f"{side}_col"])
         words[at][across] = word
     return Grid(tuple(map(tuple, words)))
+
+
+def _ends(grid: Grid) -> tuple[str, ...]:
+    """Source and destination as the paper's chains name them: a letter for the row, and one for the column."""
+    cells = {word: cell for cell, word in grid.places().items()}
+    return tuple(" ".join(chr(ord("a") + place) for place in cells[word]) for word in (SOURCE, DESTINATION))
 
 
 def _place(row: str, column: str) -> Cell:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
+from s2h.diagnosis.answers import PLAIN, AnswerForm
 from s2h.errors import ConfigError
 from s2h.registry import Registry
 
@@ -19,10 +20,12 @@ class Reader(ABC):
     Attributes:
         columns: that a set needs beside index, question and answer.
         gold_form: what the column answer must hold, in words.
+        form: how answers of predictions are written.
     """
 
     columns: ClassVar[tuple[str, ...]] = ()
     gold_form: ClassVar[str]
+    form: ClassVar[AnswerForm] = PLAIN
 
     def puzzle(self, row: Mapping[str, str]) -> str:
         """The input of ``measure`` beside the gold answer, for ``EvalRow.puzzle``.
@@ -45,12 +48,21 @@ class Reader(ABC):
 
     @abstractmethod
     def measure(self, row: EvalRow, prediction: str) -> dict[str, float | None]:
-        """Some metrics of the task's diagnoser, ``exact_match`` among them, which is 1 where the answer is right.
+        """Some metrics of the task's diagnoser, ``exact_match`` among them.
 
         Args:
             row: the puzzle.
             prediction: any text.
         """
+
+    def is_right(self, row: EvalRow, answer: str) -> bool:
+        """Whether an answer is right; by default, whether a prediction that says it alone matches exactly.
+
+        Args:
+            row: the puzzle.
+            answer: as ``form`` reads it, not empty.
+        """
+        return self.measure(row, f"Answer: {answer}")["exact_match"] == 1
 
 
 READERS: Registry[type[Reader]] = Registry("reader")

@@ -35,6 +35,7 @@ class Score:
         gold: the right answer.
         answer: the answer that was read from the prediction; empty when none was.
         parsed: an answer of the right form was found.
+        tolerant: it does not stand as the question asks, so that only the tolerant reader found it.
         correct: the answer solves the puzzle.
         chain_correct: there is a chain of thought, and nothing in the prediction is wrong.
         error: format, perception, permuted, reasoning, arithmetic or unexplained; None where nothing is wrong.
@@ -68,6 +69,7 @@ class Score:
     gold: str
     answer: str
     parsed: bool
+    tolerant: bool
     correct: bool
     chain_correct: bool
     error: str | None

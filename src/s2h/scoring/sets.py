@@ -73,6 +73,12 @@ class EvalSet:
         changed.name, changed.conversion = f"{self.name}-{conversion}", conversion
         return changed
 
+    def strictly(self) -> Self:
+        """The same set, with answers read only where they stand as the question asks."""
+        changed = copy.copy(self)
+        changed._diagnoser = find_diagnoser(self._task, strict=True)
+        return changed
+
     def diagnose(self, row: EvalRow, prediction: str) -> Diagnosis:
         """The diagnosis of a prediction for one of the puzzles."""
         return self._diagnoser.diagnose(self._task.from_json(row.puzzle), prediction)

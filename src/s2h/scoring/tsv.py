@@ -7,13 +7,16 @@ predictions get the paper's metrics and no diagnosis.
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
+from s2h.diagnosis.answers import read_answer, without_thinking
 from s2h.diagnosis.diagnosis import Diagnosis
 from s2h.errors import DataError
-from s2h.puzzles.task import Level, Modality, final_answer
+from s2h.puzzles.task import Level, Modality
 from s2h.puzzles.task_registry import make_task
 from s2h.scoring.readers import Reader, find_reader
 from s2h.scoring.row_files import Row, RowImages, columns_of, read_rows
@@ -31,14 +34,32 @@ class ExternalEval(EvalSet):
 
     def __init__(self, name: str, task: str, level: Level, modality: Modality, rows: Sequence[EvalRow]) -> None:
         self.name, self.task, self.level, self.modality, self.rows = name, task, level, modality, tuple(rows)
-        self._reader = find_reader(task)
+        self._reader, self._strict = find_reader(task), False
+
+    def strictly(self) -> Self:
+        changed = copy.copy(self)
+        changed._strict = True
+        return changed
 
     def diagnose(self, row: EvalRow, prediction: str) -> Diagnosis:
-        """The diagnosis of a prediction by the metrics of the task's reader; ``correct`` is its exact match."""
-        metrics = self._reader.measure(row, prediction)
-        answer = final_answer(prediction) or ""
-        correct = metrics["exact_match"] == 1
-        return Diagnosis(bool(answer), answer, correct, False, None, None, None, None, None, metrics)
+        """The verdict on the answer, which is all that is diagnosed, and the metrics of the task's reader."""
+        text = without_thinking(prediction)
+        metrics = self._reader.measure(row, text)
+        found = read_answer(text, self._reader.form, strict=self._strict)
+        correct = bool(found.answer) and self._reader.is_right(row, found.answer)
+        return Diagnosis(
+            parsed=bool(found.answer),
+            answer=found.answer,
+            correct=correct,
+            chain_correct=False,
+            error=None,
+            first_error_step=None,
+            error_detail=None,
+            expected=None,
+            observed=None,
+            metrics=metrics,
+            tolerant=found.tolerant,
+        )
 
 
 def read_own(path: str | Path) -> EvalSet:

@@ -42,7 +42,6 @@ from s2h.registry import unknown
 from s2h.scoring.backends import Backend
 from s2h.scoring.decoding import Prediction, Prompt
 from s2h.scoring.parallel import Chunk, ask_in_parallel
-from s2h.scoring.reasoning import response_of
 from s2h.scoring.score_record import Score, write_scores
 from s2h.scoring.sets import EvalRow, EvalSet
 from s2h.tokenisation.special_tokens import plain_question
@@ -112,6 +111,7 @@ def _score(
     names = (
         "answer",
         "parsed",
+        "tolerant",
         "correct",
         "chain_correct",
         "error",
@@ -244,7 +244,7 @@ def _dataset_class(eval_set: EvalSet, images: Path) -> type[Any]:
             asked = list(self.data["index"])  # fewer than there are with --limit
             self.predictions = read_predictions(eval_file, asked)
             pairs = zip(eval_set.rows[: len(asked)], self.predictions, strict=True)
-            self.diagnoses = [eval_set.diagnose(row, response_of(prediction)) for row, prediction in pairs]
+            self.diagnoses = [eval_set.diagnose(row, prediction) for row, prediction in pairs]
             return means(self.diagnoses)
 
     return PuzzleDataset
