@@ -20,7 +20,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 @pytest.mark.parametrize("table", list(TABLES))
 def test_the_script_writes_what_its_rule_names(table: str, study: Study, tmp_path: Path) -> None:
-    names = ("models", "shards", "task_settings", "alignments", "recipe_titles", "task_titles")
+    names = ("models", "shards", "task_settings", "alignments", "prices", "recipe_titles", "task_titles")
     rule = job(
         "make_table",
         tmp_path,

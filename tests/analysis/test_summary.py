@@ -93,7 +93,7 @@ def test_predictions_without_an_answer_are_shown_and_so_are_answers_in_another_d
         ("mix", "0.2500", "2"),
         ("text_only", "0.0000", "0"),
     }
-    assert page.count("|  | no answer | 25 | 25 | – |\n") == 1
+    assert page.count("|  | no answer | 25 | 25 |\n") == 1
     assert (
         "No answer: predictions without an answer that can be read, which count as wrong. 4 answers were only" in page
     )
@@ -126,7 +126,7 @@ def test_csv_has_four_decimals(tmp_path):
     assert rows[0]["n"] == "20"
 
 
-def test_page_has_a_table_a_row_and_the_gaps(tmp_path):
+def test_page_has_a_table_for_each_budget_and_a_row_for_each_recipe(tmp_path):
     files = [
         _scores(tmp_path / "mix.parquet"),
         _scores(tmp_path / "text.parquet", recipe="text_only", right={("SIMPLE", "text"): 10}),
@@ -135,20 +135,29 @@ def test_page_has_a_table_a_row_and_the_gaps(tmp_path):
     ]
     _, page = _write(files, tmp_path)
     assert page.count("## Table Readout\n") == 1
-    assert page.index("### tiny, budget 30,000, seed 0") < page.index("### tiny, budget 60,000, seed 0")
+    assert page.index("### tiny, budget 30,000\n") < page.index("### tiny, budget 60,000\n")
     table = [line for line in page.split("### tiny, budget 60")[0].splitlines() if line.startswith("|")]
-    sets = "SIMPLE text | SIMPLE image | HARD text | HARD image | SIMPLE→HARD text | SIMPLE→HARD image"
-    assert table[0] == f"| Recipe | Score | {sets} | text→image SIMPLE | text→image HARD |"
-    answers = "answer | 100 [84, 100] | 95 [76, 99] | 75 [53, 89] | 10 [3, 30] | 25 | 85 | 5 | 65 |"
-    exact = "exact match | 55 [34, 74] | 50 [30, 70] | 40 [22, 61] | 10 [3, 30] | 15 | 40 | 5 | 30 |"
-    assert table[2] == "| Text | answer | 50 [30, 70] | – | – | – | – | – | – | – |"
-    assert table[3] == "|  | exact match | 30 [15, 52] | – | – | – | – | – | – | – |"
+    assert table[0] == "| Recipe | Score | SIMPLE text | SIMPLE image | HARD text | HARD image |"
+    answers = "answer | 100 [84, 100] | 95 [76, 99] | 75 [53, 89] | 10 [3, 30] |"
+    exact = "exact match | 55 [34, 74] | 50 [30, 70] | 40 [22, 61] | 10 [3, 30] |"
+    assert table[2] == "| Text | answer | 50 [30, 70] | – | – | – |"
+    assert table[3] == "|  | exact match | 30 [15, 52] | – | – | – |"
     assert table[4:] == [f"| Mix | {answers}", f"|  | {exact}", f"| my_own | {answers}", f"|  | {exact}"]
     assert "n = 20 new puzzles" in page
     assert "n = 40 new puzzles" in page
 
 
-def test_columns_and_gaps_that_were_not_scored_are_left_out(tmp_path):
+def test_several_seeds_stand_one_below_the_other(tmp_path):
+    files = [_scores(tmp_path / f"{seed}.parquet", seed=seed) for seed in (1, 0)]
+    _, page = _write([*files, _scores(tmp_path / "text.parquet", recipe="text_only")], tmp_path)
+    table = [line.split("|")[1:4] for line in page.splitlines() if line.startswith("|")]
+    found = [tuple(cell.strip() for cell in row) for row in table]
+    assert found[0] == ("Recipe", "Seed", "Score")
+    text, mix = [("Text", "0", "answer")], [("Mix", "0", "answer"), ("Mix", "1", "answer")]
+    assert [row for row in found if row[2] == "answer"] == text + mix
+
+
+def test_columns_that_were_not_scored_are_left_out(tmp_path):
     _, page = _write([_scores(tmp_path / "a.parquet", right={("SIMPLE", "text"): 5, ("MEDIUM", "text"): 5})], tmp_path)
     assert "| Recipe | Score | SIMPLE text | MEDIUM text |\n" in page
 

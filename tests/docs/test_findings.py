@@ -41,7 +41,7 @@ def test_the_first_page_says_what_the_findings_say() -> None:
     """Its table is one of answers, seed by seed; that of the findings is their mean."""
     sets = ("SIMPLE text", "SIMPLE image", "HARD text", "HARD image")
     first: dict[tuple[str, ...], list[float]] = {}
-    for recipe, score, *cells in rows(read_block(README.read_text(), "default/summary")):
+    for recipe, _, score, *cells in rows(read_block(README.read_text(), "default/summary")):
         for name, cell in zip(sets, cells, strict=False):
             if score == "answer":
                 first.setdefault((*name.split(), recipe), []).append(_percent(cell))

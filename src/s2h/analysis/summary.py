@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -18,9 +17,10 @@ from s2h.analysis.pages import (
     Cell,
     Grid,
     Page,
+    budget_sections,
     by_recipe,
+    parts,
     percent,
-    run_sections,
     sets_of,
     share_cell,
 )
@@ -30,12 +30,6 @@ from s2h.analysis.study import Study, Table
 
 _SCORES = {"answer": ANSWER, "exact match": EXACT}
 _OTHERS = ("chain_accuracy", "no_answer", "tolerant")
-_GAPS: tuple[tuple[str, Cell, Cell], ...] = (
-    ("SIMPLE→HARD text", ("SIMPLE", "text"), ("HARD", "text")),
-    ("SIMPLE→HARD image", ("SIMPLE", "image"), ("HARD", "image")),
-    ("text→image SIMPLE", ("SIMPLE", "text"), ("SIMPLE", "image")),
-    ("text→image HARD", ("HARD", "text"), ("HARD", "image")),
-)
 
 
 def summarise(score_files: Sequence[str | Path]) -> pl.DataFrame:
@@ -78,34 +72,36 @@ def summarise(score_files: Sequence[str | Path]) -> pl.DataFrame:
 def to_page(frame: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Page:
     """The page of what ``summarise`` gave.
 
-    It has a table for each task, model, budget and seed, with two rows for each recipe: answers and exact match. Where
-    some predictions have no answer that can be read, a third row gives their share. If several tasks were trained
+    It has a table for each task, model and budget, with two rows for each recipe and seed: answers and exact match.
+    Where some predictions have no answer that can be read, a third row gives their share. If several tasks were trained
     together, their name stands behind the recipe.
     """
-    return Page("Results", tuple(run_sections(frame, partial(_grid, recipe_titles=recipe_titles))))
+    return Page("Results", tuple(budget_sections(frame, partial(_grid, recipe_titles=recipe_titles))))
 
 
 def _grid(part: pl.DataFrame, recipe_titles: Mapping[str, str]) -> Grid:
-    """Sets that were scored, then the gaps between them."""
+    """A column for each set that was scored; one for the seeds, where there are several."""
     cells = sets_of(part)
-    gaps = [gap for gap in _GAPS if {gap[1], gap[2]} <= set(cells)]
-    lines = []
-    for title, run in by_recipe(part, recipe_titles):
-        rows = {(row["level"], row["modality"]): row for row in run.iter_rows(named=True)}
-        for name, columns in _SCORES.items():
-            if run[columns[0]].null_count() < run.height:
-                shares = (share_cell(rows.get(cell), columns) for cell in cells)
-                points = (_points(rows.get(first), rows.get(second), columns[0]) for _, first, second in gaps)
-                lines.append((title, name, *shares, *points))
-        if run["no_answer"].sum():
-            without = (percent(rows[cell]["no_answer"]) if cell in rows else ABSENT for cell in cells)
-            lines.append((title, "no answer", *without, *(ABSENT for _ in gaps)))
-    numbers = (*(" ".join(cell) for cell in cells), *(name for name, _, _ in gaps))
-    return Grid(("Recipe", "Score"), numbers, tuple(lines), caption=_caption(part), grouped=1)
+    several = part["seed"].n_unique() > 1
+    lines = [
+        (title, *[str(seed)] * several, *line)
+        for title, runs in by_recipe(part, recipe_titles)
+        for (seed,), run in parts(runs, ["seed"])
+        for line in _lines(run, cells)
+    ]
+    words = ("Recipe", *["Seed"] * several, "Score")
+    numbers = tuple(" ".join(cell) for cell in cells)
+    return Grid(words, numbers, tuple(lines), caption=_caption(part), grouped=1 + several)
 
 
-def _points(first: dict[str, Any] | None, second: dict[str, Any] | None, column: str) -> str:
-    return ABSENT if first is None or second is None else percent(first[column] - second[column])
+def _lines(run: pl.DataFrame, cells: Sequence[Cell]) -> Iterator[tuple[str, ...]]:
+    """The scores of a run, each with its name."""
+    rows = {(row["level"], row["modality"]): row for row in run.iter_rows(named=True)}
+    for name, columns in _SCORES.items():
+        if run[columns[0]].null_count() < run.height:
+            yield name, *(share_cell(rows.get(cell), columns) for cell in cells)
+    if run["no_answer"].sum():
+        yield "no answer", *(percent(rows[cell]["no_answer"]) if cell in rows else ABSENT for cell in cells)
 
 
 def _caption(part: pl.DataFrame) -> str:
@@ -118,8 +114,7 @@ def _caption(part: pl.DataFrame) -> str:
         notes.append(f"{part['tolerant'].sum():,} answers were only found by the tolerant reader.")
     return (
         f"Shares (%) with 95 % Wilson intervals, on n = {n} new puzzles for each level, given as text and as images. "
-        f"{' '.join(notes)} Gaps are in percentage points: SIMPLE→HARD is SIMPLE minus HARD, text→image is text minus "
-        f"image. {ABSENT}: not scored."
+        f"{' '.join(notes)} {ABSENT}: not scored."
     )
 
 
