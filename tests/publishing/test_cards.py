@@ -34,8 +34,8 @@ def test_datasets_loads_the_folder_with_decoded_images(folder: Path, tmp_path: P
     import datasets
 
     loaded = datasets.load_dataset(str(folder), "HARD", cache_dir=str(tmp_path))
-    assert {name: split.num_rows for name, split in loaded.items()} == {"train": 12, "eval": 12}
-    row = loaded["eval"][0]
+    assert {name: split.num_rows for name, split in loaded.items()} == {"train": 12, "test": 12}
+    row = loaded["test"][0]
     assert isinstance(row["image"], Image.Image)
     assert row["image"].size == (800, 900)
     stored = next(read_shards([str(folder / "HARD/eval/shard-00000.parquet")]))
@@ -60,6 +60,15 @@ def test_the_card_tells_counts_checks_settings_and_columns(folder: Path) -> None
     settings = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", card, re.DOTALL)[0])
     assert settings["visual_analogy"]["sizes"] == [20, 27, 34, 41]
     assert all(f"| `{name}` |" in card for name in SCHEMA.names)
+
+
+def test_the_front_matter_is_what_the_hub_reads(folder: Path) -> None:
+    from huggingface_hub import DatasetCard
+
+    data = DatasetCard.load(folder / "README.md").data
+    assert (data.license, data.language, data.size_categories) == ("mit", ["en"], ["n<1K"])
+    assert "synthetic" in data.tags
+    assert [split["split"] for split in data.configs[0]["data_files"]] == ["train", "test"]
 
 
 def test_the_checksums_are_those_of_the_files(folder: Path) -> None:

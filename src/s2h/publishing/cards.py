@@ -33,15 +33,19 @@ def write_card(path: str | Path, *, task: Task[Any], report: str | Path, seed: i
         f"## Columns\n\n{_columns_table()}",
         f"## How it was made\n\n{_making(task, sets, seed)}",
         f"## Checksums\n\n{_checksums(sets)}",
+        f"## Licence and citation\n\n{_CITATION}",
     ]
     with atomic_file(path) as temporary:
         temporary.write_text("\n\n".join(parts) + "\n")
 
 
+_HUB_SPLITS = {"train": "train", "eval": "test"}
+"""What the hub calls the splits."""
+
 _LOADING = """```python
 from datasets import load_dataset
 
-puzzles = load_dataset("path/of/this/folder", "{level}")  # images come decoded
+puzzles = load_dataset("path/of/this/folder", "{level}")  # splits train and test (here: eval); images come decoded
 ```
 
 Every file is plain Parquet: `polars.read_parquet("{level}/eval/*.parquet")` works as well."""
@@ -59,6 +63,17 @@ Seed {seed}, settings:
 ```yaml
 {settings}```"""
 
+_CITATION = """The puzzles are under the MIT licence. They follow the tasks of this paper; please cite it:
+
+```bibtex
+@article{park2025generalizing,
+  title   = {Generalizing from {SIMPLE} to {HARD} Visual Reasoning: Can We Mitigate Modality Imbalance in {VLM}s?},
+  author  = {Park, Simon and Panigrahi, Abhishek and Cheng, Yun and Yu, Dingli and Goyal, Anirudh and Arora, Sanjeev},
+  journal = {arXiv preprint arXiv:2501.02669},
+  year    = {2025}
+}
+```"""
+
 _SCENES = """
 
 SCENES are drawings that are no puzzles, made for models to learn reading: they have no question and no answer, and of
@@ -71,15 +86,29 @@ def _front_matter(task: Task[Any], sets: list[dict[str, Any]]) -> str:
         {
             "config_name": level,
             "data_files": [
-                {"split": each["split"], "path": f"{level}/{each['split']}/*.parquet"}
+                {"split": _HUB_SPLITS[each["split"]], "path": f"{level}/{each['split']}/*.parquet"}
                 for each in sets
                 if each["level"] == level
             ],
         }
         for level in levels
     ]
-    facts = {"pretty_name": task.title, "task_categories": ["visual-question-answering"], "configs": configs}
+    facts = {
+        "pretty_name": task.title,
+        "license": "mit",
+        "language": ["en"],
+        "task_categories": ["visual-question-answering", "image-text-to-text"],
+        "size_categories": [_size_category(sum(each["puzzles"] for each in sets))],
+        "tags": ["synthetic", "visual-reasoning", "vision-language-models", "simple-to-hard-generalization"],
+        "configs": configs,
+    }
     return f"---\n{yaml.safe_dump(facts, sort_keys=False)}---"
+
+
+def _size_category(rows: int) -> str:
+    """The hub's name for a number of rows."""
+    limits = {1_000: "n<1K", 10_000: "1K<n<10K", 100_000: "10K<n<100K", 1_000_000: "100K<n<1M", 10_000_000: "1M<n<10M"}
+    return next((name for limit, name in limits.items() if rows < limit), "10M<n<100M")
 
 
 def _sets_table(sets: list[dict[str, Any]]) -> str:
