@@ -71,7 +71,7 @@ rule validate_puzzles:
         sizes=PUZZLES.set_sizes,
         settings=CONFIG.validation.model_dump(),
         made_by=PUZZLES.made_by,
-        code=PUZZLES.code("validate_puzzles", "s2h.validation.task_report"),
+        code=PUZZLES.rule_code("validate_puzzles", "s2h.validation.task_report"),
     message:
         "validate puzzles: {wildcards.task}"
     script:
@@ -116,7 +116,7 @@ rule export_evaluation:
     params:
         puzzles=PUZZLES.set_size,
         settings=PUZZLES.level_settings,
-        code=PUZZLES.code("export_evaluation", "s2h.publishing.vlmevalkit_tsv"),
+        code=PUZZLES.rule_code("export_evaluation", "s2h.publishing.vlmevalkit_tsv"),
     message:
         "export evaluation: {wildcards.task} {wildcards.level}, as {wildcards.modality}"
     script:
@@ -139,7 +139,7 @@ rule draw_gallery:
     params:
         shards=PUZZLES.gallery_shards(),
         titles=REPORT.task_titles(),
-        code=PUZZLES.code("draw_gallery", "s2h.publishing.gallery"),
+        code=PUZZLES.rule_code("draw_gallery", "s2h.publishing.gallery"),
     message:
         "draw {output}"
     script:

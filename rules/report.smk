@@ -69,7 +69,7 @@ rule make_recipe_table:
         budgets=REPORT.budgets(),
         recipe_titles=REPORT.recipe_titles(),
         task_titles=REPORT.task_titles(),
-        code=REPORT.code("make_recipe_table", "s2h.analysis.recipes"),
+        code=REPORT.rule_code("make_recipe_table", "s2h.analysis.recipes"),
     message:
         "write {output.csv}"
     script:
@@ -149,7 +149,7 @@ rule draw_failures:
         evaluation=SCORING.evaluation,
         titles=REPORT.task_titles(),
         recipe_title=REPORT.recipe_title,
-        code=REPORT.code("draw_failures", "s2h.publishing.failure_pages"),
+        code=REPORT.rule_code("draw_failures", "s2h.publishing.failure_pages"),
     message:
         "draw the failures of {wildcards.recipe} on {wildcards.task}"
     script:
@@ -185,7 +185,7 @@ rule write_overview:
         config=REPORT.shown_config(),
         recipe_titles=REPORT.recipe_titles(),
         task_titles=REPORT.task_titles(),
-        code=REPORT.code("write_overview", "s2h.publishing.overview"),
+        code=REPORT.rule_code("write_overview", "s2h.publishing.overview"),
     message:
         "write {output}"
     script:

@@ -85,7 +85,7 @@ rule decode_predictions:
         spending=PATHS.spending,
         title="decode {recipe} on {task}",
         cached=SCORING.is_cached,
-        code=SCORING.code(
+        code=SCORING.rule_code(
             "decode_predictions", "s2h.scoring.decoding", "s2h.scoring.predictions"
         ),
     message:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -431,8 +431,13 @@ class Config(Settings):
 
     def all_runs(self) -> list[Run]:
         """Every run of the study once, in order."""
+        return list(self._runs)
+
+    @cached_property
+    def _runs(self) -> tuple[Run, ...]:
+        """``all_runs``, which a plan asks for once a job."""
         grids = (itertools.product(g.tasks, g.recipes, g.budgets, g.models, g.seeds) for g in self.runs)
-        return sorted({Run(*combination) for combination in itertools.chain(*grids)})
+        return tuple(sorted({Run(*combination) for combination in itertools.chain(*grids)}))
 
     def conversions(self, run: Run) -> list[Conversion]:
         """With which conversions, beside the free one, the images of a run are scored."""
