@@ -45,7 +45,7 @@ rule make_corpus_shard:
     resources:
         mem_mb=growing(4000),
         runtime=growing(120),
-        shards=1,
+        slots=1,
     params:
         shards=CORPORA.shard_count,
         code=CORPORA.rule_code("make_corpus_shard", "s2h.corpora.corpus_shards"),

@@ -14,6 +14,7 @@ rule make_mixture:
     threads: 1
     resources:
         mem_mb=growing(2000),
+        slots=1,
     params:
         shards=MIXTURES.shards,
         phase=MIXTURES.settings,

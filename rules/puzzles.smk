@@ -14,7 +14,7 @@ rule make_puzzles:
     resources:
         mem_mb=growing(500),
         runtime=growing(10),
-        shards=1,
+        slots=1,
     params:
         settings=PUZZLES.level_settings,
         span=PUZZLES.span,
@@ -41,7 +41,7 @@ rule check_puzzles:
     resources:
         mem_mb=growing(500),
         runtime=growing(10),
-        shards=1,
+        slots=1,
     params:
         settings=PUZZLES.level_settings,
         span=PUZZLES.span,
@@ -66,6 +66,8 @@ rule validate_puzzles:
     threads: 1
     resources:
         mem_mb=growing(1000),
+        runtime=growing(20),
+        slots=1,
     params:
         checks=PUZZLES.checks,
         sizes=PUZZLES.set_sizes,

@@ -32,6 +32,8 @@ rule make_table:
     threads: 1
     resources:
         mem_mb=growing(1000),
+        runtime=growing(20),
+        slots=1,
     params:
         runs=REPORT.run_names(),
         models=REPORT.table_models,
@@ -64,6 +66,8 @@ rule make_recipe_table:
     threads: 1
     resources:
         mem_mb=growing(2000),
+        runtime=growing(20),
+        slots=1,
     params:
         studies=REPORT.recipe_studies(),
         budgets=REPORT.budgets(),
@@ -102,6 +106,8 @@ rule draw_figure:
     threads: 1
     resources:
         mem_mb=growing(1000),
+        runtime=growing(20),
+        slots=1,
     params:
         recipe_titles=REPORT.recipe_titles(),
         task_titles=REPORT.task_titles(),
@@ -145,6 +151,8 @@ rule draw_failures:
     threads: 1
     resources:
         mem_mb=growing(1000),
+        runtime=growing(20),
+        slots=1,
     params:
         evaluation=SCORING.evaluation,
         titles=REPORT.task_titles(),
@@ -178,6 +186,8 @@ rule write_overview:
     threads: 1
     resources:
         mem_mb=growing(1000),
+        runtime=growing(20),
+        slots=1,
     params:
         tables=REPORT.overview_tables,
         figures=REPORT.overview_figures,
