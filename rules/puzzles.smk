@@ -39,7 +39,7 @@ rule check_puzzles:
         "../envs/puzzles.yaml"
     threads: 1
     resources:
-        mem_mb=growing(500),
+        mem_mb=growing(700),
         runtime=growing(10),
         slots=1,
     params:
