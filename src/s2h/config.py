@@ -382,6 +382,16 @@ class Config(Settings):
 
     def scenes(self, task: str) -> int:
         """How many scenes of a task the base models of the runs are pretrained on; the largest number counts."""
+        if task not in self._scenes:
+            self._scenes[task] = self._count_scenes(task)
+        return self._scenes[task]
+
+    @cached_property
+    def _scenes(self) -> dict[str, int]:
+        """``scenes`` by task, which a plan asks for several times a job."""
+        return {}
+
+    def _count_scenes(self, task: str) -> int:
         origins = {(run.model, self.members(run.task)) for run in self.all_runs() if task in self.members(run.task)}
         needs = [
             puzzles_needed([phase.on_parts()], 1, len(members))[SCENES]

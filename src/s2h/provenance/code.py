@@ -11,6 +11,7 @@ import ast
 import dataclasses
 import hashlib
 import sysconfig
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec, resolve_name
@@ -95,12 +96,23 @@ class _Source:
 @lru_cache(maxsize=1024)
 def _source(path: Path) -> _Source:
     tree, imports = ast.parse(path.read_text(encoding="utf-8")), []
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False):
             node.body = node.body[1:] or [ast.Pass()]
         elif isinstance(node, (ast.Import, ast.ImportFrom)):
             imports.append(node)
     return _Source(ast.unparse(tree), tuple(imports))
+
+
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """The module and the statements in it at any depth, without what they are made of: walking all would take long."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner = getattr(node, block, ())
+            waiting.extend(inner if isinstance(inner, list) else ())
 
 
 @lru_cache(maxsize=1024)
