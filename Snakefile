@@ -32,6 +32,9 @@ rule all:
         WEIGHTS.removals(),
 
 
+run_members_side_by_side(workflow, sys.argv)
+
+
 onstart:
     refuse_missing_gpus(workflow)
     refuse_removed_weights(workflow.dag.needrun_jobs())

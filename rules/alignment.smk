@@ -26,7 +26,7 @@ rule measure_alignment:
         puzzles=ALIGNMENT.probe_size,
         settings=ALIGNMENT.settings,
         frozen=ALIGNMENT.frozen,
-        code=ALIGNMENT.code("measure_alignment", "s2h.training.alignment"),
+        code=ALIGNMENT.rule_code("measure_alignment", "s2h.training.alignment"),
     message:
         "measure alignment: {wildcards.recipe} on {wildcards.task}, phase {wildcards.phase}"
     script:

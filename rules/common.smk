@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 from s2h.paths import BASE_MODEL_PHASE, EVAL_SET, MIXTURE, PHASE, RUN, SHARD
+from s2h.plan.group_jobs import run_members_side_by_side
 from s2h.plan.plan import Plan
 from s2h.plan.resources import Requested, growing
 from s2h.plan.start_checks import refuse_missing_gpus, refuse_removed_weights

@@ -21,7 +21,7 @@ rule index_corpus:
         runtime=growing(720),
     params:
         images=CORPORA.images,
-        code=CORPORA.code("index_corpus", "s2h.corpora.index"),
+        code=CORPORA.rule_code("index_corpus", "s2h.corpora.index"),
     message:
         "index the corpus {wildcards.corpus}"
     script:
@@ -45,10 +45,10 @@ rule make_corpus_shard:
     resources:
         mem_mb=growing(4000),
         runtime=growing(120),
-        shards=1,
+        slots=1,
     params:
         shards=CORPORA.shard_count,
-        code=CORPORA.code("make_corpus_shard", "s2h.corpora.corpus_shards"),
+        code=CORPORA.rule_code("make_corpus_shard", "s2h.corpora.corpus_shards"),
     message:
         "make corpus shard: {wildcards.corpus}, shard {wildcards.shard}"
     script:
@@ -70,7 +70,7 @@ rule report_corpus:
         mem_mb=growing(1000),
     params:
         min_kept_fraction=CORPORA.min_kept_fraction,
-        code=CORPORA.code("report_corpus", "s2h.corpora.corpus_report"),
+        code=CORPORA.rule_code("report_corpus", "s2h.corpora.corpus_report"),
     message:
         "report on the corpus {wildcards.corpus}"
     script:
@@ -94,7 +94,7 @@ rule mix_corpus:
     params:
         corpus=TRAINING.corpus,
         epochs=TRAINING.epochs,
-        code=CORPORA.code("mix_corpus", "s2h.corpora.corpus_mixture"),
+        code=CORPORA.rule_code("mix_corpus", "s2h.corpora.corpus_mixture"),
     message:
         "mix corpus: {wildcards.model}, phase {wildcards.phase}"
     script:

@@ -14,12 +14,13 @@ rule make_mixture:
     threads: 1
     resources:
         mem_mb=growing(2000),
+        slots=1,
     params:
         shards=MIXTURES.shards,
         phase=MIXTURES.settings,
         name=MIXTURES.name,
         budget=MIXTURES.budget,
-        code=MIXTURES.code("make_mixture", "s2h.supervision.mixture"),
+        code=MIXTURES.rule_code("make_mixture", "s2h.supervision.mixture"),
     message:
         "make mixture: {wildcards.task}, {wildcards.recipe}, phase {wildcards.phase}"
     script:
@@ -49,7 +50,7 @@ rule export_mixture:
     resources:
         mem_mb=growing(4000),
     params:
-        code=MIXTURES.code("export_mixture", "s2h.publishing.exports"),
+        code=MIXTURES.rule_code("export_mixture", "s2h.publishing.exports"),
     message:
         "export mixture: {wildcards.task}, {wildcards.recipe}, phase {wildcards.phase}"
     script:

@@ -89,6 +89,8 @@ rule build_base_model:
     threads: 1
     resources:
         mem_mb=growing(2000),
+        runtime=growing(20),
+        slots=1,
     params:
         settings=TRAINING.tiny_settings,
         tasks=TRAINING.tiny_tasks,

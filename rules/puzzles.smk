@@ -14,7 +14,7 @@ rule make_puzzles:
     resources:
         mem_mb=growing(500),
         runtime=growing(10),
-        shards=1,
+        slots=1,
     params:
         settings=PUZZLES.level_settings,
         span=PUZZLES.span,
@@ -39,9 +39,9 @@ rule check_puzzles:
         "../envs/puzzles.yaml"
     threads: 1
     resources:
-        mem_mb=growing(500),
+        mem_mb=growing(700),
         runtime=growing(10),
-        shards=1,
+        slots=1,
     params:
         settings=PUZZLES.level_settings,
         span=PUZZLES.span,
@@ -66,12 +66,14 @@ rule validate_puzzles:
     threads: 1
     resources:
         mem_mb=growing(1000),
+        runtime=growing(20),
+        slots=1,
     params:
         checks=PUZZLES.checks,
         sizes=PUZZLES.set_sizes,
         settings=CONFIG.validation.model_dump(),
         made_by=PUZZLES.made_by,
-        code=PUZZLES.code("validate_puzzles", "s2h.validation.task_report"),
+        code=PUZZLES.rule_code("validate_puzzles", "s2h.validation.task_report"),
     message:
         "validate puzzles: {wildcards.task}"
     script:
@@ -116,7 +118,7 @@ rule export_evaluation:
     params:
         puzzles=PUZZLES.set_size,
         settings=PUZZLES.level_settings,
-        code=PUZZLES.code("export_evaluation", "s2h.publishing.vlmevalkit_tsv"),
+        code=PUZZLES.rule_code("export_evaluation", "s2h.publishing.vlmevalkit_tsv"),
     message:
         "export evaluation: {wildcards.task} {wildcards.level}, as {wildcards.modality}"
     script:
@@ -139,7 +141,7 @@ rule draw_gallery:
     params:
         shards=PUZZLES.gallery_shards(),
         titles=REPORT.task_titles(),
-        code=PUZZLES.code("draw_gallery", "s2h.publishing.gallery"),
+        code=PUZZLES.rule_code("draw_gallery", "s2h.publishing.gallery"),
     message:
         "draw {output}"
     script:

@@ -32,6 +32,8 @@ rule make_table:
     threads: 1
     resources:
         mem_mb=growing(1000),
+        runtime=growing(20),
+        slots=1,
     params:
         runs=REPORT.run_names(),
         models=REPORT.table_models,
@@ -64,12 +66,14 @@ rule make_recipe_table:
     threads: 1
     resources:
         mem_mb=growing(2000),
+        runtime=growing(20),
+        slots=1,
     params:
         studies=REPORT.recipe_studies(),
         budgets=REPORT.budgets(),
         recipe_titles=REPORT.recipe_titles(),
         task_titles=REPORT.task_titles(),
-        code=REPORT.code("make_recipe_table", "s2h.analysis.recipes"),
+        code=REPORT.rule_code("make_recipe_table", "s2h.analysis.recipes"),
     message:
         "write {output.csv}"
     script:
@@ -102,6 +106,8 @@ rule draw_figure:
     threads: 1
     resources:
         mem_mb=growing(1000),
+        runtime=growing(20),
+        slots=1,
     params:
         recipe_titles=REPORT.recipe_titles(),
         task_titles=REPORT.task_titles(),
@@ -145,11 +151,13 @@ rule draw_failures:
     threads: 1
     resources:
         mem_mb=growing(1000),
+        runtime=growing(20),
+        slots=1,
     params:
         evaluation=SCORING.evaluation,
         titles=REPORT.task_titles(),
         recipe_title=REPORT.recipe_title,
-        code=REPORT.code("draw_failures", "s2h.publishing.failure_pages"),
+        code=REPORT.rule_code("draw_failures", "s2h.publishing.failure_pages"),
     message:
         "draw the failures of {wildcards.recipe} on {wildcards.task}"
     script:
@@ -178,6 +186,8 @@ rule write_overview:
     threads: 1
     resources:
         mem_mb=growing(1000),
+        runtime=growing(20),
+        slots=1,
     params:
         tables=REPORT.overview_tables,
         figures=REPORT.overview_figures,
@@ -185,7 +195,7 @@ rule write_overview:
         config=REPORT.shown_config(),
         recipe_titles=REPORT.recipe_titles(),
         task_titles=REPORT.task_titles(),
-        code=REPORT.code("write_overview", "s2h.publishing.overview"),
+        code=REPORT.rule_code("write_overview", "s2h.publishing.overview"),
     message:
         "write {output}"
     script:

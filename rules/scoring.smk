@@ -42,6 +42,7 @@ rule measure_baselines:
     resources:
         mem_mb=growing(1000),
         runtime=growing(10),
+        slots=1,
     params:
         evaluation=SCORING.evaluation,
         seed=CONFIG.seed,
@@ -85,7 +86,7 @@ rule decode_predictions:
         spending=PATHS.spending,
         title="decode {recipe} on {task}",
         cached=SCORING.is_cached,
-        code=SCORING.code(
+        code=SCORING.rule_code(
             "decode_predictions", "s2h.scoring.decoding", "s2h.scoring.predictions"
         ),
     message:
@@ -109,6 +110,7 @@ rule score_model:
     threads: 1
     resources:
         mem_mb=growing(2000),
+        slots=1,
     params:
         evaluation=SCORING.asked,
         external=SCORING.external_evals,

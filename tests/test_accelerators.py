@@ -30,6 +30,12 @@ _ON_A_GPU = ROOT / "benchmarks/gpu"
 """Its own lines need no list: running them is what it is for."""
 
 RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
+    "benchmarks/plan.py": {
+        "snakemake": (
+            1,
+            "tests/benchmarks/test_plan.py::test_a_small_workflow_is_planned_done_and_has_nothing_left_to_do",
+        ),
+    },
     "src/s2h/claims.py": {
         "_folder": (1, "tests/test_claims.py::test_gpus_that_are_there_and_cannot_be_used_are_an_error"),
         "claimed_gpus": (1, "tests/test_claims.py::test_gpus_that_are_there_and_cannot_be_used_are_an_error"),

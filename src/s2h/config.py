@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
@@ -382,6 +382,16 @@ class Config(Settings):
 
     def scenes(self, task: str) -> int:
         """How many scenes of a task the base models of the runs are pretrained on; the largest number counts."""
+        if task not in self._scenes:
+            self._scenes[task] = self._count_scenes(task)
+        return self._scenes[task]
+
+    @cached_property
+    def _scenes(self) -> dict[str, int]:
+        """``scenes`` by task, which a plan asks for several times a job."""
+        return {}
+
+    def _count_scenes(self, task: str) -> int:
         origins = {(run.model, self.members(run.task)) for run in self.all_runs() if task in self.members(run.task)}
         needs = [
             puzzles_needed([phase.on_parts()], 1, len(members))[SCENES]
@@ -431,8 +441,13 @@ class Config(Settings):
 
     def all_runs(self) -> list[Run]:
         """Every run of the study once, in order."""
+        return list(self._runs)
+
+    @cached_property
+    def _runs(self) -> tuple[Run, ...]:
+        """``all_runs``, which a plan asks for once a job."""
         grids = (itertools.product(g.tasks, g.recipes, g.budgets, g.models, g.seeds) for g in self.runs)
-        return sorted({Run(*combination) for combination in itertools.chain(*grids)})
+        return tuple(sorted({Run(*combination) for combination in itertools.chain(*grids)}))
 
     def conversions(self, run: Run) -> list[Conversion]:
         """With which conversions, beside the free one, the images of a run are scored."""

@@ -137,20 +137,19 @@ def test_puzzles_made_through_slurm_are_those_made_here_and_come_in_few_jobs(che
 @pytest.mark.usefixtures("cluster")
 def test_a_study_runs_as_slurm_jobs_and_gpus_go_to_training_and_decoding_alone(checkout: Path) -> None:
     configure(checkout)
-    jobs = submitted(snakemake(checkout, "results/tables/summary.csv"))
+    jobs = submitted(snakemake(checkout))
     assert {name: len(numbers) for name, numbers in jobs.items()} == {
         "group_shards_check_puzzles_make_puzzles": 1,
-        "validate_puzzles": 1,
-        "measure_baselines": 1,
-        "make_mixture": 1,
-        "build_base_model": 1,
+        "group_sets_build_base_model": 1,
+        "group_sets_make_mixture_measure_baselines_validate_puzzles": 1,
         "train_phase": 1,
         "decode_predictions": 1,
-        "score_model": 1,
-        "make_table": 1,
+        "measure_alignment": 1,
+        "group_scores_draw_failures_score_model": 1,
+        "group_report_draw_figure_make_recipe_table_make_table_write_overview": 1,
     }
     print(job_table(jobs))
-    gpus = {"train_phase": "gres:gpu:2", "decode_predictions": "gres:gpu:1"}
+    gpus = {"train_phase": "gres:gpu:2", "decode_predictions": "gres:gpu:1", "measure_alignment": "gres:gpu:1"}
     for rule, (number,) in jobs.items():
         job = describe_job(number)
         assert job["JobState"] == "COMPLETED"
@@ -158,6 +157,7 @@ def test_a_study_runs_as_slurm_jobs_and_gpus_go_to_training_and_decoding_alone(c
     record = json.loads((checkout / f"results/provenance/models/{RUN.format(budget=48)}/phase-1.json").read_text())
     assert record["job"]["slurm_job"] == jobs["train_phase"][0]
     assert pl.read_csv(checkout / "results/tables/summary.csv").height == 4
+    assert (checkout / "results/report/overview.html").is_file()
 
 
 @pytest.mark.usefixtures("cluster")

@@ -105,7 +105,7 @@ def study(
     }
     given = {"task": tasks, "recipe": recipes or ("mix",), "budget": budgets, "seed": seeds, "model": models}
     given |= {"trained_on": (trained_on,)} if trained_on else {}
-    read = {table for figure in FIGURES for table in FIGURES[figure].tables}
+    read = {table for figure in FIGURES for table in FIGURES.reads(figure)}
     scored = {name: of_scores(name, given) for name in sorted(read - set(SCHEMAS))}
     made_up = {name: pl.DataFrame(list(rows[name]), schema=SCHEMAS[name]) for name in SCHEMAS}
     return made_up | {name: frame if recipes else frame.clear() for name, frame in scored.items()}

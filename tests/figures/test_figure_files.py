@@ -18,7 +18,7 @@ from tests.shipped import ROOT, job
 @pytest.fixture
 def tables(tmp_path: Path) -> dict[str, Path]:
     """The tables that the figure budgets reads."""
-    found = {name: tmp_path / f"{name}.parquet" for name in FIGURES["budgets"].tables}
+    found = {name: tmp_path / f"{name}.parquet" for name in sorted(FIGURES.reads("budgets"))}
     made = study()
     for name, path in found.items():
         made[name].write_parquet(path)

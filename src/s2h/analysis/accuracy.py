@@ -186,4 +186,4 @@ def make(study: Study) -> tuple[pl.DataFrame, Page]:
     return frame, with_guess_rates(to_page(frame, study.recipe_titles), study)
 
 
-ACCURACY = Table(make, reads=frozenset({"baselines", "published"}))
+ACCURACY = Table(make)

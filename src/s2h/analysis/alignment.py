@@ -95,4 +95,4 @@ def make(study: Study) -> tuple[pl.DataFrame, Page]:
     return frame, to_page(frame, study.recipe_titles)
 
 
-ALIGNMENT = Table(make, reads=frozenset({"alignments"}), significant=dict.fromkeys(_NUMBERS, 6))
+ALIGNMENT = Table(make, significant=dict.fromkeys(_NUMBERS, 6))

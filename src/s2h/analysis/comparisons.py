@@ -170,4 +170,4 @@ def make(study: Study) -> tuple[pl.DataFrame, Page]:
     return frame, with_guess_rates(to_page(frame, study.recipe_titles), study)
 
 
-COMPARISONS = Table(make, reads=frozenset({"baselines"}), significant={"mcnemar_p": 3})
+COMPARISONS = Table(make, significant={"mcnemar_p": 3})

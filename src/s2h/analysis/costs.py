@@ -253,6 +253,4 @@ def make(study: Study) -> tuple[pl.DataFrame, Page]:
     return frame, to_page(frame, study.recipe_titles)
 
 
-COSTS = Table(
-    make, reads=frozenset({"models", "prices"}), significant=dict.fromkeys((*_HOURS, "tflops_per_second", "usd"), 6)
-)
+COSTS = Table(make, significant=dict.fromkeys((*_HOURS, "tflops_per_second", "usd"), 6))

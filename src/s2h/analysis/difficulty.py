@@ -169,4 +169,4 @@ def make(study: Study) -> tuple[pl.DataFrame, Page]:
     return frame, with_guess_rates(to_page(frame, study.recipe_titles), study)
 
 
-DIFFICULTY = Table(make, reads=frozenset({"shards", "baselines"}))
+DIFFICULTY = Table(make)

@@ -113,4 +113,4 @@ def make(study: Study) -> tuple[pl.DataFrame, Page]:
     return frame, to_page(frame, study.recipe_titles)
 
 
-EXCHANGE = Table(make, reads=frozenset({"shards"}))
+EXCHANGE = Table(make)

@@ -105,4 +105,4 @@ def make(study: Study) -> tuple[pl.DataFrame, Page]:
     return frame, to_page(frame, study.recipe_titles)
 
 
-LEARNING = Table(make, reads=frozenset({"models"}), significant=dict.fromkeys((*_MEANS, "tokens_per_second"), 6))
+LEARNING = Table(make, significant=dict.fromkeys((*_MEANS, "tokens_per_second"), 6))

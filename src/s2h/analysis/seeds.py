@@ -72,4 +72,4 @@ def make(study: Study) -> tuple[pl.DataFrame, Page]:
     return spread, with_guess_rates(to_page(spread, study.recipe_titles), study)
 
 
-SEEDS = Table(make, reads=frozenset({"baselines"}))
+SEEDS = Table(make)

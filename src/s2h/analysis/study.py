@@ -43,15 +43,12 @@ class Study:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Table:
-    """A kind of table.
+    """A kind of table; what it reads beside the scores stands in ``table_registry``.
 
     Attributes:
         make: gives the table for machines and the page for people.
-        reads: what it reads beside the scores: ``models``, ``shards``, ``baselines``, ``alignments``,
-            ``prices``, ``published``.
         significant: columns that the CSV file holds with so many significant digits, not with four decimals.
     """
 
     make: Callable[[Study], tuple[pl.DataFrame, Page]]
-    reads: frozenset[str] = frozenset()
     significant: Mapping[str, int] = dataclasses.field(default_factory=dict)

@@ -124,4 +124,4 @@ def make(study: Study) -> tuple[pl.DataFrame, Page]:
     return frame, with_guess_rates(to_page(frame, study.recipe_titles), study)
 
 
-SUMMARY = Table(make, reads=frozenset({"baselines"}))
+SUMMARY = Table(make)

@@ -224,4 +224,4 @@ def _note(measured: pl.DataFrame, pairs: Sequence[_Pair]) -> str:
     )
 
 
-ALIGNMENT = FigureKind(TITLE, ("alignment", "summary", "baselines"), draw)
+ALIGNMENT = FigureKind(TITLE, draw)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import NullLocator
 
-from s2h.analysis.published import PUBLISHED, read_published
+from s2h.analysis.published import read_published
 from s2h.figures.kinds import FigureKind, Tables, Titles
 from s2h.figures.page import finish_page, message_page, open_grid, share_axis
 from s2h.figures.selection import (
@@ -201,4 +201,4 @@ def _note(hard: pl.DataFrame, published: bool, guesses: bool) -> str:
     return ours + offset + (theirs if published else "") + (f" {GUESS_NOTE}" if guesses else "")
 
 
-BUDGETS = FigureKind(TITLE, ("accuracy", "baselines"), draw, data=(PUBLISHED,))
+BUDGETS = FigureKind(TITLE, draw)

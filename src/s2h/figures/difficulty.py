@@ -126,4 +126,4 @@ def _note(shown: pl.DataFrame, *, with_bars: bool) -> str:
     return f"{bars}{left_out}Shaded: the range of each level. Means over seeds; {budgets_note(shown)}. {GUESS_NOTE}"
 
 
-DIFFICULTY = FigureKind(TITLE, ("difficulty", "baselines"), draw)
+DIFFICULTY = FigureKind(TITLE, draw)

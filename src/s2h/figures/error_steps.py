@@ -117,4 +117,4 @@ def _note(hard: pl.DataFrame, highest: float) -> str:
     )
 
 
-ERROR_STEPS = FigureKind(TITLE, ("error_steps",), draw)
+ERROR_STEPS = FigureKind(TITLE, draw)

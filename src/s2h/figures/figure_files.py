@@ -38,12 +38,12 @@ def write_figure(
     Raises:
         DataError: a table cannot be read, or lacks a column.
     """
-    frames = {table: read_parquet("table", tables[table]) for table in kind.tables}
+    frames = {name: read_parquet("table", path) for name, path in tables.items()}
     with look():
         try:
             figure = kind.draw(frames, titles)
         except pl.exceptions.ColumnNotFoundError as error:
-            read = " or ".join(str(tables[table]) for table in kind.tables)
+            read = " or ".join(map(str, tables.values()))
             raise DataError(f"{read} lacks what the figure shows ({error}); delete it and run again.") from None
         for file_format, path in outputs.items():
             _write(figure, path, file_format, title=kind.title)

@@ -1,16 +1,12 @@
-"""The class of a figure: the tables that it reads, and a function that draws them."""
+"""The class of a figure: its title, and the function that draws it from tables."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
-
-if TYPE_CHECKING:  # a plan lists the figures, and draws none
-    from matplotlib.figure import Figure
+from matplotlib.figure import Figure
 
 Tables = Mapping[str, pl.DataFrame]
 """The tables that a figure reads, by name."""
@@ -38,12 +34,9 @@ class FigureKind:
 
     Attributes:
         title: what it shows, as its file says too.
-        tables: names of the tables that it reads.
-        draw: makes it of them; where they have nothing to show, it is a figure that says so.
-        data: files of this package that it reads beside them.
+        draw: makes it from its tables (``figure_registry``); where they have nothing to show, it is a figure that says
+            so.
     """
 
     title: str
-    tables: tuple[str, ...]
     draw: Callable[[Tables, Titles], Figure]
-    data: tuple[Path, ...] = ()

@@ -81,4 +81,4 @@ def _note(shown: pl.DataFrame) -> str:
     )
 
 
-LEARNING = FigureKind(TITLE, ("learning",), draw)
+LEARNING = FigureKind(TITLE, draw)

@@ -113,4 +113,4 @@ def _note(shown: pl.DataFrame) -> str:
     )
 
 
-MODALITIES = FigureKind(TITLE, ("accuracy", "baselines"), draw)
+MODALITIES = FigureKind(TITLE, draw)

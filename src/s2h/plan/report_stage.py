@@ -6,7 +6,6 @@ import dataclasses
 from importlib.resources import files
 from typing import Any, ClassVar
 
-from s2h.analysis.published import PUBLISHED
 from s2h.analysis.table_registry import TABLES
 from s2h.config import Run
 from s2h.figures.figure_registry import FIGURES
@@ -102,7 +101,7 @@ class ReportStage(Stage):
 
     def _reads(self, wildcards: Wildcards, what: str) -> bool:
         """Whether a table reads something beside the scores."""
-        return what in TABLES[wildcards.table].reads
+        return what in TABLES.reads(wildcards.table)
 
     def table_models(self, wildcards: Wildcards) -> dict[str, list[str]]:
         """For a table that reads them, the models that the phases of each run leave."""
@@ -148,7 +147,7 @@ class ReportStage(Stage):
 
     def table_published(self, wildcards: Wildcards) -> list[str]:
         """For a table that reads them, the paper's figures."""
-        return [str(PUBLISHED)] if self._reads(wildcards, "published") else []
+        return [*map(str, TABLES.data(wildcards.table))]
 
     def table_code(self, wildcards: Wildcards) -> str:
         """Digest of the code that makes a table, and of the tasks whose puzzles it reads."""
@@ -198,12 +197,12 @@ class ReportStage(Stage):
 
     def figure_tables(self, wildcards: Wildcards) -> dict[str, str]:
         """The tables that a figure reads, by name."""
-        tables = FIGURES[wildcards.figure].tables
+        tables = sorted(FIGURES.reads(wildcards.figure))
         return {table: self.paths.table("parquet").format(table=table) for table in tables}
 
     def figure_data(self, wildcards: Wildcards) -> dict[str, str]:
         """Digests of the package's own files that a figure reads beside them."""
-        return {path.name: contents_digest(take_fingerprint(path)) for path in FIGURES[wildcards.figure].data}
+        return {path.name: contents_digest(take_fingerprint(path)) for path in FIGURES.data(wildcards.figure)}
 
     def figure_code(self, wildcards: Wildcards) -> str:
         """Digest of the code that draws a figure, and no other."""

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,10 @@ class Stage:
     def code(self, script: str, *modules: str) -> str:
         """Digest of a rule's script and of the modules that decide what it makes."""
         return code_digest(*modules, script=self.scripts / f"{script}.py")
+
+    def rule_code(self, script: str, *modules: str) -> Callable[[Wildcards], str]:
+        """``code`` as a param of a rule whose jobs all have the same: taken only where there is such a job."""
+        return lambda wildcards: self.code(script, *modules)
 
     def made_here(self, folder: str) -> list[str]:
         """A folder as the input of a rule; nothing for one that no rule makes, such as a model folder of the user's."""

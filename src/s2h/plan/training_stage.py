@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 from s2h.config import Run
@@ -81,6 +82,16 @@ class TrainingStage(Stage):
 
     def run_phase(self, run: Run, number: int) -> PlannedPhase:
         """A phase of a run's recipe, from 1."""
+        if (run, number) not in self._run_phases:
+            self._run_phases[run, number] = self._plan_run_phase(run, number)
+        return self._run_phases[run, number]
+
+    @cached_property
+    def _run_phases(self) -> dict[tuple[Run, int], PlannedPhase]:
+        """``run_phase`` by its arguments: each input, param and resource of a job asks for it."""
+        return {}
+
+    def _plan_run_phase(self, run: Run, number: int) -> PlannedPhase:
         phases = self.config.recipes[run.recipe].phases
         phase, first = phases[number - 1], number == 1
         return PlannedPhase(

@@ -8,8 +8,10 @@ task's generator re-makes that task alone, and a comment nothing.
 from __future__ import annotations
 
 import ast
+import dataclasses
 import hashlib
 import sysconfig
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec, resolve_name
@@ -36,9 +38,9 @@ def code_digest(*modules: str, script: Path | None = None) -> str:
     """
     digest = hashlib.sha256()
     for name in sorted(imported_modules(*modules)):
-        digest.update(f"{name}\n{_text(_path(name))}\n".encode())
+        digest.update(f"{name}\n{_source(_path(name)).text}\n".encode())
     if script:
-        digest.update(f"{script.name}\n{_text(script)}\n".encode())
+        digest.update(f"{script.name}\n{_source(script).text}\n".encode())
     return digest.hexdigest()[:16]
 
 
@@ -70,7 +72,7 @@ def _find_spec(name: str) -> ModuleSpec | None:
     return spec
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=1024)
 def _path(name: str) -> Path:
     spec = _find_spec(name)
     if spec is None or spec.origin is None:
@@ -78,25 +80,50 @@ def _path(name: str) -> Path:
     return Path(spec.origin)
 
 
-@lru_cache(maxsize=256)
-def _text(path: Path) -> str:
-    """The content of a file for its digest: its code without comments, docstrings and layout."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Source:
+    """A file of code, read once.
+
+    Attributes:
+        text: its content for the digest: its code without comments, docstrings and layout.
+        imports: its import statements, wherever they stand.
+    """
+
+    text: str
+    imports: tuple[ast.Import | ast.ImportFrom, ...]
+
+
+@lru_cache(maxsize=1024)
+def _source(path: Path) -> _Source:
+    tree, imports = ast.parse(path.read_text(encoding="utf-8")), []
+    for node in _statements(tree):
         if isinstance(node, _DOCUMENTED) and ast.get_docstring(node, clean=False):
             node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            imports.append(node)
+    return _Source(ast.unparse(tree), tuple(imports))
 
 
-@lru_cache(maxsize=256)
+def _statements(tree: ast.Module) -> Iterator[ast.AST]:
+    """The module and the statements in it at any depth, without what they are made of: walking all would take long."""
+    waiting: list[ast.AST] = [tree]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+            inner = getattr(node, block, ())
+            waiting.extend(inner if isinstance(inner, list) else ())
+
+
+@lru_cache(maxsize=1024)
 def _imports(name: str) -> frozenset[str]:
     """The modules that a module imports and whose code counts with it."""
     path, modules = _path(name), set()
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _source(path).imports:
         if isinstance(node, ast.Import):
             modules |= {alias.name for alias in node.names if _counts(alias.name, name)}
-        elif isinstance(node, ast.ImportFrom):
+        else:
             module = resolve_name("." * node.level + (node.module or ""), package)
             if _counts(module, name):
                 modules |= {_module_of(module, alias.name) for alias in node.names}

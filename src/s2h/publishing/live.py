@@ -168,7 +168,8 @@ def _write_table(folder: Path, name: str, study: Study) -> Path:
 def _write_figure(folder: Path, name: str, tables: Mapping[str, Path], study: Study) -> Path:
     """A figure as the page shows it."""
     file = folder / "figures" / f"{name}.svg"
-    write_figure(FIGURES[name], tables, Titles(study.recipe_titles, study.task_titles), outputs={"svg": file})
+    read = {table: tables[table] for table in FIGURES.reads(name)}
+    write_figure(FIGURES[name], read, Titles(study.recipe_titles, study.task_titles), outputs={"svg": file})
     return file
 
 
