@@ -26,8 +26,8 @@ from s2h.config_checks import find_mistakes, find_oddities
 from s2h.corpora.corpus_settings import CorpusSettings
 from s2h.diagnosis.answers import Answers
 from s2h.errors import ConfigError
-from s2h.mistakes import Mistake, explain, truth_values
-from s2h.models.settings import ModelSettings, TrainingSettings, training_changes
+from s2h.mistakes import explain, told, truth_values
+from s2h.models.settings import ModelSettings, TrainingSettings
 from s2h.models.sources import Catalog, HuggingFaceSource, PretrainedSource
 from s2h.models.weights import Keep
 from s2h.paths import RUN, Paths
@@ -38,7 +38,7 @@ from s2h.puzzles.task import SCENES, Level, Modality, Task, TaskSettings
 from s2h.puzzles.task_registry import TASKS
 from s2h.registry import unknown
 from s2h.scoring.readers import refuse_unreadable
-from s2h.settings import Seed, Settings, named
+from s2h.settings import Mistake, Seed, Settings, named
 from s2h.supervision.conversion import CONVERSIONS, Conversion
 from s2h.supervision.formats import FULL, INTERNALISED, NONE
 from s2h.supervision.recipes import Recipe, puzzles_needed
@@ -413,7 +413,7 @@ def _context(values: Mapping[str, Any], overlays: Overlays | None) -> dict[str, 
         "part": {name: name for name in _section(values, "parts")},
     }
     given = {kind: found for kind, found in names.items() if found or kind in ("corpus", "part")}
-    return {"training changes": training_changes, "elsewhere": overlays and overlays.elsewhere} | given
+    return {"training changes": _training_changes, "elsewhere": overlays and overlays.elsewhere} | given
 
 
 def _section(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -423,6 +423,29 @@ def _section(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 
 def _title(name: str, recipe: Any) -> str:
     return str(recipe.get("title", name)) if isinstance(recipe, Mapping) else name
+
+
+_TrainingChanges = create_model(  # type: ignore[call-overload]
+    "TrainingChanges",
+    __base__=Settings,
+    **{name: (field.rebuild_annotation(), None) for name, field in TrainingSettings.model_fields.items()},
+)
+
+
+def _training_changes(changes: dict[str, Any]) -> dict[str, Any]:
+    """Some of the settings of a training, each checked by itself, in the order of ``TrainingSettings``.
+
+    Raises:
+        ValidationError: there is no such setting, or it cannot have that value.
+    """
+    mistakes = [*truth_values(changes, _TrainingChanges)]
+    try:
+        checked: dict[str, Any] = _TrainingChanges.model_validate(changes).model_dump(mode="json", exclude_unset=True)
+    except ValidationError as error:
+        mistakes += explain(error, changes, _TrainingChanges)
+    if mistakes:
+        raise told(mistakes)
+    return checked
 
 
 def config_type() -> type[Config]:

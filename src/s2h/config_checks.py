@@ -7,22 +7,23 @@ import itertools
 import json
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import ValidationError
 
 from s2h.errors import ConfigError, ModelError
-from s2h.mistakes import KeyPath, Mistake, explain
+from s2h.mistakes import explain
 from s2h.models.settings import TrainingSettings
-from s2h.models.sources import EndpointSource, TinySource
+from s2h.models.sources import EndpointSource, PretrainedSource, TinySource
 from s2h.paths import find_file
 from s2h.phases import Phase
 from s2h.registry import unknown
 from s2h.scoring.readers import find_reader
 from s2h.scoring.vllm import find_vllm
-from s2h.settings import Settings
+from s2h.settings import KeyPath, Mistake, Settings
 from s2h.supervision.formats import FULL, INTERNALISED, NONE, has_image
 from s2h.supervision.recipes import examples_seen, puzzles_needed
 
@@ -68,8 +69,14 @@ def find_mistakes(config: Config) -> Iterator[Mistake]:
     for name, found in config.external_evals.items():
         if found.path is not None:
             yield from _columns(("external_evals", name, "path"), found.path, found.task)
+    told: set[str] = set()
     for asked in _asked(config):
-        yield from _run(config, asked)
+        for mistake in _run(config, asked):
+            if mistake.message not in told:  # by another run
+                yield mistake
+            told.add(mistake.message)
+    if "puzzles" in config.alignment.model_fields_set:
+        yield from _alignment(config)
 
 
 def _models(config: Config) -> Iterator[Mistake]:
@@ -85,7 +92,8 @@ def _models(config: Config) -> Iterator[Mistake]:
             yield from _deepspeed(("models", name, "training"), model.training)
         for number in range(1, len(config.pretraining(name)) + 1):
             place = ("models", name, "source", "phases", number - 1, "training")
-            yield from _changed_training(place, lambda n=number, m=name: config.base_model_training(m, n))
+            phase = config.pretraining(name)[number - 1]
+            yield from _changed_training(place, partial(config.base_model_training, name, number), phase)
 
 
 def _deepspeed(place: KeyPath, training: TrainingSettings) -> Iterator[Mistake]:
@@ -107,7 +115,7 @@ def _deepspeed(place: KeyPath, training: TrainingSettings) -> Iterator[Mistake]:
         )
 
 
-def _changed_training(place: KeyPath, change: Any) -> Iterator[Mistake]:
+def _changed_training(place: KeyPath, change: Callable[[], TrainingSettings], phase: Phase) -> Iterator[Mistake]:
     """What is wrong with a training once a phase has changed it."""
     try:
         training = change()
@@ -115,7 +123,8 @@ def _changed_training(place: KeyPath, change: Any) -> Iterator[Mistake]:
         for mistake in explain(error, {}, TrainingSettings):
             yield Mistake((*place, *mistake.path), mistake.message)
     else:
-        yield from _deepspeed(place, training)
+        if {"lora", "deepspeed"} & phase.training.keys():
+            yield from _deepspeed(place, training)
 
 
 def _columns(place: KeyPath, path: str, task: str) -> Iterator[Mistake]:
@@ -148,7 +157,7 @@ def _run(config: Config, asked: _Asked) -> Iterator[Mistake]:
         return
     for number in range(1, len(recipe.phases) + 1):
         place = ("recipes", run.recipe, "phases", number - 1, "training")
-        yield from _changed_training(place, lambda n=number: config.training(run, n))
+        yield from _changed_training(place, partial(config.training, run, number), recipe.phases[number - 1])
     yield from _corpora(config, run.model)
     yield from _vllm(config, run.model)
     yield from _conversions(config, asked)
@@ -162,7 +171,9 @@ def _budget(config: Config, asked: _Asked) -> Iterator[Mistake]:
     run, phases = asked.run, config.recipes[asked.run.recipe].phases
     if not phases and run.budget:
         yield Mistake(
-            asked.budget, f"the recipe {run.recipe} trains nothing: give it the budget 0 in an entry of its own"
+            asked.budget,
+            f"the recipe {run.recipe} has no phases, so that it trains nothing: give it the budget 0, in an entry of its "
+            "own",
         )
     if phases and not run.budget:
         yield Mistake(
@@ -273,14 +284,19 @@ def _model_reads_tasks(config: Config, asked: _Asked) -> Iterator[Mistake]:
                 f"the model {run.model} is pretrained on scenes, but {name} has none: add sample_scene to its class "
                 "(docs/add-a-task.md), or run the task with another model",
             )
-    root = catalog[run.model].root(catalog)
-    try:
-        sides = {task.image_size[0] for task in tasks.values()}
-        root.check_tasks(run.model, tasks)
-    except (ConfigError, ValueError) as error:
-        yield Mistake(asked.model, str(error))
+    source = catalog[run.model]
+    root, name = source.root(catalog), source.base if isinstance(source, PretrainedSource) else run.model
+    sides = []
+    for task, settled in tasks.items():
+        try:
+            sides.append(settled.image_size[0])
+        except ConfigError as error:
+            yield Mistake(("tasks", task, "image_side"), str(error))
+    if len(sides) < len(tasks):
         return
-    if isinstance(root, TinySource):
+    misfits = [*root.check_tasks(name, tasks)]
+    yield from misfits
+    if isinstance(root, TinySource) and not misfits:
         patches = (max(sides) // root.patch_size) ** 2
         for number, phase in enumerate(config.recipes[run.recipe].phases, 1):
             longest = config.training(run, number).max_length
@@ -301,8 +317,6 @@ def find_oddities(config: Config) -> Iterator[Mistake]:
         yield from _levels(config, name)
     for name in config.models:
         yield from _odd_model(config, name)
-    if "puzzles" in config.alignment.model_fields_set:
-        yield from _alignment(config)
     for name, recipe in config.recipes.items():
         for number, (phase, following) in enumerate(itertools.pairwise(recipe.phases), 1):
             if following.optimizer == "kept" and {*phase.frozen} != {*following.frozen}:
@@ -417,7 +431,8 @@ def _alignment(config: Config) -> Iterator[Mistake]:
         if asked > least:
             yield Mistake(
                 ("alignment", "puzzles"),
-                f"{asked} are asked for, but {task} has {least} evaluation puzzles of a level: {least} are measured",
+                f"{asked} are asked for, but {task} has {least} evaluation puzzles of a level: ask for {least} or "
+                "fewer, or raise eval",
             )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import json
 import re
@@ -11,12 +10,12 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from s2h.registry import near_matches, unknown
+from s2h.settings import KeyPath, Mistake
 
-KeyPath = tuple[str | int, ...]
-"""The keys that lead to a value, and places in lists from 0: ``("runs", 0, "recipes")``."""
-
+_TOLD = "told"  # the type of errors that are in plain words already
 _SHOWN = 60  # characters of what was found
 _SECRET = {"api_key_env", "headers"}
 
@@ -38,27 +37,6 @@ _FORMS = {
 }
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Mistake:
-    """Something wrong or odd in a config.
-
-    Attributes:
-        path: the key where it is; empty for the config as a whole.
-        message: what is wrong, what was expected, what to do.
-    """
-
-    path: KeyPath
-    message: str
-
-    def __str__(self) -> str:
-        return f"{key_path(self.path)}: {self.message}" if self.path else self.message
-
-
-def key_path(path: KeyPath) -> str:
-    """The keys as one word: ``runs[0].recipes``."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
-
-
 def explain(error: ValidationError, values: Any, kind: type[BaseModel]) -> list[Mistake]:
     """What is wrong with values that are no ``kind``, each mistake once and without what merely follows from another.
 
@@ -78,7 +56,7 @@ def explain(error: ValidationError, values: Any, kind: type[BaseModel]) -> list[
     }
     wrong_names = [path for path, errors in found.items() if errors[0]["loc"][-1:] == ("[key]",)]
     return [
-        Mistake(path, _message(path, errors, values, kind))
+        _named_in(Mistake(path, _message(path, errors, values, kind)), values)
         for path, errors in found.items()
         if not (errors[0]["type"] == "missing" and path in near)
         and not (errors[0]["type"] == "too_short" and any(_is_below(other, path) for other in found))
@@ -86,8 +64,30 @@ def explain(error: ValidationError, values: Any, kind: type[BaseModel]) -> list[
     ]
 
 
+def _named_in(mistake: Mistake, values: Any) -> Mistake:
+    """A mistake at the key that its message begins with, as checks of several keys say it."""
+    word, is_found, rest = mistake.message.partition(" is ")
+    keys = word.partition(" ")[0].split(".")
+    here = values
+    for part in (*mistake.path, *keys):
+        here = _item(here, part)
+    if here is None:
+        return mistake
+    plain = f"found {rest}" if is_found and " " not in word else mistake.message
+    return Mistake((*mistake.path, *keys), plain)
+
+
 def _is_below(path: KeyPath, other: KeyPath) -> bool:
     return path[: len(other)] == other and path != other
+
+
+def told(mistakes: Iterable[Mistake]) -> ValidationError:
+    """Mistakes as the error of a validator, in whose config they have the path of what it validates before theirs."""
+    errors: list[InitErrorDetails] = [
+        {"type": PydanticCustomError(_TOLD, "{message}", {"message": each.message}), "loc": each.path, "input": None}
+        for each in mistakes
+    ]
+    return ValidationError.from_exception_data("config", errors)
 
 
 def truth_values(values: Any, kind: Any, path: KeyPath = ()) -> Iterator[Mistake]:
@@ -106,9 +106,9 @@ def _path(error: Any, values: Any) -> KeyPath:
     here, loc = values, error["loc"]
     for place, part in enumerate(loc):
         last = place == len(loc) - 1
-        if isinstance(here, Mapping) and (part in here or (last and error["type"] == "missing")):
+        if isinstance(here, Mapping) and (part in here or (last and error["type"] in ("missing", _TOLD))):
             here = here.get(part)
-            path.append(part)
+            path.append(str(part))
         elif isinstance(here, (list, tuple)) and isinstance(part, int) and part < len(here):
             here = here[part]
             path.append(part)
@@ -123,6 +123,8 @@ def _is_unknown_key(error: Any) -> bool:
 
 def _message(path: KeyPath, errors: Sequence[Any], values: Any, kind: type[BaseModel]) -> str:
     error, name = errors[0], str(path[-1]) if path else ""
+    if error["type"] == _TOLD:
+        return str(error["msg"])
     if _is_unknown_key(error):
         return str(unknown("key", name, _keys(kind, values, path[:-1])))
     if error["type"] == "missing":
@@ -133,6 +135,8 @@ def _message(path: KeyPath, errors: Sequence[Any], values: Any, kind: type[BaseM
         return str(unknown(name, error["ctx"]["tag"], _quoted(error["ctx"]["expected_tags"])))
     if error["loc"][-1:] == ("[key]",) and error["type"] == "literal_error":
         return str(unknown("name", name, _quoted(error["ctx"]["expected"])))
+    if get_args(_bare(_annotation_at(kind, values, path))) == (int, int):
+        return f"expected a range, as [3, 5], found {shown(error['input'])}"
     if plain := [str(each["msg"]).removeprefix("Value error, ") for each in errors if _is_ours(each)]:
         return plain[0]
     return _expectation(errors, secret=bool(_SECRET.intersection(map(str, path))))
@@ -144,7 +148,7 @@ def _is_ours(error: Any) -> bool:
 
 def _missing(path: KeyPath, error: Any, values: Any, kind: type[BaseModel]) -> str:
     if isinstance(error["loc"][-1], int):
-        return f"expected {error['loc'][-1] + 1} entries or more, found {len(error['input'])}"
+        return f"expected {error['loc'][-1] + 1} entries, found {len(error['input'])}"
     about = description(_settings_at(kind, values, path[:-1]), str(path[-1]))
     return f"this key is missing: add it{f' ({about})' if about else ''}"
 
@@ -171,7 +175,9 @@ def _wanted(error: Any) -> str:
         return "text that is not empty"
     if kind == "string_pattern_mismatch":
         return _FORMS.get(context["pattern"], f"text of the form {context['pattern']}")
-    return _EXPECTED.get(kind, "").format(**context)
+    return _EXPECTED.get(kind, "").format(
+        **{name: f"{value:g}" if isinstance(value, float) else value for name, value in context.items()}
+    )
 
 
 def _advice(error: Any) -> str:
@@ -196,7 +202,7 @@ def shown(value: Any) -> str:
     if isinstance(value, Mapping):
         text = f"keys ({', '.join(map(str, value))})"
     else:
-        text = repr(value) if isinstance(value, str) else json.dumps(value, default=str)
+        text = repr(value) if isinstance(value, str) else json.dumps(value, default=str).strip('"')
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo
@@ -32,3 +33,28 @@ def named(kind: str) -> AfterValidator:
         return name
 
     return AfterValidator(check)
+
+
+KeyPath = tuple[str | int, ...]
+"""The keys that lead to a value, and places in lists from 0: ``("runs", 0, "recipes")``."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Mistake:
+    """Something wrong or odd in a config.
+
+    Attributes:
+        path: the key where it is; empty for the config as a whole.
+        message: what is wrong, what was expected, what to do.
+    """
+
+    path: KeyPath
+    message: str
+
+    def __str__(self) -> str:
+        return f"{key_path(self.path)}: {self.message}" if self.path else self.message
+
+
+def key_path(path: KeyPath) -> str:
+    """The keys as one word: ``runs[0].recipes``."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")

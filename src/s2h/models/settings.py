@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, create_model, model_validator
+from pydantic import Field, model_validator
 
 from s2h.models.sources import ModelResources, Source
 from s2h.settings import Settings
@@ -118,23 +118,6 @@ class TrainingSettings(Settings):
         if self.lora and self.snapshots:
             raise ValueError("snapshots hold whole weights, which adapters leave alone: set snapshots to 0, or no lora")
         return self
-
-
-_Changes = create_model(  # type: ignore[call-overload]
-    "TrainingChanges",
-    __base__=Settings,
-    **{name: (field.rebuild_annotation(), None) for name, field in TrainingSettings.model_fields.items()},
-)
-
-
-def training_changes(changes: dict[str, Any]) -> dict[str, Any]:
-    """Some of the settings of a training, each checked by itself, in the order of ``TrainingSettings``.
-
-    Raises:
-        ValidationError: there is no such setting, or it cannot have that value.
-    """
-    checked: dict[str, Any] = _Changes.model_validate(changes).model_dump(mode="json", exclude_unset=True)
-    return checked
 
 
 class ScoringSettings(Settings):

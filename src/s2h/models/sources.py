@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -15,7 +15,7 @@ from s2h.paths import ANY_TASK, Paths
 from s2h.phases import Phase, check_phases
 from s2h.puzzles.task import Task
 from s2h.registry import unknown
-from s2h.settings import Seed, Settings, named
+from s2h.settings import Mistake, Seed, Settings, named
 
 
 class ModelResources(Settings):
@@ -84,8 +84,14 @@ class ModelSource(Settings):
     def check(self, catalog: Catalog) -> None:
         """Check the model that it refers to; raises ValueError where that cannot be."""
 
-    def check_tasks(self, name: str, tasks: Mapping[str, Task[Any]]) -> None:
-        """Check that it can read the tasks of a run; raises ValueError with the setting to change."""
+    def check_tasks(self, name: str, tasks: Mapping[str, Task[Any]]) -> Iterator[Mistake]:
+        """Why it cannot read the tasks of a run, if so, at the settings to change.
+
+        Args:
+            name: of the model in the config.
+            tasks: with their settings, by name.
+        """
+        yield from ()
 
 
 class TinySource(ModelSource):
@@ -122,22 +128,28 @@ class TinySource(ModelSource):
     def folder(self, name: str, catalog: Catalog, *, task: str, seed: int) -> str:
         return catalog.paths.tiny_model.format(task=task, model=name, seed=seed)
 
-    def check_tasks(self, name: str, tasks: Mapping[str, Task[Any]]) -> None:
-        """Raise ValueError unless all tasks use the compact style and images of one size."""
+    def check_tasks(self, name: str, tasks: Mapping[str, Task[Any]]) -> Iterator[Mistake]:
+        """It reads the compact style, and images of one size, which its patches divide."""
         for task, found in tasks.items():
+            side = found.image_size[0]
             if found.settings.style != "compact":
-                raise ValueError(f"the model {name} reads the compact style only: set tasks.{task}.style to compact")
-        sides = {task: found.image_size for task, found in tasks.items()}
-        for task, (side, _) in sides.items():
-            if side % self.patch_size:
-                raise ValueError(
-                    f"source.patch_size of the model {name} is {self.patch_size}, which does not divide the images of "
-                    f"{task}, of {side} pixels: set it to 16, or another tasks.{task}.image_side"
+                yield Mistake(
+                    ("tasks", task, "style"),
+                    f"the model {name} reads the compact style only: set tasks.{task}.style to compact",
                 )
+            elif side % self.patch_size:
+                yield Mistake(
+                    ("models", name, "source", "patch_size"),
+                    f"patches of {self.patch_size} pixels do not divide the images of {task}, of {side} pixels: set it "
+                    f"to 16, or another tasks.{task}.image_side",
+                )
+        sides = {task: found.image_size[0] for task, found in tasks.items()}
         if len(set(sides.values())) > 1:
-            raise ValueError(
-                f"the model {name} sees images of one size, but those of its tasks have {sides}: set the same "
-                "tasks.*.image_side for all of them"
+            yield Mistake(
+                ("tasks", next(iter(tasks)), "image_side"),
+                f"the model {name} sees images of one size, but those of its tasks have "
+                f"{', '.join(f'{side} pixels ({task})' for task, side in sides.items())}: set the same "
+                "tasks.*.image_side for all of them",
             )
 
     @model_validator(mode="after")
