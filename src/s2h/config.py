@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -46,6 +46,7 @@ from s2h.training.trackers import TrackerName, missing_package
 from s2h.validation.task_report import ValidationSettings
 
 if TYPE_CHECKING:
+    from s2h.config_files import Place
     from s2h.overlays import Overlays
 
 
@@ -377,19 +378,23 @@ def load_config(values: Mapping[str, Any], overlays: Overlays | None = None) -> 
     except ValidationError as error:
         mistakes += explain(error, ordered, kind)
     if mistakes:
-        raise ConfigError("\n".join(dict.fromkeys(located(mistake, overlays) for mistake in mistakes)))
+        raise ConfigError("\n".join(_located(mistakes, overlays)))
     return config
 
 
 def config_warnings(config: Config, overlays: Overlays) -> list[str]:
     """What is possible in a config but seldom meant, a line each."""
-    odd = dict.fromkeys(located(oddity, overlays) for oddity in find_oddities(config))
-    return [*odd, *overlays.reversals()]
+    return [*_located(find_oddities(config), overlays), *overlays.reversals()]
 
 
-def located(mistake: Mistake, overlays: Overlays | None) -> str:
-    """A mistake behind its place."""
-    return f"{overlays.source.find(mistake.path) if overlays else 'config'}: {mistake}"
+def _located(mistakes: Iterable[Mistake], overlays: Overlays | None) -> list[str]:
+    """Mistakes behind their places, in order; once, where aliases bring a place into several parts of the config."""
+    if overlays is None:
+        return [f"config: {mistake}" for mistake in mistakes]
+    told: dict[tuple[Place, str], Mistake] = {}
+    for mistake in mistakes:
+        told.setdefault((overlays.source.find(mistake.path), mistake.message), mistake)
+    return [f"{place}: {told[place, message]}" for place, message in sorted(told)]
 
 
 def _in_order(values: Any) -> Any:
@@ -404,7 +409,7 @@ def _context(values: Mapping[str, Any], overlays: Overlays | None) -> dict[str, 
 
     Names of a kind are left out where the config has no mapping of them, which is a mistake of its own.
     """
-    tasks = {name: TASKS[name].title for name, found in _section(values, "tasks").items() if name in TASKS and found}
+    tasks = {name: TASKS[name].title for name in _section(values, "tasks") if name in TASKS}
     names: dict[str, Mapping[str, str]] = {
         "task": tasks | {name: name for name in _section(values, "task_mixtures")},
         "recipe": {name: _title(name, recipe) for name, recipe in _section(values, "recipes").items()},

@@ -65,7 +65,10 @@ def _asked(config: Config) -> Iterator[_Asked]:
 
 def find_mistakes(config: Config) -> Iterator[Mistake]:
     """What is wrong between parts of a config that are right by themselves."""
-    yield from _models(config)
+    if wrong := [*_bases(config)]:
+        yield from wrong
+        return
+    yield from _trainings(config)
     for name, found in config.external_evals.items():
         if found.path is not None:
             yield from _columns(("external_evals", name, "path"), found.path, found.task)
@@ -75,19 +78,27 @@ def find_mistakes(config: Config) -> Iterator[Mistake]:
             if mistake.message not in told:  # by another run
                 yield mistake
             told.add(mistake.message)
-    if "puzzles" in config.alignment.model_fields_set:
-        yield from _alignment(config)
+    yield from _alignment(config)
 
 
-def _models(config: Config) -> Iterator[Mistake]:
+def _bases(config: Config) -> Iterator[Mistake]:
+    """What the other checks take for granted: a name is that of one thing, and models have the bases that they name."""
     for name in config.parts.keys() & config.models.keys():
         yield Mistake(("parts", name), "a model has this name too: give one of them another")
+    members = {name for grid in config.runs for task in grid.tasks for name in config.members(task)}
+    for name in sorted(members - {*config.task_names()}):
+        yield Mistake(
+            ("tasks", name), "nothing is given here, but runs name the task: give its settings, or omit the key"
+        )
     for name, model in config.models.items():
         try:
             model.source.check(config.catalog)
         except ValueError as error:
             yield Mistake(("models", name, "source", "base"), str(error))
-            continue
+
+
+def _trainings(config: Config) -> Iterator[Mistake]:
+    for name, model in config.models.items():
         if model.training:
             yield from _deepspeed(("models", name, "training"), model.training)
         for number in range(1, len(config.pretraining(name)) + 1):
@@ -172,8 +183,8 @@ def _budget(config: Config, asked: _Asked) -> Iterator[Mistake]:
     if not phases and run.budget:
         yield Mistake(
             asked.budget,
-            f"the recipe {run.recipe} has no phases, so that it trains nothing: give it the budget 0, in an entry of its "
-            "own",
+            f"the recipe {run.recipe} has no phases, so that it trains nothing: give it the budget 0, in an entry of "
+            "its own",
         )
     if phases and not run.budget:
         yield Mistake(
@@ -215,7 +226,7 @@ def _vllm(config: Config, model: str) -> Iterator[Mistake]:
     try:
         find_vllm()
     except ModelError as error:
-        yield Mistake(place, str(error))
+        yield Mistake(place, str(error).replace("scoring.backend is vllm", "found vllm", 1))
 
 
 def _conversions(config: Config, asked: _Asked) -> Iterator[Mistake]:
@@ -424,8 +435,10 @@ def _odd_training(training: TrainingSettings, place: KeyPath, *, on_gpus: bool) 
 
 
 def _alignment(config: Config) -> Iterator[Mistake]:
-    """More puzzles for the alignment than are evaluated."""
+    """Whether there are as many puzzles as alignment is to be measured on, where the config says how many."""
     asked = config.alignment.puzzles
+    if asked == type(config.alignment).model_fields["puzzles"].default:
+        return
     for task in sorted({name for grid in config.runs for trained in grid.tasks for name in config.members(trained)}):
         least = min((level.eval for level in config.task(task).levels.values() if level.eval), default=0)
         if asked > least:

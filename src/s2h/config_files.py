@@ -29,21 +29,39 @@ _ADVICE = {
 }
 
 
+@dataclasses.dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """A place in a file.
+
+    Attributes:
+        file: its path, or what stands in its stead.
+        line: from 1; 0 for the file as a whole.
+        column: from 1; likewise.
+    """
+
+    file: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Source:
     """Where a value and all below it stand.
 
     Attributes:
-        place: file, line and column, both from 1; of a value in a mapping those of its key.
+        place: of a value in a mapping that of its key.
         entries: the same of its entries, by key or by place in the list.
         is_mapping: whether it has keys, so that another file may change some of them.
     """
 
-    place: str
+    place: Place
     entries: Mapping[str | int, Source] = dataclasses.field(default_factory=dict)
     is_mapping: bool = False
 
-    def find(self, path: Iterable[str | int]) -> str:
+    def find(self, path: Iterable[str | int]) -> Place:
         """The place of a key; of the nearest one above it where it does not stand in any file."""
         here = self
         for part in path:
@@ -87,17 +105,18 @@ def read_config_file(path: str | Path) -> ConfigFile:
     """
     text, name = _text(path), _relative(Path(path))
     try:
-        node = yaml.compose(text, Loader=_LOADER)
+        loader = _LOADER(text)  # the constructor of which makes no objects of other types
+        node = loader.get_single_node()
         if isinstance(node, yaml.MappingNode):
             _refuse_repeated_keys(name, node)
-        values = yaml.load(text, Loader=_LOADER)  # a safe loader
+        values = loader.construct_document(node) if node else None
     except yaml.YAMLError as error:
         values, node = _json(text), None
         if values is None:
             raise ConfigError(_syntax(name, text, error)) from None
     if values is not None and not isinstance(values, dict):
         raise ConfigError(f"{name}:1:1: {_no_keys(values)}")
-    source = _placed(name, node, node.start_mark, {}) if node else Source(name, is_mapping=True)
+    source = _placed(name, node, node.start_mark, {}) if node else Source(Place(name), is_mapping=True)
     return ConfigFile(name, values or {}, source, is_empty=values is None)
 
 
@@ -144,8 +163,8 @@ def given_values(name: str, values: Mapping[str, Any]) -> ConfigFile:
 
 def _named(name: str, values: Any) -> Source:
     if isinstance(values, Mapping):
-        return Source(name, {key: _named(name, value) for key, value in values.items()}, is_mapping=True)
-    return Source(name)
+        return Source(Place(name), {key: _named(name, value) for key, value in values.items()}, is_mapping=True)
+    return Source(Place(name))
 
 
 def _text(path: str | Path) -> str:
@@ -226,27 +245,15 @@ def _mappings(top: yaml.Node) -> Iterable[yaml.MappingNode]:
 
 
 def _placed(path: str, node: yaml.Node, mark: Any, known: dict[int, Mapping[str | int, Source]]) -> Source:
-    place = f"{path}:{mark.line + 1}:{mark.column + 1}"
+    """The places below a node that was constructed, so that ``<<`` has brought its entries in, before the own ones."""
+    place = Place(path, mark.line + 1, mark.column + 1)
     if isinstance(node, yaml.ScalarNode):
         return Source(place)
     if id(node) not in known:
         known[id(node)] = {}  # for one that holds itself
         known[id(node)] = (
-            {str(key.value): _placed(path, value, key.start_mark, known) for key, value in _pairs(node)}
+            {str(key.value): _placed(path, value, key.start_mark, known) for key, value in node.value}
             if isinstance(node, yaml.MappingNode)
-            else {place: _placed(path, each, each.start_mark, known) for place, each in enumerate(node.value)}
+            else {number: _placed(path, each, each.start_mark, known) for number, each in enumerate(node.value)}
         )
     return Source(place, known[id(node)], is_mapping=isinstance(node, yaml.MappingNode))
-
-
-def _pairs(node: yaml.MappingNode) -> Iterable[tuple[yaml.Node, yaml.Node]]:
-    """Keys and values, those that ``<<`` brings in first."""
-    own = []
-    for key, value in node.value:
-        if key.tag != "tag:yaml.org,2002:merge":
-            own.append((key, value))
-            continue
-        for each in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-            if isinstance(each, yaml.MappingNode):
-                yield from _pairs(each)
-    yield from own

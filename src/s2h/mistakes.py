@@ -135,10 +135,10 @@ def _message(path: KeyPath, errors: Sequence[Any], values: Any, kind: type[BaseM
         return str(unknown(name, error["ctx"]["tag"], _quoted(error["ctx"]["expected_tags"])))
     if error["loc"][-1:] == ("[key]",) and error["type"] == "literal_error":
         return str(unknown("name", name, _quoted(error["ctx"]["expected"])))
-    if get_args(_bare(_annotation_at(kind, values, path))) == (int, int):
-        return f"expected a range, as [3, 5], found {shown(error['input'])}"
     if plain := [str(each["msg"]).removeprefix("Value error, ") for each in errors if _is_ours(each)]:
         return plain[0]
+    if get_args(_bare(_annotation_at(kind, values, path))) == (int, int):
+        return f"expected a range, as [3, 5], found {shown(error['input'])}"
     return _expectation(errors, secret=bool(_SECRET.intersection(map(str, path))))
 
 
@@ -158,7 +158,7 @@ def _expectation(errors: Sequence[Any], *, secret: bool) -> str:
     error = errors[0]
     wanted = " or ".join(dict.fromkeys(map(_wanted, errors)))
     if not wanted:
-        return str(error["msg"])
+        return f"found {shown(error['input'])}, which cannot stand here"
     given = "" if secret else f", found {shown(error['input'])}"
     return f"expected {wanted}{given}{_advice(error)}"
 

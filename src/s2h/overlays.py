@@ -12,7 +12,7 @@ from functools import cached_property, reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from s2h.config_files import ConfigFile, Source, given_values, read_config_file
+from s2h.config_files import ConfigFile, Place, Source, given_values, read_config_file
 from s2h.errors import ConfigError
 from s2h.paths import WORKFLOW
 from s2h.registry import unknown
@@ -47,7 +47,7 @@ class Overlays:
     @cached_property
     def source(self) -> Source:
         """Where they stand."""
-        return reduce(Source.under, (file.source for file in self.files), Source("config", is_mapping=True))
+        return reduce(Source.under, (file.source for file in self.files), Source(Place("config"), is_mapping=True))
 
     def elsewhere(self, kind: str, name: str) -> str:
         """Advice where a name exists in a shipped config that is none of the files; empty elsewhere."""

@@ -16,13 +16,11 @@ ModelPart = Literal["vision", "projector", "language"]
 
 
 def _fraction(value: Any) -> Any:
-    """Accept 2, "1/6" and 1.5; anything else is left to pydantic, which refuses it."""
-    if isinstance(value, (int, str)) and not isinstance(value, bool):
-        try:
-            return Fraction(value)
-        except (ValueError, ZeroDivisionError):
-            raise ValueError(f"{value!r} is not a number or a fraction such as 1/6") from None
-    return Fraction(str(value)) if isinstance(value, float) else value
+    """Accept 2, "1/6" and 1.5."""
+    try:
+        return Fraction(str(value))
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"{value!r} is not a number or a fraction such as 1/6") from None
 
 
 Ratio = Annotated[

@@ -40,10 +40,10 @@ def near_matches(name: str, known: Iterable[str]) -> list[str]:
     Returns:
         At most two, the likeliest first.
     """
-    titles = dict(known) if isinstance(known, Mapping) else {}
+    titles = known if isinstance(known, Mapping) else {}
     names, asked = sorted(known), _plain(name)
     for matches in (
-        [n for n in names if asked in (_plain(n), _plain(titles.get(n, n)))],
+        [n for n in names if asked in (_plain(n), _plain(str(titles.get(n, n))))],
         [n for n in names if len(asked) > 1 and _initials(n) == asked],
         [n for n in names if asked and _plain(n).startswith(asked)],
     ):

@@ -18,9 +18,13 @@ def check(more: More = None, configfile: ConfigFiles = None, config: Changes = N
     Files are named as they are, or by the names of shipped configs: s2h check paper my.yaml.
     """
     from s2h.config import config_warnings, load_config
+    from s2h.errors import ConfigError
 
-    overlays = open_overlays(more, configfile, config)
-    study = load_config(overlays.values, overlays)
+    try:
+        overlays = open_overlays(more, configfile, config)
+        study = load_config(overlays.values, overlays)
+    except ConfigError as error:
+        sys.exit(str(error))
     for line in config_warnings(study, overlays):
         print(f"warning: {line}", file=sys.stderr)
     print(f"The config is sound: {len(study.all_runs())} runs.")
