@@ -203,6 +203,7 @@ def shown(value: Any) -> str:
         text = f"keys ({', '.join(map(str, value))})"
     else:
         text = repr(value) if isinstance(value, str) else json.dumps(value, default=str).strip('"')
+    text = text if text.isprintable() else repr(text)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 

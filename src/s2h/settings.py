@@ -57,4 +57,7 @@ class Mistake:
 
 def key_path(path: KeyPath) -> str:
     """The keys as one word: ``runs[0].recipes``."""
-    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+    words = (
+        f"[{part}]" if isinstance(part, int) else f".{part if part.isprintable() else repr(part)}" for part in path
+    )
+    return "".join(words).removeprefix(".")
