@@ -266,12 +266,12 @@ def test_the_order_in_which_levels_are_laid_over_each_other_changes_no_setting()
 
 
 def test_the_frontier_is_planned_once_names_and_prices_are_filled_in() -> None:
-    with pytest.raises(ConfigError, match=r"config: models\.openai\.source\.name: Field required"):
+    with pytest.raises(ConfigError, match=r"frontier\.yaml:\d+:\d+: models\.openai\.source\.name: this key is missing"):
         read_config("paper", "frontier")
     values = read_values("paper", "frontier")
     endpoints = ("openai", "anthropic", "google")
     named = merge(values, {"models": {name: {"source": {"name": "m"}} for name in endpoints}})
-    with pytest.raises(ConfigError, match=r"models\.openai\.source: spending_limit needs a price"):
+    with pytest.raises(ConfigError, match=r"models\.openai\.source\.spending_limit: spending_limit needs a price"):
         load_config(named)
     price = {"price": {"input": 1, "output": 2}}
     config = load_config(merge(named, {"models": {name: {"source": price} for name in endpoints}}))

@@ -139,18 +139,15 @@ def _changed_training(place: KeyPath, change: Callable[[], TrainingSettings], ph
 
 
 def _columns(place: KeyPath, path: str, task: str) -> Iterator[Mistake]:
-    """Whether a TSV file has the columns that the reader of its task needs; the rest is checked when it is read."""
+    """Whether a set has the columns that the reader of its task needs; the rest is checked when it is read."""
+    from s2h.scoring.row_files import columns_of  # which reads pictures too
+
     needed = (*_SET_COLUMNS, *find_reader(task).columns)
-    try:
-        with Path(path).expanduser().open(encoding="utf-8") as file:
-            head = file.readline().rstrip("\r\n").split("\t")
-    except (OSError, UnicodeDecodeError) as error:
-        yield Mistake(place, f"{path} cannot be read as text: {error}")
-        return
-    if lacking := [name for name in needed if name not in head]:
+    found = columns_of(Path(path).expanduser())
+    if lacking := [name for name in needed if name not in found]:
         yield Mistake(
             place,
-            f"{path} lacks the columns {', '.join(lacking)}: give a TSV file whose first line names "
+            f"{path} lacks the columns {', '.join(lacking)}: give a tab-separated file, or JSON lines, with "
             f"{', '.join(needed)}",
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from s2h.config_files import read_changes, read_config_file
 from s2h.errors import ConfigError
@@ -59,7 +60,8 @@ def _broken(files: Sequence[str], changes: Sequence[str]) -> Iterator[str]:
             if read_config_file(path).is_empty:
                 yield f"{path} is empty, which Snakemake refuses: write {{}} into it, or omit it."
         except ConfigError as error:
-            yield str(error)
+            missing = not Path(path).exists()
+            yield f"{error}{' Targets stand before --configfile, which takes every word behind it.' if missing else ''}"
     try:
         read_changes(changes)
     except ConfigError as error:
