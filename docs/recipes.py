@@ -8,7 +8,7 @@ import polars as pl
 
 from docs.blocks import fill_block
 from docs.pictures import record
-from s2h.overlays import read_config
+from s2h.overlays import read_config, read_values
 from s2h.phases import Part, Phase
 from s2h.supervision.formats import FORMATS, FULL, has_image, prompt, response
 from s2h.supervision.recipes import Recipe, count, examples_seen
@@ -61,8 +61,9 @@ def recipe_in_words(recipe: Recipe) -> str:
 
 def all_recipes() -> str:
     """Every recipe that is shipped, in the order of the file."""
+    recipes = read_config().recipes
     rows = [
-        f"| `{name}` | {recipe.title} | {recipe_in_words(recipe)} |" for name, recipe in read_config().recipes.items()
+        f"| `{name}` | {recipes[name].title} | {recipe_in_words(recipes[name])} |" for name in read_values()["recipes"]
     ]
     return "\n".join(["| recipe | title | what it holds |", "| --- | --- | --- |", *rows])
 

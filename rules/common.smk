@@ -8,7 +8,9 @@ from s2h.plan.plan import Plan
 from s2h.plan.resources import Requested, growing
 from s2h.plan.start_checks import refuse_missing_gpus, refuse_removed_weights
 
-PLAN = Plan.open(config, Path(workflow.basedir))
+PLAN = Plan.open(
+    config, Path(workflow.basedir), files=workflow.overwrite_configfiles, is_main=workflow.is_main_process
+)
 CONFIG, PATHS = PLAN.config, PLAN.paths
 PUZZLES, MIXTURES, CORPORA = PLAN.puzzles, PLAN.mixtures, PLAN.corpora
 TRAINING, SCORING, ALIGNMENT = PLAN.training, PLAN.scoring, PLAN.alignment

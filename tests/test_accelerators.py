@@ -43,9 +43,14 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
     "src/s2h/cli/score_command.py": {
         "score": (1, "tests/cli/test_score.py::test_the_config_that_is_written_is_one_run_of_what_was_asked"),
     },
-    "src/s2h/config.py": {
-        "Config._check": (1, "tests/test_config.py::test_vllm_is_looked_for_before_anything_runs"),
-        "Config._check_vllm": (5, "tests/test_config.py::test_vllm_is_looked_for_before_anything_runs"),
+    "src/s2h/config_checks.py": {
+        "_odd_model": (1, "tests/test_config_mistakes.py::test_a_mistake_is_answered_once_in_plain_words_at_its_place"),
+        "_odd_training": (
+            2,
+            "tests/test_config_mistakes.py::test_a_mistake_is_answered_once_in_plain_words_at_its_place",
+        ),
+        "_run": (1, "tests/test_config_mistakes.py::test_a_mistake_is_answered_once_in_plain_words_at_its_place"),
+        "_vllm": (6, "tests/test_config.py::test_vllm_is_looked_for_before_anything_runs"),
     },
     "src/s2h/devices.py": {
         "_reasons": (5, "tests/test_devices.py::test_what_keeps_gpus_from_being_used_is_found"),

@@ -25,12 +25,15 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"models": {"tiny": {"training": {"learning_rate": -1}}}}, "models.tiny.training.learning_rate"),
     ({"models": {"mine": {"source": {"kind": "huggingface", "name": "./nowhere"}}}}, "./nowhere is not a model folder"),
     ({"trackers": ["wandb", "trackio"]}, "not installed where the training runs: pip install wandb trackio"),
-    ({"trackers": ["tensorbord"]}, "should be 'wandb', 'mlflow' or 'trackio'"),
+    ({"trackers": ["tensorbord"]}, "expected 'wandb', 'mlflow' or 'trackio', found 'tensorbord'"),
     ({"models": {"a/b": read_values()["models"]["tiny"]}}, "becomes a folder"),
     ({"tasks": {"consecutive_table_readout": {"style": "paper"}}}, "reads the compact style only"),
     ({"tasks": {"grid_navigation": {"levels": {"SIMPLE": {"objects": [0, 1]}}}}}, "choose from 1 to 8"),
-    ({"tasks": {"grid_navigation": {"levels": {"EASY": {}}}}}, "should be 'SIMPLE', 'MEDIUM' or 'HARD'"),
-    ({"tasks": {"table_readout": {"rows": [5, 4]}}}, "[5, 4] runs backwards"),
+    (
+        {"tasks": {"grid_navigation": {"levels": {"EASY": {}}}}},
+        "levels.EASY: unknown name 'EASY'. Known: HARD, MED",
+    ),
+    ({"tasks": {"table_readout": {"rows": [5, 4]}}}, "rows: a range is [smallest, largest], but [5, 4] runs backwards"),
     ({"tasks": {"table_readout": {"style": "paper", "rows": [5, 15]}}}, "at most 14 rows"),
     ({"tasks": {"table_readout": {"levels": {"HARD": {"turns": [11, 12]}}}}}, "has from 0 to 10 turns"),
     (
@@ -70,7 +73,10 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
         {"models": {"tiny-reader": {"source": {"phases": [{"scenes": 9, "order": "sequential"}]}}}},
         "budget and order have no effect in a phase without parts",
     ),
-    ({"models": {"tiny-reader": {"source": {"phases": [{"scenes": 0}]}}}}, "scenes: Input should be greater than"),
+    (
+        {"models": {"tiny-reader": {"source": {"phases": [{"scenes": 0}]}}}},
+        "phases[0].scenes: expected 1 or more",
+    ),
     (
         {"recipes": {"mix": {"phases": [{"parts": [{"level": "SCENES", "format": "image_to_text", "share": 1}]}]}}},
         "phase 1 has a part on SCENES: recipes train on puzzles, and base models on scenes",
@@ -112,7 +118,7 @@ def test_a_phase_may_change_the_training_and_says_what_it_gets_wrong() -> None:
     assert config.training(run, 1).learning_rate == 0.5
     assert config.training(run, 1).batch_size == config.models["tiny"].training.batch_size
     wrong = {"recipes": {"mix": {"phases": [phases[0] | {"training": {"learning_rat": 0.5}}]}}}
-    with pytest.raises(ConfigError, match=r"recipes.mix: phase 1 changes the training.*Did you mean 'learning_rate'"):
+    with pytest.raises(ConfigError, match=r"recipes\.mix\.phases\[0\]\.training\.learning_rat: .*'learning_rate'"):
         load_config(merge(read_values(), wrong))
 
 
@@ -131,9 +137,9 @@ def test_a_phase_may_change_the_training_and_says_what_it_gets_wrong() -> None:
             [10**6],
             "raise tasks.consecutive_table_readout.levels.SIMPLE.train to 500000, or lower the budget",
         ),
-        ("budgets", [-5], "runs.0.budgets.0: Input should be greater than or equal to 0"),
+        ("budgets", [-5], "runs[0].budgets[0]: expected 0 or more, found -5"),
         ("budgets", [0], "trains, but its budget is 0: give it the number of training examples"),
-        ("seeds", [-1], "runs.0.seeds.0: Input should be greater than or equal to 0"),
+        ("seeds", [-1], "runs[0].seeds[0]: expected 0 or more, found -1"),
     ],
 )
 def test_runs_must_be_possible(key: str, names: list[object], complaint: str) -> None:
@@ -196,7 +202,7 @@ def test_results_may_lie_below_the_home_folder() -> None:
     ("change", "complaint"),
     [
         ({"recipes": ["mix"], "modalities": ["text"]}, "conversions are of images"),
-        ({"recipes": ["mix"], "conversions": ["free"]}, "should be 'forced' or 'forbidden' (found: 'free')"),
+        ({"recipes": ["mix"], "conversions": ["free"]}, "expected 'forced' or 'forbidden', found 'free'"),
         ({"recipes": ["mix_plus_convert_tokens"]}, "mix_plus_convert_tokens has convert_tokens in place of the"),
         ({"recipes": ["untrained"], "models": ["elsewhere"]}, "models.elsewhere is a model of VLMEvalKit, in which no"),
     ],
@@ -227,7 +233,7 @@ def test_vllm_is_looked_for_before_anything_runs(monkeypatch: pytest.MonkeyPatch
     values = merge(read_values(), {"models": {"tiny-reader": SERVED}})
     monkeypatch.setenv("S2H_VLLM", "/no/vllm")
     with pytest.raises(
-        ConfigError, match=r"^config: models\.tiny-reader\.scoring\.backend is vllm, but no such program is the"
+        ConfigError, match=r"^config: models\.tiny-reader\.scoring\.backend: found vllm, but no such program is the"
     ):
         load_config(values)
     monkeypatch.setenv("S2H_VLLM", "/bin/sh")
@@ -245,7 +251,7 @@ def test_vllm_has_no_eagle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     eagle = {"source": {"kind": "released_eagle", "name": str(tmp_path)}, "scoring": {"max_new_tokens": 9}}
     eagle["scoring"]["backend"] = "vllm"
     run = {"tasks": ["table_readout"], "recipes": ["untrained"], "budgets": [0], "models": ["eagle"]}
-    with pytest.raises(ConfigError, match=r"models\.eagle\.scoring\.backend is vllm, which has no Eagle-X2"):
+    with pytest.raises(ConfigError, match=r"models\.eagle\.scoring\.backend: vllm has no Eagle-X2"):
         load_config(merge(read_values(), {"models": {"eagle": eagle}, "runs": [run]}))
 
 
@@ -260,12 +266,12 @@ def test_the_order_in_which_levels_are_laid_over_each_other_changes_no_setting()
 
 
 def test_the_frontier_is_planned_once_names_and_prices_are_filled_in() -> None:
-    with pytest.raises(ConfigError, match=r"config: models\.openai\.source\.name: Field required"):
+    with pytest.raises(ConfigError, match=r"frontier\.yaml:\d+:\d+: models\.openai\.source\.name: this key is missing"):
         read_config("paper", "frontier")
     values = read_values("paper", "frontier")
     endpoints = ("openai", "anthropic", "google")
     named = merge(values, {"models": {name: {"source": {"name": "m"}} for name in endpoints}})
-    with pytest.raises(ConfigError, match=r"models\.openai\.source: spending_limit needs a price"):
+    with pytest.raises(ConfigError, match=r"models\.openai\.source\.spending_limit: spending_limit needs a price"):
         load_config(named)
     price = {"price": {"input": 1, "output": 2}}
     config = load_config(merge(named, {"models": {name: {"source": price} for name in endpoints}}))

@@ -127,7 +127,7 @@ def test_a_task_of_a_plugin_is_one_like_the_others(package: Path) -> None:
 
 
 def test_its_settings_are_checked_and_its_name_is_known(package: Path) -> None:
-    with pytest.raises(ConfigError, match=r"levels\.HARD\.dots is \[2, 99\]: choose from 1 to 40"):
+    with pytest.raises(ConfigError, match=r"levels\.HARD\.dots: found \[2, 99\]: choose from 1 to 40"):
         load_config(merge(CONFIG, {"tasks": {"dots": {"levels": {"HARD": {"dots": [2, 99]}}}}}))
     with pytest.raises(ConfigError, match=r"unknown task 'dotz'\. Did you mean 'dots'"):
         load_config(merge(CONFIG, {"task_mixtures": {"both": ["table_readout", "dotz"]}}))
@@ -241,7 +241,8 @@ def test_a_config_says_so_in_a_line_of_its_own(folder: Path) -> None:
 
 
 def test_a_set_from_outside_needs_a_reader(package: Path) -> None:
-    sets = {"external_evals": {"theirs": {"path": str(package / "beside.py"), "level": "HARD", "modality": "text"}}}
+    (package / "theirs.tsv").write_text("index\tquestion\tanswer\n")
+    sets = {"external_evals": {"theirs": {"path": str(package / "theirs.tsv"), "level": "HARD", "modality": "text"}}}
     sets["external_evals"]["theirs"]["task"] = "dots"
     assert load_config(merge(CONFIG, sets)).external_evals["theirs"].task == "dots"
     del READERS._places["dots"]

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, NonNegativeInt, ValidationError, create_model, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeInt,
+    ValidationError,
+    create_model,
+    field_validator,
+    model_validator,
+)
 
+from s2h.config_checks import find_mistakes, find_oddities
 from s2h.corpora.corpus_settings import CorpusSettings
 from s2h.diagnosis.answers import Answers
-from s2h.errors import ConfigError, ModelError
+from s2h.errors import ConfigError
+from s2h.mistakes import explain, told, truth_values
 from s2h.models.settings import ModelSettings, TrainingSettings
 from s2h.models.sources import Catalog, HuggingFaceSource, PretrainedSource
 from s2h.models.weights import Keep
@@ -26,13 +38,16 @@ from s2h.puzzles.task import SCENES, Level, Modality, Task, TaskSettings
 from s2h.puzzles.task_registry import TASKS
 from s2h.registry import unknown
 from s2h.scoring.readers import refuse_unreadable
-from s2h.scoring.vllm import find_vllm
-from s2h.settings import Settings
+from s2h.settings import Mistake, Seed, Settings, named
 from s2h.supervision.conversion import CONVERSIONS, Conversion
 from s2h.supervision.formats import FULL, INTERNALISED, NONE
 from s2h.supervision.recipes import Recipe, puzzles_needed
 from s2h.training.trackers import TrackerName, missing_package
 from s2h.validation.task_report import ValidationSettings
+
+if TYPE_CHECKING:
+    from s2h.config_files import Place
+    from s2h.overlays import Overlays
 
 
 class TasksSettings(Settings):
@@ -53,17 +68,22 @@ class RunGrid(Settings):
         modalities: how the evaluation puzzles are given: ``[text]`` for a language model that sees no images.
     """
 
-    tasks: tuple[str, ...] = Field(min_length=1)
-    recipes: tuple[str, ...] = Field(min_length=1)
+    tasks: tuple[Annotated[str, named("task")], ...] = Field(min_length=1)
+    recipes: tuple[Annotated[str, named("recipe")], ...] = Field(min_length=1)
     budgets: tuple[NonNegativeInt, ...] = Field(min_length=1)
-    models: tuple[str, ...] = Field(min_length=1)
-    seeds: tuple[NonNegativeInt, ...] = Field((0,), min_length=1)
+    models: tuple[Annotated[str, named("model")], ...] = Field(min_length=1)
+    seeds: tuple[Seed, ...] = Field((0,), min_length=1)
     conversions: tuple[Literal["forced", "forbidden"], ...] = ()
     modalities: tuple[Modality, ...] = Field(MODALITIES, min_length=1)
 
     def __contains__(self, run: Run) -> bool:
         lists = (self.tasks, self.recipes, self.budgets, self.models, self.seeds)
         return all(value in listed for value, listed in zip(dataclasses.astuple(run), lists, strict=True))
+
+    def combinations(self, seeds: Sequence[int]) -> Iterator[Run]:
+        """Every combination with some of the seeds, in order."""
+        lists = (self.tasks, self.recipes, self.budgets, self.models, seeds)
+        return itertools.starmap(Run, itertools.product(*lists))
 
 
 @dataclasses.dataclass(frozen=True, slots=True, order=True)
@@ -151,6 +171,33 @@ class ExternalEval(Settings):
         return task
 
 
+def _is_plain(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
+        raise ValueError(f"the name {name!r} becomes a folder: use letters, digits, '_', '-' and '.'")
+    return name
+
+
+def _is_no_task(name: str) -> str:
+    if name in TASKS:
+        raise ValueError(f"{name} is a task: give tasks that are trained together a name of their own")
+    return name
+
+
+def _are_different_tasks(members: tuple[str, ...]) -> tuple[str, ...]:
+    for member in members:
+        if member not in TASKS:
+            raise ValueError(str(unknown("task", member, {name: TASKS[name].title for name in TASKS})))
+    if len(set(members)) < max(len(members), 2):
+        raise ValueError(f"name two different tasks or more (found: {', '.join(members)})")
+    return members
+
+
+Name = Annotated[str, AfterValidator(_is_plain)]
+"""A name that becomes a folder."""
+MixtureName = Annotated[Name, AfterValidator(_is_no_task)]
+TaskMixture = Annotated[tuple[str, ...], AfterValidator(_are_different_tasks)]
+
+
 class Config(Settings):
     """The whole config.
 
@@ -178,23 +225,23 @@ class Config(Settings):
             ``strict``, only where they stand as the question asks (docs/scoring.md). It decodes nothing again.
     """
 
-    results: str = "results"
+    results: str = Field("results", min_length=1)
     plugins: tuple[str, ...] = ()
     trackers: tuple[TrackerName, ...] = ()
     cache: str | None = None
     keep_weights: Keep = "all"
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     shard_size: ShardSize = ShardSize()
     validation: ValidationSettings = ValidationSettings()
     alignment: AlignmentSettings = AlignmentSettings()
     tasks: TasksSettings
-    task_mixtures: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    corpora: dict[str, CorpusSettings] = Field(default_factory=dict)
-    parts: dict[str, HuggingFaceSource] = Field(default_factory=dict)
-    models: dict[str, ModelSettings]
-    recipes: dict[str, Recipe]
+    task_mixtures: dict[MixtureName, TaskMixture] = Field(default_factory=dict)
+    corpora: dict[Name, CorpusSettings] = Field(default_factory=dict)
+    parts: dict[Name, HuggingFaceSource] = Field(default_factory=dict)
+    models: dict[Name, ModelSettings]
+    recipes: dict[Name, Recipe]
     runs: tuple[RunGrid, ...] = Field(min_length=1)
-    external_evals: dict[str, ExternalEval] = Field(default_factory=dict)
+    external_evals: dict[Name, ExternalEval] = Field(default_factory=dict)
     answers: Answers = "tolerant"
 
     @field_validator("results")
@@ -203,7 +250,16 @@ class Config(Settings):
         folder = Path(results).expanduser()
         if folder.is_file():
             raise ValueError(f"{results} is a file: name a folder, which need not be there yet")
+        nearest = next(each for each in (folder, *folder.absolute().parents) if each.exists())
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK) or nearest == Path("/proc"):
+            raise ValueError(f"no folder can be made in {nearest}: name another one")
         return str(folder)
+
+    @field_validator("recipes")
+    @classmethod
+    def _simplest_first(cls, recipes: dict[str, Recipe]) -> dict[str, Recipe]:
+        """The order of tables, however the files name them: fewer phases first, then fewer parts, then by name."""
+        return dict(sorted(recipes.items(), key=lambda item: (*item[1].size, item[0])))
 
     @field_validator("trackers")
     @classmethod
@@ -212,146 +268,6 @@ class Config(Settings):
         if find_spec("torch") and (missing := missing_package(names)):
             raise ValueError(missing)
         return names
-
-    @field_validator("models", "recipes", "task_mixtures", "external_evals", "corpora", "parts")
-    @classmethod
-    def _plain_names(cls, named: dict[str, Any]) -> dict[str, Any]:
-        for name in named:
-            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", name):
-                raise ValueError(f"the name {name!r} becomes a folder: use letters, digits, '_', '-' and '.'")
-        return named
-
-    @field_validator("task_mixtures")
-    @classmethod
-    def _task_mixtures_exist(cls, joint: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        for name, members in joint.items():
-            if name in TASKS:
-                raise ValueError(f"{name} is a task: give tasks that are trained together a name of their own")
-            for member in members:
-                TASKS.place(member)  # raises for an unknown name
-            if len(set(members)) < max(len(members), 2):
-                raise ValueError(f"task_mixtures.{name} is {list(members)}: name two different tasks or more")
-        return joint
-
-    @model_validator(mode="after")
-    def _sources_are_complete(self) -> Config:
-        for name in self.parts:
-            if name in self.models:
-                raise ValueError(f"{name} is the name of a model and of a part: give one of them another")
-        for name, model in self.models.items():
-            model.source.check(name, self.catalog)
-            for number, phase in enumerate(self.pretraining(name), 1):
-                if phase.corpus and phase.corpus not in self.corpora:
-                    raise ValueError(str(unknown("corpus", phase.corpus, self.corpora)))
-                self.base_model_training(name, number)
-        return self
-
-    @model_validator(mode="after")
-    def _runs_exist(self) -> Config:
-        for grid in self.runs:
-            for kind, names, known in (
-                ("task", grid.tasks, {*self.task_names(), *self.task_mixtures}),
-                ("recipe", grid.recipes, self.recipes),
-                ("model", grid.models, self.models),
-            ):
-                for name in names:
-                    if name not in known:
-                        raise ValueError(str(unknown(kind, name, known)))
-        for run in self.all_runs():
-            self._check(run)
-        return self
-
-    def _check(self, run: Run) -> None:
-        recipe, members = self.recipes[run.recipe], self.members(run.task)
-        if recipe.phases and self.models[run.model].training is None:
-            untrained = [name for name, other in self.recipes.items() if not other.phases]
-            raise ValueError(
-                f"the recipe {run.recipe} trains, but models.{run.model} has no training: give it one (not possible "
-                f"for endpoints and models of VLMEvalKit), or a recipe that trains nothing ({', '.join(untrained)})"
-            )
-        if recipe.phases and not run.budget:
-            raise ValueError(
-                f"the recipe {run.recipe} trains, but its budget is 0: give it the number of training examples, or "
-                "take the recipe untrained"
-            )
-        for number in range(1, len(recipe.phases) + 1):
-            self.training(run, number)
-        self._check_corpora(run.model)
-        self._check_scenes(run.model, members)
-        self._check_vllm(run.model)
-        self._check_conversions(run)
-        needed = puzzles_needed(recipe.phases, run.budget, len(members))
-        for name in members:
-            self._check_task(run, name, needed)
-        source = self.catalog[run.model].root(self.catalog)
-        source.check_tasks(run.model, {name: self.task_object(name) for name in members})
-
-    def _check_corpora(self, model: str) -> None:
-        """The files of the corpora of a base model are looked for only where a run needs them."""
-        for corpus in [phase.corpus for phase in self.pretraining(model) if phase.corpus]:
-            for problem in self.corpora[corpus].problems():
-                raise ValueError(f"corpora.{corpus}, on which the model {model} is pretrained: {problem}")
-
-    def _check_scenes(self, model: str, tasks: tuple[str, ...]) -> None:
-        """A base model that is pretrained on scenes needs those of all tasks of its run."""
-        for task in tasks if any(phase.scenes for phase in self.pretraining(model)) else ():
-            if not self.task_object(task).has_scenes:
-                raise ValueError(
-                    f"the model {model} is pretrained on scenes, but {task} has none: add sample_scene to its class "
-                    "(docs/add-a-task.md), or run the task with another model"
-                )
-
-    def _check_vllm(self, model: str) -> None:
-        """A model that vLLM shall serve is one that it knows, and vLLM is there."""
-        if not self.models[model].served_by_vllm:
-            return
-        if not self.catalog[model].root(self.catalog).vllm_knows_it:
-            raise ValueError(f"models.{model}.scoring.backend is vllm, which has no Eagle-X2: set it to transformers")
-        try:
-            find_vllm()
-        except ModelError as error:
-            raise ValueError(f"models.{model}.{error}") from None
-
-    def _check_conversions(self, run: Run) -> None:
-        """Conversions are asked for only where the model takes them and the recipe does not replace them."""
-        if not self.conversions(run):
-            return
-        if "image" not in self.modalities(run):
-            raise ValueError(
-                "conversions are of images, but a run that asks for them has modalities: [text]: add image, or leave "
-                "conversions out"
-            )
-        if not self.catalog[run.model].takes_conversions:
-            raise ValueError(
-                f"models.{run.model} is a model of VLMEvalKit, in which no conversion can be forced or forbidden: "
-                "leave conversions out of its runs"
-            )
-        if any(part.convert_tokens for phase in self.recipes[run.recipe].phases for part in phase.parts):
-            raise ValueError(
-                f"the recipe {run.recipe} has convert_tokens in place of the conversion, so that none can be forced or "
-                "forbidden: leave conversions out of its runs"
-            )
-
-    def _check_task(self, run: Run, name: str, needed: dict[Any, int]) -> None:
-        task, recipe = self.task(name), self.recipes[run.recipe]
-        known = (FULL, NONE, INTERNALISED, *self.task_object(name).alternative_chains)
-        for part in itertools.chain(*(phase.parts for phase in recipe.phases)):
-            if part.chain not in known:
-                raise ValueError(
-                    f"the recipe {run.recipe}: {unknown('chain', part.chain, known)} These are the chains of thought "
-                    f"of {name} in the {task.style} style"
-                )
-        for level, puzzles in needed.items():
-            available = task.levels[level].train if level in task.levels else None
-            if available is None:
-                raise ValueError(
-                    f"the recipe {run.recipe} needs {level} puzzles, but tasks.{name}.levels has no {level}"
-                )
-            if puzzles > available:
-                raise ValueError(
-                    f"the recipe {run.recipe} at budget {run.budget} needs {puzzles} {level} puzzles of {name}, but "
-                    f"{available} are made: raise tasks.{name}.levels.{level}.train to {puzzles}, or lower the budget"
-                )
 
     def fitting_recipes(self, name: str) -> dict[str, Recipe]:
         """The recipes whose levels and chains of thought a task, or each of several trained together, has."""
@@ -404,7 +320,7 @@ class Config(Settings):
     def training(self, run: Run, phase: int) -> TrainingSettings:
         """How a run's model is trained in a phase (from 1): the model's settings, changed by the phase's."""
         changes = self.recipes[run.recipe].phases[phase - 1].training
-        return self._changed_training(run.model, changes, f"recipes.{run.recipe}: phase {phase}")
+        return self._changed_training(run.model, changes)
 
     def base_model_training(self, model: str, phase: int) -> TrainingSettings:
         """How a base model is trained in a phase (from 1): the model's settings, changed by the phase's.
@@ -416,15 +332,11 @@ class Config(Settings):
         changes: dict[str, Any] = {"snapshots": 0, "random_positions": 0}
         if own.corpus:
             changes["on_overlength"] = "truncate"
-        return self._changed_training(model, changes | own.training, f"models.{model}.source: phase {phase}")
+        return self._changed_training(model, changes | own.training)
 
-    def _changed_training(self, model: str, changes: dict[str, Any], place: str) -> TrainingSettings:
+    def _changed_training(self, model: str, changes: dict[str, Any]) -> TrainingSettings:
         base = self.models[model].training
-        try:
-            return TrainingSettings.model_validate((base.model_dump() if base else {}) | changes)
-        except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors())
-            raise ValueError(f"{place} changes the training: {problems}") from None
+        return TrainingSettings.model_validate((base.model_dump() if base else {}) | changes)
 
     def task_object(self, name: str) -> Task[Any]:
         """A task with its settings."""
@@ -446,8 +358,7 @@ class Config(Settings):
     @cached_property
     def _runs(self) -> tuple[Run, ...]:
         """``all_runs``, which a plan asks for once a job."""
-        grids = (itertools.product(g.tasks, g.recipes, g.budgets, g.models, g.seeds) for g in self.runs)
-        return tuple(sorted({Run(*combination) for combination in itertools.chain(*grids)}))
+        return tuple(sorted({run for grid in self.runs for run in grid.combinations(grid.seeds)}))
 
     def conversions(self, run: Run) -> list[Conversion]:
         """With which conversions, beside the free one, the images of a run are scored."""
@@ -460,20 +371,101 @@ class Config(Settings):
         return [modality for modality in MODALITIES if modality in listed]
 
 
-def load_config(values: dict[str, Any]) -> Config:
-    """Check the values of the config files and build the tree.
+def load_config(values: Mapping[str, Any], overlays: Overlays | None = None) -> Config:
+    """Check the values of the config files and build the tree, which does not depend on the order of keys.
+
+    Args:
+        values: of all files.
+        overlays: the files, so that mistakes are told with file, line and column.
 
     Raises:
-        ConfigError: one line for each mistake: where it is, what is wrong, what was found.
+        ConfigError: one line for each mistake: where it is, what is wrong, what was expected, what was found.
     """
     try:
-        load_plugins(values.get("plugins", ()))
+        load_plugins(values.get("plugins") or ())
     except ConfigError as error:
         raise ConfigError(f"config: {error}") from error
+    kind, ordered = config_type(), _in_order(values)
+    mistakes = [*truth_values(ordered, kind)]
     try:
-        return config_type().model_validate(values)
+        config = kind.model_validate(ordered, context=_context(ordered, overlays))
+        mistakes += [] if mistakes else find_mistakes(config)
     except ValidationError as error:
-        raise ConfigError("\n".join(_explain(e) for e in error.errors())) from None
+        mistakes += explain(error, ordered, kind)
+    if mistakes:
+        raise ConfigError("\n".join(_located(mistakes, overlays)))
+    return config
+
+
+def config_warnings(config: Config, overlays: Overlays) -> list[str]:
+    """What is possible in a config but seldom meant, a line each."""
+    return [*_located(find_oddities(config), overlays), *overlays.reversals()]
+
+
+def _located(mistakes: Iterable[Mistake], overlays: Overlays | None) -> list[str]:
+    """Mistakes behind their places, in order; once, where aliases bring a place into several parts of the config."""
+    if overlays is None:
+        return [f"config: {mistake}" for mistake in mistakes]
+    told: dict[tuple[Place, str], Mistake] = {}
+    for mistake in mistakes:
+        told.setdefault((overlays.source.find(mistake.path), mistake.message), mistake)
+    return [f"{place}: {told[place, message]}" for place, message in sorted(told)]
+
+
+def _in_order(values: Any) -> Any:
+    """Mappings by the names of their keys: params of jobs are compared in their order."""
+    if isinstance(values, Mapping):
+        return {key: _in_order(values[key]) for key in sorted(values, key=str)}
+    return list(map(_in_order, values)) if isinstance(values, (list, tuple)) else values
+
+
+def _context(values: Mapping[str, Any], overlays: Overlays | None) -> dict[str, Any]:
+    """What checks of single keys need to know of the rest of the config: the names that exist, with their titles.
+
+    Names of a kind are left out where the config has no mapping of them, which is a mistake of its own.
+    """
+    tasks = {name: TASKS[name].title for name in _section(values, "tasks") if name in TASKS}
+    names: dict[str, Mapping[str, str]] = {
+        "task": tasks | {name: name for name in _section(values, "task_mixtures")},
+        "recipe": {name: _title(name, recipe) for name, recipe in _section(values, "recipes").items()},
+        "model": {name: name for name in _section(values, "models")},
+        "corpus": {name: name for name in _section(values, "corpora")},
+        "part": {name: name for name in _section(values, "parts")},
+    }
+    given = {kind: found for kind, found in names.items() if found or kind in ("corpus", "part")}
+    return {"training changes": _training_changes, "elsewhere": overlays and overlays.elsewhere} | given
+
+
+def _section(values: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    found = values.get(key)
+    return {str(name): entry for name, entry in found.items()} if isinstance(found, Mapping) else {}
+
+
+def _title(name: str, recipe: Any) -> str:
+    return str(recipe.get("title", name)) if isinstance(recipe, Mapping) else name
+
+
+_TrainingChanges = create_model(  # type: ignore[call-overload]
+    "TrainingChanges",
+    __base__=Settings,
+    **{name: (field.rebuild_annotation(), None) for name, field in TrainingSettings.model_fields.items()},
+)
+
+
+def _training_changes(changes: dict[str, Any]) -> dict[str, Any]:
+    """Some of the settings of a training, each checked by itself, in the order of ``TrainingSettings``.
+
+    Raises:
+        ValidationError: there is no such setting, or it cannot have that value.
+    """
+    mistakes = [*truth_values(changes, _TrainingChanges)]
+    try:
+        checked: dict[str, Any] = _TrainingChanges.model_validate(changes).model_dump(mode="json", exclude_unset=True)
+    except ValidationError as error:
+        mistakes += explain(error, changes, _TrainingChanges)
+    if mistakes:
+        raise told(mistakes)
+    return checked
 
 
 def config_type() -> type[Config]:
@@ -486,12 +478,3 @@ def _config_of(tasks: tuple[tuple[str, type[TaskSettings]], ...]) -> type[Config
     fields: dict[str, Any] = {name: (settings | None, None) for name, settings in tasks}
     settings = create_model("TasksSettings", __base__=TasksSettings, **fields)
     return create_model("Config", __base__=Config, __doc__=Config.__doc__, tasks=(settings, ...))
-
-
-def _explain(error: Any) -> str:
-    loc = [str(part) for part in error["loc"]]
-    # Below "source" pydantic names the kind that it chose, which is not a key of the file.
-    place = ".".join(part for at, part in enumerate(loc) if at == 0 or loc[at - 1] != "source")
-    message = error["msg"].removeprefix("Value error, ")
-    given = "" if error["type"] in ("value_error", "missing") else f" (found: {error['input']!r})"
-    return f"config: {place + ': ' if place else ''}{message}{given}"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationInfo, field_validator, model_validator
 
 from s2h.puzzles.task import SCENES, TrainingLevel
-from s2h.settings import Settings
+from s2h.settings import Settings, named
 from s2h.supervision.formats import FULL, Format
 
 ModelPart = Literal["vision", "projector", "language"]
@@ -16,13 +16,11 @@ ModelPart = Literal["vision", "projector", "language"]
 
 
 def _fraction(value: Any) -> Any:
-    """Accept 2, "1/6" and 1.5; anything else is left to pydantic, which refuses it."""
-    if isinstance(value, (int, str)) and not isinstance(value, bool):
-        try:
-            return Fraction(value)
-        except (ValueError, ZeroDivisionError):
-            raise ValueError(f"{value!r} is not a number or a fraction such as 1/6") from None
-    return Fraction(str(value)) if isinstance(value, float) else value
+    """Accept 2, "1/6" and 1.5."""
+    try:
+        return Fraction(str(value))
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"{value!r} is not a number or a fraction such as 1/6") from None
 
 
 Ratio = Annotated[
@@ -88,7 +86,7 @@ class Phase(Settings):
     """
 
     parts: tuple[Part, ...] = ()
-    corpus: str | None = None
+    corpus: Annotated[str, named("corpus")] | None = None
     scenes: int | None = Field(None, ge=1)
     epochs: Ratio = Field(Fraction(1), gt=0)
     budget: Ratio = Field(Fraction(1), gt=0)
@@ -96,6 +94,21 @@ class Phase(Settings):
     frozen: tuple[ModelPart, ...] = ()
     optimizer: Literal["fresh", "kept"] = "fresh"
     training: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("training")
+    @classmethod
+    def _changes_settings_of_the_training(cls, changes: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
+        """Leave the check to what the context has for it: these settings are none of the data's."""
+        check = (info.context or {}).get("training changes", dict)
+        checked: dict[str, Any] = check(changes)
+        return checked
+
+    @field_validator("frozen")
+    @classmethod
+    def _leaves_something_to_train(cls, frozen: tuple[ModelPart, ...]) -> tuple[ModelPart, ...]:
+        if {*frozen} == {*get_args(ModelPart)}:
+            raise ValueError("all parts of the model are frozen, so that nothing is trained: leave one of them out")
+        return frozen
 
     @model_validator(mode="after")
     def _trains_on_one_kind_of_data(self) -> Phase:

@@ -18,7 +18,7 @@ from s2h.cli.app import app, main
 from s2h.scoring import command_line
 from tests.shipped import ROOT
 
-VERBS = ("score", "watch", "schema", "lineage", "verify", "kept", "vlmevalkit", "replies", "eagle", "unlock")
+VERBS = ("check", "score", "watch", "schema", "lineage", "verify", "kept", "vlmevalkit", "replies", "eagle", "unlock")
 
 
 def s2h(*words: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -48,6 +48,21 @@ def test_what_a_user_can_mend_is_said_in_one_line(tmp_path: Path) -> None:
     done = s2h("eagle", "convert", "nowhere", "out", folder=tmp_path)
     assert done.returncode == 1
     assert done.stderr == "s2h: nowhere is not a folder: name the one that holds config.json and the weights.\n"
+
+
+def test_check_reads_configs_alone(tmp_path: Path) -> None:
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("sed: 1\nruns: []\n")
+    done = s2h("check", "paper", "mine.yaml", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert [line.split(": ")[:2] for line in done.stderr.splitlines()] == [
+        ["mine.yaml:1:1", "sed"],
+        ["mine.yaml:2:1", "runs"],
+    ]
+    mine.write_text("models: {tiny: {training: {learning_rate: 3}}}\n")
+    done = s2h("check", "mine.yaml", "--config", "seed=3", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (0, "The config is sound: 6 runs.\n")
+    assert done.stderr.startswith("warning: mine.yaml:1:28: models.tiny.training.learning_rate: 3.0 is large")
 
 
 @pytest.mark.parametrize(

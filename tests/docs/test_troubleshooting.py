@@ -75,6 +75,16 @@ def snakemake(*words: str) -> Provoke:
     return lambda folder: told(folder, sys.executable, "-m", "snakemake", *words)
 
 
+def written(text: str) -> Provoke:
+    """What is said to a config file that holds a text."""
+
+    def provoke(folder: Path) -> str:
+        (folder / "mine.yaml").write_text(text)
+        return said(lambda: read_config(folder / "mine.yaml"))
+
+    return provoke
+
+
 def locked(folder: Path) -> str:
     """What Snakemake says where another one, or one that was killed, holds the target."""
     locks, target = folder / ".snakemake/locks", "results/validation/table_readout.json"
@@ -148,6 +158,8 @@ def claim() -> None:
 
 PROVOKED: dict[str, Provoke] = {
     "An unknown key": config({"sedd": 1}),
+    "A key that is given twice": written("seed: 1\nseed: 2\n"),
+    "YAML that cannot be read": written("runs: [a\n"),
     "An unknown name": snakemake("-n", "--config", f"runs=[{TINY_RUN | {'recipes': ['mix_pluss']}}]"),
     "Too few puzzles": config({"runs": [TINY_RUN | {"budgets": [90_000]}]}),
     "Shares that do not add up": config(phase({"level": "SIMPLE", "format": "text", "share": "1/3"})),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import random
 import re
 import subprocess
 import sys
@@ -276,6 +278,93 @@ def test_the_paper_is_told_what_it_takes_of_the_disk() -> None:
 def test_a_mistake_in_the_config_ends_the_program_with_its_place() -> None:
     with pytest.raises(SystemExit, match="Did you mean 'results'"):
         Plan.open(read_values() | {"result": "x"}, ROOT)
+
+
+def shuffled(values: Any, rng: random.Random) -> Any:
+    """The same values, every mapping in another order."""
+    if isinstance(values, dict):
+        return {key: shuffled(values[key], rng) for key in rng.sample(list(values), len(values))}
+    return [shuffled(each, rng) for each in values] if isinstance(values, list) else values
+
+
+def cut_up(values: dict[str, Any], rng: random.Random, pieces: int) -> list[dict[str, Any]]:
+    """Mappings that give the values again when they are laid over each other; lists stay whole."""
+    found: list[dict[str, Any]] = [{} for _ in range(pieces)]
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            for piece, part in zip(found, cut_up(value, rng, pieces), strict=True):
+                piece.update({key: part} if part else {})
+        else:
+            rng.choice(found)[key] = value
+    return found
+
+
+def as_words(values: Any) -> Any:
+    """The same values as Snakemake reads them from ``--config``, numbers below the top as text."""
+    if isinstance(values, dict):
+        return {key: as_words(value) for key, value in values.items()}
+    if isinstance(values, list):
+        return [as_words(value) for value in values]
+    return values if isinstance(values, bool) or values is None else str(values)
+
+
+def params(plan: Plan) -> str:
+    """What jobs of every stage are given, in the order in which Snakemake compares it."""
+    alone = SimpleNamespace(task=TASK, level="HARD", split="eval", shard="00000", table="difficulty", model="tiny")
+    base = SimpleNamespace(origin=TASK, model="tiny-reader", seed="0", phase="1")
+    job, second = run(model="tiny-reader"), run(phase="2")
+    return str(
+        [
+            *(plan.puzzles.level_settings(alone), plan.puzzles.made_by(alone), plan.puzzles.whole_settings(alone)),
+            *(plan.puzzles.checks(alone), plan.puzzles.gallery_shards()),
+            *(plan.mixtures.shards(second), plan.mixtures.settings(second)),
+            *(plan.training.spec(second), plan.training.spec(base), plan.training.tiny_settings(alone)),
+            *(plan.training.tiny_tasks(second), plan.scoring.asked(job), plan.scoring.model_settings(job)),
+            *(plan.scoring.external_evals(job), plan.report.recipe_titles(), plan.report.recipe_studies()),
+            *(plan.report.table_settings(alone), plan.report.run_names(), plan.report.shown_config()),
+        ]
+    )
+
+
+OF_EVERY_KIND = {
+    "external_evals": {
+        name: {"url": "https://a.b/c", "sha256": "0" * 64, "task": TASK, "level": "HARD", "modality": "text"}
+        for name in ("second", "first")
+    },
+    "task_mixtures": {"tables": ["table_readout", TASK]},
+    "models": {
+        "tiny-reader": {
+            "source": {"phases": [{"scenes": 600, "training": {"weight_decay": 0.5, "learning_rate": 0.125}}]}
+        }
+    },
+    "recipes": {
+        "align_mix_plus": {
+            "phases": [
+                {"parts": [{"format": "text", "level": "SIMPLE", "share": "1"}], "training": {"save_steps": 5}},
+                {
+                    "parts": [{"share": 1, "level": "SIMPLE", "format": "text"}],
+                    "training": {"weight_decay": 0.5, "learning_rate": 0.125},
+                },
+            ]
+        }
+    },
+}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_params_depend_neither_on_the_order_of_keys_nor_on_how_files_are_cut(seed: int) -> None:
+    rng = random.Random(seed)
+    values = merge(read_values(), {"runs": RUNS, **OF_EVERY_KIND})
+    *files, words = cut_up(shuffled(values, rng), rng, pieces=4)
+    pieces = [*(shuffled(each, rng) for each in files), as_words(words)]
+    again = functools.reduce(merge, pieces, {})
+    scripts = ROOT / "workflow/scripts"
+    assert params(Plan(load_config(again), scripts)) == params(Plan(load_config(values), scripts))
+
+
+def test_tables_list_simple_recipes_before_complex_ones(plan: Plan) -> None:
+    shown = ["untrained", "image", "text", "image_text", "mix", "mix_plus", "align_mix_plus"]
+    assert [name for name in plan.report.recipe_titles() if name in shown] == shown
 
 
 def test_planning_imports_no_torch() -> None:

@@ -192,6 +192,6 @@ def test_every_column_needs_a_name(style: str, columns: list[int], most: int) ->
         ConsecutiveTableReadoutSettings.model_validate(_settings(style, columns=columns))
 
 
-def test_a_misspelled_key_gets_its_near_match() -> None:
-    with pytest.raises(ValidationError, match="Did you mean 'columns'"):
+def test_a_misspelled_key_is_refused() -> None:
+    with pytest.raises(ValidationError, match="colums"):
         ConsecutiveTableReadoutSettings.model_validate(_settings("paper", colums=[10, 10]))

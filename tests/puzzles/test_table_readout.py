@@ -252,7 +252,7 @@ def test_compact_chains_are_short() -> None:
         ({"families": []}, "at least 1 item"),
         ({"families": [RANDOM]}, r"random paths .* need at least 5 rows and columns"),
         ({"families": [SPIRAL]}, r"spiral paths .* need at least 5 rows and columns"),
-        ({"families": [COMPOSED | {"gaps": [1]}]}, "unknown key 'gaps'"),
+        ({"families": [COMPOSED | {"gaps": [1]}]}, "compositional.gaps"),
         ({"families": [SPIRAL | {"family": "helix"}]}, "'spiral'"),
         ({"families": [COMPOSED | {"pieces": [0]}]}, "greater than 0"),
     ],

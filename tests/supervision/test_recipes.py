@@ -125,7 +125,7 @@ def test_fractions_are_exact() -> None:
     [
         ([{"level": "SIMPLE", "format": "text", "share": "1/2"}], "add up to 1/2"),
         ([{"level": "SIMPLE", "format": "text", "share": "one"}], "not a number or a fraction"),
-        ([{"level": "SIMPLE", "fromat": "text", "share": 1}], "Did you mean 'format'"),
+        ([{"level": "SIMPLE", "fromat": "text", "share": 1}], "fromat"),
         ([{"level": "SIMPLE", "format": "text", "share": 1, "convert_tokens": 4}], "text has none"),
         ([], "give one of parts, corpus and scenes"),
     ],

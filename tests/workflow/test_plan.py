@@ -5,7 +5,9 @@ One real run of a small study is made first; each test changes one thing and rea
 
 from __future__ import annotations
 
+import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -23,8 +25,10 @@ import yaml
 from s2h.analysis.table_registry import TABLES
 from s2h.overlays import read_values
 from s2h.puzzles.record import SCHEMA
+from tests import forked
+from tests.plan.test_plan import as_words, cut_up, shuffled
 from tests.shipped import ROOT
-from tests.workflow.study import RUNS, TASKS, configure, snakemake
+from tests.workflow.study import RUNS, TASKS, configure, environment, snakemake
 
 
 def proves(row: str) -> Callable[[Any], Any]:
@@ -96,6 +100,20 @@ def test_a_second_run_does_nothing(study: Path) -> None:
     run = snakemake(study, "results/tables/summary.csv")
     assert run.returncode == 0
     assert "Nothing to be done" in run.stdout + run.stderr
+
+
+def test_the_order_of_keys_and_the_cut_into_files_change_nothing(study: Path) -> None:
+    rng = random.Random(0)
+    whole = yaml.safe_load((study / "config/small.yaml").read_text())
+    first, second, rest = cut_up(shuffled(whole, rng), rng, pieces=3)
+    for name, values in {"first": first, "second": second}.items():
+        (study / f"config/{name}.yaml").write_text(yaml.safe_dump(values, sort_keys=False))
+    words = [f"{key}={json.dumps(as_words(value))}" for key, value in rest.items()]
+    assert len(words) > 1
+    files = ["config/first.yaml", "config/second.yaml"]
+    command = ["-n", "results/tables/summary.csv", "--configfile", *files, "--config", *words]
+    run = forked.python("snakemake", *command, folder=study, environments=[environment(study)])
+    assert "Nothing to be done" in run.stdout + run.stderr, run.stdout + run.stderr
 
 
 @proves("a task's code or settings")
@@ -346,6 +364,22 @@ def test_a_killed_workflow_goes_on_and_no_torn_file_stays(study: Path) -> None:
     assert shard.read_bytes() == before
     assert pl.read_parquet(scores).drop("seconds").equals(scores_before)
     assert not list((study / "results").rglob("*.part"))
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("runs: [a\n", "config/mine.yaml:2:1: not valid YAML"),
+        ("seed: 1\nseed: 2\n", "config/mine.yaml:2:1: the key 'seed' is given twice, in lines 1 and 2"),
+        ("seed: 1\nsedd: 2\n", "config/mine.yaml:2:1: sedd: unknown key 'sedd'. Did you mean 'seed'?"),
+        ("tasks: {table_readout: {levels: {HARD: {eval: 1000000}}}}", "s2h: warning: config/mine.yaml:1:41: tasks"),
+    ],
+)
+def test_snakemake_tells_the_line_of_a_mistake_and_what_is_odd(study: Path, text: str, complaint: str) -> None:
+    (study / "config/mine.yaml").write_text(text)
+    run = snakemake(study, "-n", "--nolock", "results/tables/summary.csv", config="mine")
+    assert complaint in run.stderr
+    assert not re.search("Traceback|WorkflowError", run.stderr)
 
 
 @pytest.mark.parametrize("overlay", ["config", "smoke", "paper"])

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from s2h.cli import (
+    check_command,
     eagle_command,
     kept_command,
     provenance_commands,
@@ -28,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for module in (
+    check_command,
     score_command,
     watch_command,
     provenance_commands,

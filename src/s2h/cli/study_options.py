@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from s2h.overlays import Overlays
     from s2h.plan.plan import Plan
 
 More = Annotated[list[str] | None, typer.Argument(help="more files of --configfile, or more KEY=VALUE of --config")]
@@ -24,23 +25,17 @@ def open_plan(more: More, configfile: ConfigFiles, config: Changes) -> Plan:
         ConfigError: a file or a value is wrong.
     """
     from s2h.config import load_config
-    from s2h.overlays import find_root, merge, read_values
     from s2h.plan.plan import Plan
+
+    overlays = open_overlays(more, configfile, config)
+    return Plan(load_config(overlays.values, overlays), overlays.root / "workflow" / "scripts")
+
+
+def open_overlays(more: More, configfile: ConfigFiles, config: Changes) -> Overlays:
+    """The files of that study; arguments and errors are those of ``open_plan``."""
+    from s2h.config_files import read_changes
+    from s2h.overlays import read_overlays
 
     files: list[str | Path] = [*(configfile or []), *(word for word in more or [] if "=" not in word)]
     changes = [*(config or []), *(word for word in more or [] if "=" in word)]
-    root = find_root()
-    values = merge(read_values(*files, root=root), dict(map(_change, changes)))
-    return Plan(load_config(values), root / "workflow" / "scripts")
-
-
-def _change(word: str) -> tuple[str, Any]:
-    """A key and its value, which is read as YAML."""
-    import yaml
-
-    from s2h.errors import ConfigError
-
-    key, equals, value = word.partition("=")
-    if not equals:
-        raise ConfigError(f"--config {word}: give KEY=VALUE, as in --config results=results/sweep.")
-    return key, yaml.safe_load(value)
+    return read_overlays(*files, changes=read_changes(changes))

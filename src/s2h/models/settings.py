@@ -106,6 +106,11 @@ class TrainingSettings(Settings):
                 f"micro_batch_tokens ({self.micro_batch_tokens}) must hold an example of max_length "
                 f"({self.max_length}) tokens"
             )
+        if self.micro_batch_size is not None and self.micro_batch_size > self.batch_size:
+            raise ValueError(
+                f"micro_batch_size ({self.micro_batch_size}) is larger than batch_size ({self.batch_size}), of which "
+                "it is a part: lower it"
+            )
         return self
 
     @model_validator(mode="after")

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from s2h.models.endpoint_settings import PriceSettings, RequestSettings
 from s2h.paths import ANY_TASK, Paths
 from s2h.phases import Phase, check_phases
 from s2h.puzzles.task import Task
 from s2h.registry import unknown
-from s2h.settings import Settings
+from s2h.settings import Mistake, Seed, Settings, named
 
 
 class ModelResources(Settings):
@@ -80,11 +81,17 @@ class ModelSource(Settings):
         """The entries of the catalog that are fetched from the hub for this model."""
         return set()
 
-    def check(self, name: str, catalog: Catalog) -> None:
-        """Check what it refers to; raises ValueError with the key where something is wrong."""
+    def check(self, catalog: Catalog) -> None:
+        """Check the model that it refers to; raises ValueError where that cannot be."""
 
-    def check_tasks(self, name: str, tasks: Mapping[str, Task[Any]]) -> None:
-        """Check that it can read the tasks of a run; raises ValueError with the setting to change."""
+    def check_tasks(self, name: str, tasks: Mapping[str, Task[Any]]) -> Iterator[Mistake]:
+        """Why it cannot read the tasks of a run, if so, at the settings to change.
+
+        Args:
+            name: of the model in the config.
+            tasks: with their settings, by name.
+        """
+        yield from ()
 
 
 class TinySource(ModelSource):
@@ -121,16 +128,28 @@ class TinySource(ModelSource):
     def folder(self, name: str, catalog: Catalog, *, task: str, seed: int) -> str:
         return catalog.paths.tiny_model.format(task=task, model=name, seed=seed)
 
-    def check_tasks(self, name: str, tasks: Mapping[str, Task[Any]]) -> None:
-        """Raise ValueError unless all tasks use the compact style and images of one size."""
+    def check_tasks(self, name: str, tasks: Mapping[str, Task[Any]]) -> Iterator[Mistake]:
+        """It reads the compact style, and images of one size, which its patches divide."""
         for task, found in tasks.items():
+            side = found.image_size[0]
             if found.settings.style != "compact":
-                raise ValueError(f"the model {name} reads the compact style only: set tasks.{task}.style to compact")
-        sides = {task: found.image_size for task, found in tasks.items()}
+                yield Mistake(
+                    ("tasks", task, "style"),
+                    f"the model {name} reads the compact style only: set tasks.{task}.style to compact",
+                )
+            elif side % self.patch_size:
+                yield Mistake(
+                    ("models", name, "source", "patch_size"),
+                    f"patches of {self.patch_size} pixels do not divide the images of {task}, of {side} pixels: set it "
+                    f"to 16, or another tasks.{task}.image_side",
+                )
+        sides = {task: found.image_size[0] for task, found in tasks.items()}
         if len(set(sides.values())) > 1:
-            raise ValueError(
-                f"the model {name} sees images of one size, but those of its tasks have {sides}: set the same "
-                "tasks.*.image_side for all of them"
+            yield Mistake(
+                ("tasks", next(iter(tasks)), "image_side"),
+                f"the model {name} sees images of one size, but those of its tasks have "
+                f"{', '.join(f'{side} pixels ({task})' for task, side in sides.items())}: set the same "
+                "tasks.*.image_side for all of them",
             )
 
     @model_validator(mode="after")
@@ -190,6 +209,12 @@ class HuggingFaceSource(OutsideSource):
     min_pixels: int | None = Field(None, ge=1)
     max_pixels: int | None = Field(None, ge=1)
 
+    @model_validator(mode="after")
+    def _least_is_not_most(self) -> HuggingFaceSource:
+        if self.min_pixels and self.max_pixels and self.min_pixels > self.max_pixels:
+            raise ValueError(f"min_pixels ({self.min_pixels}) is larger than max_pixels ({self.max_pixels}): swap them")
+        return self
+
     @property
     def processor_options(self) -> dict[str, int]:
         """Keyword arguments for loading the processor; the trained model's processor stores them."""
@@ -237,6 +262,17 @@ class RemoteSource(ModelSource):
         return self.name
 
 
+def _names_a_variable(name: str) -> str:
+    """Refuse what is no name of an environment variable, without repeating it: it may be a key."""
+    looks_like_a_key = re.match(r"(sk|hf|gsk|xai)[-_]", name) or re.fullmatch(r"(?=.*[a-z])(?=.*\d)\w{24,}", name)
+    if name and (looks_like_a_key or not re.fullmatch(r"[A-Za-z_]\w*", name)):
+        raise ValueError(
+            "expected the name of an environment variable, such as OPENAI_API_KEY, which holds the key: never write "
+            "the key itself into a config (what was found is not shown)"
+        )
+    return name
+
+
 class EndpointSource(RemoteSource):
     """A model behind an OpenAI-compatible address, e.g. a provider's, that of ``transformers serve`` or vLLM.
 
@@ -258,7 +294,7 @@ class EndpointSource(RemoteSource):
 
     kind: Literal["endpoint"] = "endpoint"
     url: str = Field(pattern=r"^https?://\S+$")
-    api_key_env: str = ""
+    api_key_env: Annotated[str, AfterValidator(_names_a_variable)] = ""
     connections: int = Field(8, ge=1)
     timeout: float = Field(600, gt=0)
     patience: float = Field(30, ge=0)
@@ -304,7 +340,7 @@ class PretrainedSource(ModelSource):
     kind: Literal["pretrained"] = "pretrained"
     base: str = Field(min_length=1)
     phases: tuple[Phase, ...] = Field(min_length=1)
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
 
     @model_validator(mode="after")
     def _phases_fit(self) -> PretrainedSource:
@@ -331,20 +367,21 @@ class PretrainedSource(ModelSource):
     def downloads(self, name: str, catalog: Catalog) -> set[str]:
         return self.root(catalog).downloads(self.base, catalog)
 
-    def check(self, name: str, catalog: Catalog) -> None:
-        place = f"models.{name}.source.base"
+    def check(self, catalog: Catalog) -> None:
         if self.base not in catalog.models and not is_path(self.base):
             folder = "or give the path of a model folder, which begins with /, ./ or ~"
-            raise ValueError(f"{place}: {unknown('model', self.base, catalog.models)} {folder}")
+            raise ValueError(f"{unknown('model', self.base, catalog.models)} {folder}")
         try:
             base = catalog[self.base]
         except ValueError as error:
-            raise ValueError(f"{place}: {_first_problem(error)}") from None
+            raise ValueError(_first_problem(error)) from None
         if isinstance(base, PretrainedSource) or not base.has_weights:
             raise ValueError(
-                f"{place} is {self.base}, of kind {base.kind}: name one of kind tiny, huggingface, released_eagle or "
-                "composed"
+                f"{self.base} is of kind {base.kind}: name one of kind tiny, huggingface, released_eagle or composed"
             )
+
+
+PartName = Annotated[str, named("part")]
 
 
 class ComposedSource(ModelSource):
@@ -360,10 +397,10 @@ class ComposedSource(ModelSource):
     vllm_knows_it: ClassVar[bool] = False
 
     kind: Literal["composed"] = "composed"
-    clip: str
-    convnext: str
-    language: str
-    seed: int = Field(0, ge=0)
+    clip: PartName
+    convnext: PartName
+    language: PartName
+    seed: Seed = 0
 
     @property
     def parts(self) -> dict[str, str]:
@@ -380,11 +417,6 @@ class ComposedSource(ModelSource):
 
     def downloads(self, name: str, catalog: Catalog) -> set[str]:
         return {found for part in self.parts.values() for found in catalog[part].downloads(part, catalog)}
-
-    def check(self, name: str, catalog: Catalog) -> None:
-        for part, entry in self.parts.items():
-            if entry not in catalog.parts:
-                raise ValueError(f"models.{name}.source.{part}: {unknown('part', entry, catalog.parts)}")
 
 
 AnySource = (

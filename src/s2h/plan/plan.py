@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from s2h.analysis.table_registry import TABLES
-from s2h.config import Config, load_config
+from s2h.config import Config, config_warnings, load_config
 from s2h.errors import S2HError
 from s2h.figures.figure_registry import FIGURES
+from s2h.overlays import read_overlays
 from s2h.paths import ANY_TASK, Paths
 from s2h.plan.alignment_stage import AlignmentStage
 from s2h.plan.corpus_stage import CorpusStage
@@ -40,17 +41,25 @@ class Plan:
         self.paths = Paths(config.results)
 
     @classmethod
-    def open(cls, values: Mapping[str, Any], root: Path) -> Plan:
+    def open(
+        cls, values: Mapping[str, Any], root: Path, *, files: Sequence[str | Path] = (), is_main: bool = False
+    ) -> Plan:
         """The plan of the values of the config files; a mistake in them ends the program with what to change.
 
         Args:
             values: as Snakemake has read them.
             root: folder of the Snakefile.
+            files: of ``--configfile``, which are read once more for the places of mistakes.
+            is_main: whether this is no process of a job; it says what is odd.
         """
         try:
-            return cls(load_config(dict(values)), root / "workflow" / "scripts")
+            overlays = read_overlays(*files, root=root) if is_main else None
+            config = load_config(values, overlays)
         except S2HError as error:
             sys.exit(str(error))
+        for line in config_warnings(config, overlays) if overlays else ():
+            print(f"s2h: warning: {line}", file=sys.stderr)
+        return cls(config, root / "workflow" / "scripts")
 
     @cached_property
     def puzzles(self) -> PuzzleStage:

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Iterable
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from s2h.phases import Part, Phase, check_phases
 from s2h.puzzles.task import TrainingLevel
@@ -26,13 +26,18 @@ class Recipe(Settings):
         phases: trained one after the other; without any the model is scored untrained (zero-shot).
     """
 
-    title: str
+    title: str = Field(min_length=1)
     phases: tuple[Phase, ...]
 
     @model_validator(mode="after")
     def _phases_fit(self) -> Recipe:
         check_phases(self.phases, of="recipe")
         return self
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """How many phases and parts it has."""
+        return len(self.phases), sum(len(phase.parts) for phase in self.phases)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from pydantic import Field
 
 from s2h.errors import DataError
 from s2h.files import atomic_file
@@ -29,7 +30,7 @@ class ValidationSettings(Settings):
         duplicates: largest share of a set's puzzles that repeat an earlier one of the set.
     """
 
-    duplicates: float = 0.01
+    duplicates: float = Field(0.01, ge=0, le=1)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
