@@ -1,4 +1,5 @@
 # The plan: what each job reads, writes and asks for is computed by s2h.plan; rules say what is made from what.
+import atexit
 import sys
 from pathlib import Path
 
@@ -7,6 +8,7 @@ from s2h.plan.group_jobs import run_members_side_by_side
 from s2h.plan.plan import Plan
 from s2h.plan.resources import Requested, growing
 from s2h.plan.start_checks import refuse_missing_gpus, refuse_removed_weights
+from s2h.plan.study_plan import print_plan
 
 PLAN = Plan.open(
     config, Path(workflow.basedir), files=workflow.overwrite_configfiles, is_main=workflow.is_main_process
@@ -24,3 +26,4 @@ wildcard_constraints:
 if workflow.is_main_process:  # and not in the processes of its jobs
     for line in WEIGHTS.disk_report():
         print(line, file=sys.stderr)
+    atexit.register(print_plan, workflow, PLAN)  # where it was a dry run; Snakemake has no hook for its end

@@ -101,7 +101,7 @@ class _Job:
         results = str(config.get("results", "results"))
         read = {*map(str, snakemake.input), *(path for path in extra_inputs if Path(path).is_dir())}
         inputs = {path: input_contents(path, results) for path in sorted(read)}
-        params = _below_results({name: _plain(value) for name, value in snakemake.params.items()}, results)
+        params = recorded_params(snakemake.params, results)
         waited = {*map(str, _listed(snakemake.input.get("validated", [])))}  # for, but nothing is read from them
         wildcards = {name: str(value) for name, value in snakemake.wildcards.items()}
         deciding = {
@@ -213,6 +213,17 @@ def _wait_for_other() -> None:
 def _listed(value: Any) -> list[Any]:
     """Named inputs: Snakemake gives a single one as it is."""
     return [value] if isinstance(value, str) else list(value)
+
+
+def recorded_params(params: Any, results: str) -> dict[str, Any]:
+    """The params of a job as its record has them.
+
+    Args:
+        params: as Snakemake has them.
+        results: folder of everything that the workflow makes.
+    """
+    plain: dict[str, Any] = _below_results({name: _plain(value) for name, value in params.items()}, results)
+    return plain
 
 
 def _plain(value: Any) -> Any:

@@ -10,6 +10,7 @@ from s2h.cli import (
     check_command,
     eagle_command,
     kept_command,
+    plan_command,
     provenance_commands,
     replies_command,
     schema_command,
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 for module in (
     check_command,
+    plan_command,
     score_command,
     watch_command,
     provenance_commands,

@@ -1,7 +1,8 @@
 """Cluster resources of training and decoding jobs, from the model, the number of examples and the attempt.
 
 A starting point, generous rather than tight: what is killed by a limit is restarted with more (``attempt``) and resumes
-from its checkpoint, and the profile may set any of it for all jobs of a rule.
+from its checkpoint, and the profile may set any of it for all jobs of a rule. The functions ``*_seconds`` say how long
+the same jobs are expected to take, without that margin.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ _TEXT_MB = 0.002  # of a conversation and its places: Eagle-1.8M has 1.9 GB of J
 # keeps ready. Measured with Qwen2.5-VL's processor and 1,248 tokens per image: 700 MB, and 24 MB in fp32.
 _LOADER_MB, _LOADED_IMAGE_MB = 700, 4 * 24
 _LEAST_IMAGE_TOKENS = 512  # of an example with an image, where a micro-batch is given in tokens
+# Seconds of a core per example and billion parameters, trained or decoded: the tiny model of the default study.
+_CPU_SECONDS = 4.0
+_IMPORT_SECONDS, _LOADING_SECONDS = 15, 10  # of every job; and for each billion parameters
 _START_MINUTES = 15  # imports, loading weights, writing a model
 _SLACK = 1.5
 
@@ -102,6 +106,32 @@ def alignment_request(model: ModelSettings, *, examples: int, attempt: int) -> R
         mem_mb=(_memory(resources.params_b, processes=1) + math.ceil(resources.params_b * 20_000)) * attempt,
         runtime=_minutes(seconds) * attempt,
     )
+
+
+def training_seconds(model: ModelSettings, *, examples: int) -> float:
+    """How long training one phase is expected to take, on what ``training_request`` asks for."""
+    resources = model.job_resources
+    share = _TRAINING_SECONDS / resources.gpus if resources.gpus else _CPU_SECONDS / resources.cpus
+    return _expected(resources.params_b, examples, share / resources.nodes)
+
+
+def decoding_seconds(model: ModelSettings, *, examples: int) -> float:
+    """How long decoding is expected to take, on what ``decoding_request`` asks for."""
+    resources = model.job_resources
+    share = _DECODING_SECONDS / resources.decoding_gpus if resources.decoding_gpus else _CPU_SECONDS
+    return _expected(resources.params_b, examples, share)
+
+
+def alignment_seconds(model: ModelSettings, *, examples: int) -> float:
+    """How long measuring an alignment is expected to take, on what ``alignment_request`` asks for."""
+    resources = model.job_resources
+    share = _TRAINING_SECONDS * 2 if resources.gpus else _CPU_SECONDS / resources.cpus
+    return _expected(resources.params_b, examples, share)
+
+
+def _expected(params_b: float, examples: int, share: float) -> float:
+    """Seconds of a job: its start, and ``share`` seconds per example and billion parameters."""
+    return _IMPORT_SECONDS + params_b * (_LOADING_SECONDS + examples * share)
 
 
 def process_count(*, gpus: int, threads: int) -> int:

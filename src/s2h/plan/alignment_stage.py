@@ -82,6 +82,9 @@ class AlignmentStage(Stage):
     def request(self, wildcards: Wildcards, attempt: int) -> ResourceRequest:
         """Resources of a measurement."""
         model = self.config.models[wildcards.model]
-        snapshots = max(model.training.snapshots, 1) if model.training else 1
-        examples = _KINDS * self.config.alignment.puzzles * snapshots
-        return alignment_request(model, examples=examples, attempt=attempt)
+        return alignment_request(model, examples=self.examples(wildcards), attempt=attempt)
+
+    def examples(self, wildcards: Wildcards) -> int:
+        """Of how many examples gradients are computed, at all snapshots together."""
+        training = self.config.models[wildcards.model].training
+        return _KINDS * self.config.alignment.puzzles * max(training.snapshots if training else 0, 1)

@@ -85,11 +85,14 @@ class ScoringStage(Stage):
         return Requested(self.request)
 
     def request(self, wildcards: Wildcards, attempt: int) -> ResourceRequest:
-        """Resources of decoding; each puzzle is given as text and as an image, and once more for each conversion."""
-        puzzles = sum(sum(self.puzzles.eval_sizes(task).values()) for task in self.members(wildcards))
-        times = len(self.config.modalities(run_of(wildcards))) + len(self.conversions(wildcards))
+        """Resources of decoding."""
         model = self.config.models[wildcards.model]
-        return decoding_request(model, examples=puzzles * times, attempt=attempt)
+        return decoding_request(model, examples=self.prompts(wildcards), attempt=attempt)
+
+    def prompts(self, wildcards: Wildcards) -> int:
+        """How many prompts a run is given: each puzzle as text and as an image, and once more for each conversion."""
+        puzzles = sum(sum(self.puzzles.eval_sizes(task).values()) for task in self.members(wildcards))
+        return puzzles * (len(self.config.modalities(run_of(wildcards))) + len(self.conversions(wildcards)))
 
     def code_of(self, wildcards: Wildcards) -> str:
         """Digest of the code that judges the predictions of a run's tasks."""
