@@ -1,9 +1,11 @@
-# make run    set up .venv, then run the main job: results/tables/summary.csv
-# make test   set up .venv, then run the linters and the tests, about ten minutes on two quiet cores
-# make test-slow   the tests that take longer: whole workflows killed at every stage, weights removed, the GPU script in miniature
-# make bench  set up .venv, then measure speed and size, beside yardsticks timed in the same run
-# make vllm   set up .venv-vllm, for models whose config has scoring.backend: vllm (on GPUs)
-# make setup  set up .venv alone;  make lint, make lock: for developers
+# make             print this
+# make run         set up .venv, then run the main job: results/tables/summary.csv
+# make test        set up .venv, then run the linters and the tests, about ten minutes on two quiet cores
+# make test-slow   whole workflows killed at every stage, weights removed, the GPU script in miniature
+# make bench       set up .venv, then measure speed and size, beside yardsticks timed in the same run
+# make vllm        set up .venv-vllm, for models whose config has scoring.backend: vllm (on GPUs)
+# make setup       set up .venv alone
+# make lint        check the code (for developers);  make lock: pin the newest packages
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -14,8 +16,11 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYTHONUNBUFFERED = 1
 export OMP_WAIT_POLICY = passive
 
-.PHONY: run test test-first-half test-second-half test-slow bench lint setup vllm lock
+.PHONY: help run test test-first-half test-second-half test-slow bench lint setup vllm lock
 .DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^# make/make/p' $(MAKEFILE_LIST)
 
 run: setup
 	@s2h unlock

@@ -38,3 +38,11 @@ run_members_side_by_side(workflow, sys.argv)
 onstart:
     refuse_missing_gpus(workflow)
     refuse_removed_weights(workflow.dag.needrun_jobs())
+
+
+onsuccess:
+    print(*success_lines(workflow, PLAN), sep="\n", file=sys.stderr)
+
+
+onerror:
+    print(*failure_lines(workflow, PLAN), sep="\n", file=sys.stderr)

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from s2h.paths import BASE_MODEL_PHASE, EVAL_SET, MIXTURE, PHASE, RUN, SHARD
+from s2h.plan.endings import failure_lines, success_lines
 from s2h.plan.group_jobs import run_members_side_by_side
 from s2h.plan.plan import Plan
 from s2h.plan.resources import Requested, growing
@@ -26,4 +27,6 @@ wildcard_constraints:
 if workflow.is_main_process:  # and not in the processes of its jobs
     for line in WEIGHTS.disk_report():
         print(line, file=sys.stderr)
-    atexit.register(print_plan, workflow, PLAN)  # where it was a dry run; Snakemake has no hook for its end
+    atexit.register(
+        print_plan, workflow, PLAN
+    )  # where it was a dry run; Snakemake has no hook for its end

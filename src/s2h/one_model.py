@@ -103,7 +103,7 @@ def source_of(model: str, *, endpoint: str | None, api_key_env: str, request: st
         return source | {"request": read_mapping("--request", request)}
     if model.startswith(VLMEVAL):
         return {"kind": "vlmeval", "name": model.removeprefix(VLMEVAL)}
-    if is_path(model) or Path(model).is_dir():
+    if is_path(model):
         return {"kind": "huggingface", "name": str(Path(model).expanduser().resolve())}
     return {"kind": "huggingface", "name": model}
 

@@ -26,7 +26,7 @@ def plan(
     Snakemake is asked (snakemake -n), as it alone decides what runs; a second account of that would differ some day.
     """
     from s2h.overlays import find_root
-    from s2h.plan.study_plan import HEAD
+    from s2h.plan import PLAN_HEAD
 
     files = [*map(str, configfile or []), *(word for word in more or [] if "=" not in word)]
     changes = [*(config or []), *(word for word in more or [] if "=" in word)]
@@ -37,7 +37,7 @@ def plan(
     command += ["--configfile", *files] if files else []
     command += ["--config", *changes] if changes else []
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    _, head, lines = done.stdout.partition(HEAD)
+    _, head, lines = done.stdout.partition(PLAN_HEAD)
     if done.returncode or not head:
         sys.exit(done.stderr.strip() or done.stdout.strip() or "s2h: Snakemake has planned nothing.")
     print(head + lines, end="")

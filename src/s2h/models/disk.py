@@ -105,4 +105,6 @@ def _free(results: str) -> int:
 
 
 def _gigabytes(count: float) -> str:
-    return f"{count / 1e9:,.0f} GB" if count >= 1e10 else f"{count / 1e9:.1f} GB"
+    if count >= 1e12:
+        return f"{count / 1e12:.2f} TB"
+    return f"{count / 1e9:.0f} GB" if count >= 1e10 else f"{count / 1e9:.1f} GB"

@@ -164,7 +164,8 @@ class OutsideSource(ModelSource):
     """A model that exists: a name on the Hugging Face hub, or a local folder.
 
     Attributes:
-        name: ``organisation/name`` on the hub, or a path that begins with ``/``, ``./`` or ``~``.
+        name: ``organisation/name`` on the hub, or the path of a model folder; where a folder has that name, it
+            is meant.
         revision: branch, tag or commit on the hub.
     """
 
@@ -331,8 +332,8 @@ class PretrainedSource(ModelSource):
     """A base model that is pretrained here, on corpora and scenes, from another model.
 
     Attributes:
-        base: name of another entry of models, of kind tiny, huggingface, released_eagle or composed; or a model folder,
-            whose path begins with ``/``, ``./`` or ``~``.
+        base: name of another entry of models, of kind tiny, huggingface, released_eagle or composed; or the path of
+            a model folder.
         phases: trained one after the other, each on a corpus or on scenes; recipes start from the last.
         seed: of the phases. All seeds of the runs start from the same base model, as in the paper.
     """
@@ -369,7 +370,7 @@ class PretrainedSource(ModelSource):
 
     def check(self, catalog: Catalog) -> None:
         if self.base not in catalog.models and not is_path(self.base):
-            folder = "or give the path of a model folder, which begins with /, ./ or ~"
+            folder = "or give the path of a model folder"
             raise ValueError(f"{unknown('model', self.base, catalog.models)} {folder}")
         try:
             base = catalog[self.base]
@@ -471,8 +472,8 @@ class Catalog:
 
 
 def is_path(name: str) -> bool:
-    """Whether a name is that of a folder rather than one of the hub."""
-    return name.startswith(("/", "./", "../", "~"))
+    """Whether a name is that of a folder rather than one of the hub: it looks like one, or there is one."""
+    return name.startswith(("/", "./", "../", "~")) or name.count("/") > 1 or Path(name).is_dir()
 
 
 def _first_problem(error: ValueError) -> str:

@@ -1,20 +1,23 @@
-"""The plan of a study in thirty lines: what is made, why, and what it costs (``s2h plan``, the end of ``snakemake -n``)."""
+"""The plan of a study in thirty lines: what is made, why, and what it costs.
+
+``s2h plan`` prints it, and so does the end of ``snakemake -n``.
+"""
 
 from __future__ import annotations
 
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from s2h.models.sources import EndpointSource
-from s2h.plan.costs import Cost, cost_of, measured_factors, timing, wall_seconds
+from s2h.plan import PLAN_HEAD
+from s2h.plan.costs import Cost, Timing, cost_of, measured_factors, timing, wall_seconds
 from s2h.plan.plan import Plan
 from s2h.plan.planned_jobs import STAGE_OF, STAGES, PlannedJob, planned_jobs
+from s2h.provenance.cache import KEPT
 
-HEAD = "Plan of "
-"""How the first line begins."""
 _OF_MODELS = ("pretrain_base_model", "train_phase", "measure_alignment", "decode_predictions")
 _MOST_REASONS = 8
 _MORE_GPUS = 8  # times the least GPUs, for a second wall time
@@ -44,7 +47,7 @@ def plan_lines(jobs: Sequence[PlannedJob], plan: Plan, *, cores: int | None, gpu
     """
     to_do = {place: job for place, job in enumerate(jobs) if job.runs}
     runs, trained = len(plan.config.all_runs()), len(plan.training.trained_runs())
-    yield f"{HEAD}{plan.config.results}: {runs:,} runs, of which {trained:,} train; {len(to_do):,} jobs to do"
+    yield f"{PLAN_HEAD}{plan.config.results}: {runs:,} runs, of which {trained:,} train; {len(to_do):,} jobs to do"
     if not to_do:
         yield f"Everything is there: {len(jobs):,} jobs are done."
         return
@@ -57,10 +60,11 @@ def plan_lines(jobs: Sequence[PlannedJob], plan: Plan, *, cores: int | None, gpu
     yield from _wall_time(to_do, costs, cores=cores, gpus=gpus)
     yield from (f"Disk: {line.removeprefix('s2h: ')}" for line in plan.weights.disk_report())
     yield from _replies(to_do.values(), plan)
+    yield from _kept(to_do.values(), plan)
     yield _source_of_times(to_do.values(), factors)
 
 
-def _scaled(job: PlannedJob, plan: Plan, factors: Mapping[tuple[str, str], float]) -> Cost:
+def _scaled(job: PlannedJob, plan: Plan, factors: Mapping[Timing, float]) -> Cost:
     cost = cost_of(job, plan)
     return Cost(cost.seconds * factors.get(timing(job), 1.0), cost.cores, cost.gpus)
 
@@ -100,7 +104,7 @@ def _reasons(jobs: Sequence[PlannedJob]) -> Iterator[str]:
 def _wall_time(
     to_do: Mapping[int, PlannedJob], costs: Mapping[int, Cost], *, cores: int | None, gpus: int | None
 ) -> Iterator[str]:
-    """How long it takes with the GPUs that there are; where they do not suffice, or are not known, with some numbers."""
+    """How long it takes with the GPUs that there are; where they are too few, or not known, with some numbers."""
     waits = {place: job.waits for place, job in to_do.items()}
     least = max(cost.gpus for cost in costs.values())
     if gpus is not None and gpus < least:
@@ -124,30 +128,40 @@ def _replies(jobs: Iterable[PlannedJob], plan: Plan) -> Iterator[str]:
         model = plan.config.models[name]
         if isinstance(source := model.source, EndpointSource):
             usd = source.price.usd(0, count * model.scoring.max_new_tokens) if source.price else None
-            price = "a price that its source does not say" if usd is None else f"at most {usd:,.2f} USD, and the prompts"
+            price = (
+                "a price that its source does not say" if usd is None else f"at most {usd:,.2f} USD, and the prompts"
+            )
             limit = "" if source.spending_limit is None else f"; spending_limit {source.spending_limit:,.2f} USD"
             yield f"Paid: up to {count:,} replies of {name}, {price}{limit} (s2h replies estimate counts the tokens)"
 
 
-def _source_of_times(jobs: Iterable[PlannedJob], factors: Mapping[tuple[str, str], float]) -> str:
+def _kept(jobs: Iterable[PlannedJob], plan: Plan) -> Iterator[str]:
+    """Whether some of it may be there under other settings, which the jobs find out."""
+    kept = (Path(plan.config.results) / KEPT).is_dir()
+    if (kept or plan.config.cache) and any(job.rule in _OF_MODELS for job in jobs):
+        yield "Less where a setting is changed back: what is kept (s2h kept, cache in the config) is not made again"
+
+
+def _source_of_times(jobs: Iterable[PlannedJob], factors: Mapping[Timing, float]) -> str:
     """Where the times of models come from."""
-    timings = sorted({timing(job) for job in jobs if job.rule in _OF_MODELS})
-    guessed = [f"{STAGE_OF[rule]} of {model}" for rule, model in timings if (rule, model) not in factors]
+    timings = {timing(job) for job in jobs if job.rule in _OF_MODELS}
+    guessed = sorted(each for each in timings if each not in factors)
     if not guessed:
-        return "Times are those that the same models took here."
-    shown = ", ".join(dict.fromkeys(guessed[:_MOST_REASONS]))
-    return f"Times by a rule of thumb, as no such job has run here yet: {shown}"
+        return "Times: as jobs of the same models took here."
+    models = ", ".join(dict.fromkeys(name for _, name in guessed))
+    stages = ", ".join(dict.fromkeys(STAGE_OF[rule] for rule, _ in guessed))
+    return f"Times: by a rule of thumb, on H100s or cores, for {models} ({stages}), as none of that has run here"
 
 
 def _hours(hours: float) -> str:
-    return f"{hours:,.0f}" if hours >= 10 else f"{hours:.1f}" if hours >= 0.05 else "0"
+    return f"{hours:,.0f}" if hours >= 10 else f"{hours:.2f}" if hours >= 0.005 else "0"
 
 
 def _duration(seconds: float) -> str:
-    """A time in its largest unit and the next."""
-    units = [("d", 86_400), ("h", 3600), ("min", 60)]
-    for (name, size), (smaller, rest) in pairwise([*units, ("s", 1)]):
-        if seconds >= size:
-            count, left = divmod(round(seconds / rest), size // rest)
-            return f"{count} {name} {left} {smaller}" if left else f"{count} {name}"
-    return f"{math.ceil(seconds)} s"
+    """A time in its largest unit, days and hours with the next one."""
+    minutes, hours = round(seconds / 60), round(seconds / 3600)
+    if hours >= 24:
+        return f"{hours // 24} d {hours % 24} h"
+    if minutes >= 60:
+        return f"{minutes // 60} h {minutes % 60} min"
+    return f"{minutes} min" if minutes else f"{math.ceil(seconds)} s"

@@ -138,6 +138,12 @@ def write_live_view(study: LiveStudy, ready: Collection[str], *, seconds: float)
         temporary.write_text(_page(study, shown, tables, figures, ready=runs, seconds=seconds), encoding="utf-8")
 
 
+def write_summary(study: LiveStudy, ready: Collection[str]) -> Path:
+    """Write the summary table of the named runs, one or more, in all its files; gives the one to read."""
+    runs = {name: files for name, files in study.runs.items() if name in ready}
+    return _write_table(study.folder, "summary", _study_of(runs, study)).with_suffix(".md")
+
+
 def _study_of(ready: Mapping[str, RunFiles], study: LiveStudy) -> Study:
     """The study as if these runs were all; the puzzles of tasks that none of them is scored on may not be made yet."""
     tasks = {task for files in ready.values() for task in files.tasks}
