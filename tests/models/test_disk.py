@@ -32,21 +32,21 @@ def test_the_papers_study_is_told_before_it_fills_the_disk(tmp_path: Path, monke
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=2e12))
     models = paper("all", tmp_path)
     assert disk_report(models, str(tmp_path / "none")) == [
-        f"s2h: this study keeps 128 trained models, about 1,081 GB below {tmp_path}/none; 128 of them, 1,081 GB, are "
+        f"s2h: this study keeps 128 trained models, about 1.08 TB below {tmp_path}/none; 128 of them, 1.08 TB, are "
         "still to come",
-        "s2h: each training at work takes up to 266 GB beside that (qwen2.5-vl-7b); 2,000 GB are free",
+        "s2h: each training at work takes up to 266 GB beside that (qwen2.5-vl-7b); 2.00 TB are free",
     ]
     for model in models:
         Path(model.folder).mkdir()
     assert disk_report(models, str(tmp_path)) == [
-        f"s2h: this study keeps 128 trained models, about 1,081 GB below {tmp_path}; all of them are there"
+        f"s2h: this study keeps 128 trained models, about 1.08 TB below {tmp_path}; all of them are there"
     ]
 
 
 def test_a_disk_that_will_not_do_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1.2e12))
     lines = disk_report(paper("all", tmp_path), str(tmp_path))
-    assert lines[-1].startswith("s2h: warning: 1,346 GB are needed, 1,200 GB are free: make room")
+    assert lines[-1].startswith("s2h: warning: 1.35 TB are needed, 1.20 TB are free: make room")
     lines = disk_report(paper("last_phase", tmp_path), str(tmp_path))
     assert "keeps 112 trained models, about 923 GB" in lines[0]
     assert "up to 282 GB beside that" in lines[1]  # an earlier phase stays until its run is scored

@@ -271,7 +271,7 @@ def test_nothing_is_removed_unless_the_config_asks_for_it(plan: Plan) -> None:
 
 def test_the_paper_is_told_what_it_takes_of_the_disk() -> None:
     lines = plan_of("paper", results="nowhere/paper").weights.disk_report()
-    assert lines[0].startswith("s2h: this study keeps 128 trained models, about 1,081 GB")
+    assert lines[0].startswith("s2h: this study keeps 128 trained models, about 1.08 TB")
     assert plan_of().weights.disk_report() == []
 
 
