@@ -245,6 +245,24 @@ def test_vllm_is_not_needed_where_no_run_needs_it(monkeypatch: pytest.MonkeyPatc
     load_config(merge(read_values(), {"models": {"other": read_values()["models"]["tiny"] | SERVED}}))
 
 
+@pytest.mark.parametrize("name", ["results/models/mix/phase-1", "organisation/mine", "mine"])
+def test_a_folder_that_is_there_is_a_model_folder(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / name).mkdir(parents=True)
+    (tmp_path / name / "config.json").write_text("{}")
+    mine = {"source": {"kind": "huggingface", "name": name}, "scoring": {"max_new_tokens": 9}}
+    values = merge(read_values(), {"models": {"mine": mine}})
+    monkeypatch.chdir(tmp_path)
+    catalog = load_config(values).catalog
+    assert catalog.folder("mine", task="table_readout", seed=0) == name
+    assert not catalog.downloads({"mine"})
+
+
+def test_a_path_without_a_folder_is_no_name_of_the_hub() -> None:
+    mine = {"source": {"kind": "huggingface", "name": "results/models/mix/phase-1"}, "scoring": {"max_new_tokens": 9}}
+    with pytest.raises(ConfigError, match="results/models/mix/phase-1 is not a model folder"):
+        load_config(merge(read_values(), {"models": {"mine": mine}}))
+
+
 def test_vllm_has_no_eagle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("S2H_VLLM", "/bin/sh")
     (tmp_path / "config.json").write_text("{}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
+import subprocess
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -138,3 +139,10 @@ def test_modules_that_are_started_exist(words: str) -> None:
 def test_make_has_its_targets() -> None:
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert {words.split()[1] for words in calling("make")} <= targets
+
+
+def test_make_alone_says_what_it_can_make_and_makes_nothing(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    done = subprocess.run(["make"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert {"make run", "make test", "make setup"} <= {" ".join(line.split()[:2]) for line in done.stdout.splitlines()}
+    assert [path.name for path in tmp_path.iterdir()] == ["Makefile"]

@@ -64,8 +64,8 @@ class PlannedJob:
 
     @property
     def stage(self) -> str:
-        """The stage to which it belongs."""
-        return STAGE_OF[self.rule]
+        """The stage to which it belongs; a rule that is not of this workflow is one of its own."""
+        return STAGE_OF.get(self.rule, self.rule)
 
     @property
     def is_repeated(self) -> bool:

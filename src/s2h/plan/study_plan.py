@@ -73,7 +73,7 @@ def _table(jobs: Sequence[PlannedJob], costs: Mapping[int, Cost]) -> Iterator[st
     """A row for each stage that has jobs, and their sum."""
     row = "{:<24}{:>9}{:>9}{:>12}{:>12}".format
     yield row("stage", "to do", "done", "GPU-hours", "CPU-hours")
-    for stage in (*STAGES, "all"):
+    for stage in dict.fromkeys((*STAGES, *(job.stage for job in jobs), "all")):
         places = [place for place, job in enumerate(jobs) if stage in (job.stage, "all")]
         found = [costs[place] for place in places if place in costs]
         if places:
