@@ -161,6 +161,7 @@ def shards(count: int) -> dict[str, Any]:
         ({"seed": 0}, {"seed": 0, "epochs": 2}, "epochs none → 2"),
         ({"code": "0123456789abcdef"}, {"code": "fedcba9876543210"}, "its code"),
         (shards(9), shards(10), "shards 9 entries → 10 entries"),
+        (shards(9) | {"puzzles": 90}, shards(10) | {"puzzles": 99}, "puzzles 90 → 99"),
     ],
 )
 def test_a_change_is_said_by_its_setting(before: dict[str, Any], now: dict[str, Any], said: str) -> None:

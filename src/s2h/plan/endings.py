@@ -31,7 +31,7 @@ def failure_lines(workflow: Any, plan: Plan) -> Iterator[str]:
     failed = [each for job in workflow.scheduler.failed for each in getattr(job, "jobs", [job])]
     if not failed:  # interrupted
         return
-    yield f"s2h: {len(failed):,} jobs failed; what waits for them was not started:"
+    yield f"s2h: {len(failed):,} {'job' if len(failed) == 1 else 'jobs'} failed, and what waits for it was not started:"
     for job in failed[:_MOST]:
         log = str(job.log[0]) if job.log else ""
         run = "/".join(map(str, job.wildcards))

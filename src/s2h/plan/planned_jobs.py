@@ -107,12 +107,18 @@ def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
         before: as its record has them.
         now: as ``recorded_params`` has them.
     """
-    for path, old, new in _differences(before, now):
+    found = list(_differences(before, now))
+    settings = [each for each in found if not _are_files(each[1]) or not _are_files(each[2])]
+    for path, old, new in settings or found:  # files that differ follow from a setting, where one differs
         name = ".".join(part for part in path[1:] if part != "settings") or path[0]
         if any(isinstance(value, str) and _DIGEST.fullmatch(value) for value in (old, new)):
             yield "its code" if path[0] == "code" else name
         else:
             yield f"{name} {_shown(old)} → {_shown(new)}"
+
+
+def _are_files(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) and "/" in each for each in value)
 
 
 def _differences(before: Any, now: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:

@@ -96,7 +96,7 @@ def _reasons(jobs: Sequence[PlannedJob]) -> Iterator[str]:
     yield f"Made again ({len(repeated):,} jobs), because of:"
     yield from lines[:_MOST_REASONS]
     if len(lines) > _MOST_REASONS:
-        yield f"  and {len(lines) - _MOST_REASONS:,} more changes"
+        yield f"  and {len(lines) - _MOST_REASONS:,} more"
     if followers:
         yield f"  what follows from these: {', '.join(f'{stage} ({count:,})' for stage, count in followers.items())}"
 
@@ -138,7 +138,7 @@ def _replies(jobs: Iterable[PlannedJob], plan: Plan) -> Iterator[str]:
 def _kept(jobs: Iterable[PlannedJob], plan: Plan) -> Iterator[str]:
     """Whether some of it may be there under other settings, which the jobs find out."""
     kept = (Path(plan.config.results) / KEPT).is_dir()
-    if (kept or plan.config.cache) and any(job.rule in _OF_MODELS for job in jobs):
+    if (kept or plan.config.cache) and any(job.rule in _OF_MODELS and job.is_repeated for job in jobs):
         yield "Less where a setting is changed back: what is kept (s2h kept, cache in the config) is not made again"
 
 
