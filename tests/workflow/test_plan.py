@@ -29,6 +29,7 @@ from tests import forked
 from tests.plan.test_plan import as_words, cut_up, shuffled
 from tests.shipped import ROOT
 from tests.workflow.study import RUNS, TASKS, configure, environment, snakemake
+from tests.workflow.study import run as in_shell
 
 
 def proves(row: str) -> Callable[[Any], Any]:
@@ -88,6 +89,8 @@ def test_every_table_and_the_pages_of_failures_are_made(study: Path) -> None:
     run = "grid_navigation/align_mix_plus/48/tiny/0"
     done = snakemake(study, "tables", f"results/failures/{run}.html")
     assert done.returncode == 0, done.stderr[-4000:]
+    assert "s2h: the table is results/tables/summary.md, " in done.stderr
+    assert "s2h: all tables, figures and pages: snakemake --configfile " in done.stderr
     for name in (*TABLES, "recipes"):
         table = pl.read_parquet(study / f"results/tables/{name}.parquet")
         assert pl.read_csv(study / f"results/tables/{name}.csv", infer_schema=False).columns == table.columns
@@ -223,6 +226,31 @@ def test_where_and_with_what_a_study_runs_remakes_nothing(study: Path) -> None:
     assert not plan(study, "--profile", "profiles/slurm")
 
 
+def test_the_study_s_plan_says_what_changed_what_follows_and_what_it_costs(study: Path) -> None:
+    summary = in_shell(study, "python -m s2h plan --configfile config/small.yaml")
+    assert re.search(r"^training +0 +4 +0 +0$", summary.stdout, re.MULTILINE), summary.stdout + summary.stderr
+    levels = {"levels": {"HARD": {"eval": 9}}}
+    changes = {"models": {"tiny": {"training": {"learning_rate": 0.5}}}, "tasks": {"grid_navigation": levels}}
+    configure(study, changes)
+    changed = in_shell(study, "python -m s2h plan --configfile config/small.yaml --cores 2")
+    lines = changed.stdout.splitlines()
+    assert lines[0].startswith("Plan of results: 2 runs, of which 2 train;")
+    assert "  training (4): learning_rate 0.0005 → 0.5" in lines
+    assert "  decoding (1): grid_navigation.puzzles.HARD 8 → 9" in lines
+    assert any(re.fullmatch(r"Time: about \d+ min on 2 cores", line) for line in lines)
+    assert len(lines) <= 30
+    dry = in_shell(study, "snakemake -n --nolock --configfile config/small.yaml --cores 2")
+    assert changed.stdout in dry.stdout
+
+
+def test_a_mistake_in_the_config_leaves_no_plan(study: Path) -> None:
+    configure(study, {"sedd": 1})
+    done = in_shell(study, "python -m s2h plan --configfile config/small.yaml")
+    assert done.returncode == 1
+    assert "Did you mean 'seed'" in done.stderr
+    assert not done.stdout
+
+
 def test_every_row_of_the_documented_table_is_proved() -> None:
     text = (ROOT / "docs/architecture.md").read_text()
     rows = text.partition("| change | made again |\n| --- | --- |\n")[2].partition("\n\n")[0]
@@ -265,6 +293,12 @@ def test_nothing_trains_on_a_set_that_failed(study: Path) -> None:
     )
     edited = snakemake(study, "results/tables/summary.csv")
     assert f"{shard.relative_to(study)} is not what make_puzzles wrote" in edited.stderr
+    ending = edited.stderr.partition("s2h: 1 job failed, and what waits for it was not started:\n")[2].splitlines()
+    reason = f"{shard.relative_to(study)} is not what make_puzzles wrote: it has "
+    assert ending[0].startswith(f"s2h:   puzzles grid_navigation/SIMPLE/train/00000: {reason}")
+    assert ending[1] == "s2h:     results/logs/check_puzzles/grid_navigation/SIMPLE/train/shard-00000.log"
+    assert re.match("s2h: [12] of 2 runs are scored; their table is results/live/tables/summary.md", ending[2])
+    assert (study / "results/live/tables/summary.md").is_file()
     (study / "results/provenance/puzzles/grid_navigation/SIMPLE/train/shard-00000.parquet.json").unlink()
     run = snakemake(study, "results/tables/summary.csv")
     assert run.returncode != 0
