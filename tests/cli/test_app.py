@@ -18,7 +18,10 @@ from s2h.cli.app import app, main
 from s2h.scoring import command_line
 from tests.shipped import ROOT
 
-VERBS = ("check", "plan", "score", "watch", "schema", "lineage", "verify", "kept", "vlmevalkit", "replies", "eagle", "unlock")
+VERBS = (
+    *("check", "plan", "score", "watch", "schema", "lineage", "verify", "kept", "vlmevalkit", "replies", "eagle"),
+    "unlock",
+)
 
 
 def s2h(*words: str, folder: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,11 +25,14 @@ def plan(
     """Say what a study will make, why, and what it costs: GPU-hours, time, disk, replies; start nothing.
 
     Snakemake is asked (snakemake -n), as it alone decides what runs; a second account of that would differ some day.
+    Files are named as they are, or by the names of shipped configs: s2h plan paper results=results/paper.
     """
-    from s2h.overlays import find_root
+    from s2h.overlays import find_root, shipped_configs
     from s2h.plan import PLAN_HEAD
 
-    files = [*map(str, configfile or []), *(word for word in more or [] if "=" not in word)]
+    names = [*map(str, configfile or []), *(word for word in more or [] if "=" not in word)]
+    shipped = shipped_configs()
+    files = [name if Path(name).exists() else str(shipped.get(name, name)) for name in names]
     changes = [*(config or []), *(word for word in more or [] if "=" in word)]
     command = [sys.executable, "-m", "snakemake", "-n", "--nolock", "--quiet", "rules", "progress"]
     command += ["--snakefile", str(find_root() / "Snakefile")]
