@@ -342,7 +342,9 @@ def test_answers_are_read_anew_without_decoding(study: Path) -> None:
 
 
 def test_a_model_is_scored_without_training_and_on_sets_from_outside(study: Path) -> None:
-    (study / "outside.tsv").write_text("index\tquestion\tanswer\n1\tq\ta\n")
+    columns = ("index", "question", "answer", "text", "start_row", "start_col", "end_row", "end_col")
+    header = "\t".join([*columns, "collect_objects_coordinates"])
+    (study / "outside.tsv").write_text(f"{header}\n1\tq\ta\tt\ta\ta\tb\tb\t[]\n")
     outside = {"path": "outside.tsv", "task": "grid_navigation", "level": "HARD", "modality": "text"}
     mine = {**RUNS[0], "tasks": ["grid_navigation"], "recipes": ["untrained"], "budgets": [0]}
     configure(study, {"external_evals": {"mine": outside}, "runs": [*RUNS, mine]})
