@@ -380,6 +380,17 @@ def test_a_users_mistake_is_answered_in_a_line_or_two(study: Path, change: dict[
     assert "Traceback" not in run.stderr
 
 
+def test_another_study_is_not_laid_over_a_finished_one(study: Path) -> None:
+    configure(study, {"seed": 5})
+    refused = snakemake(study, "-n", "--nolock", "results/tables/summary.csv")
+    assert refused.returncode == 1
+    assert "s2h: results holds another study: results/models/" in refused.stderr
+    assert "  seed: 0 there, 5 in this config\n" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    configure(study, {"seed": 5, "replace": True})
+    assert plan(study)["make puzzles grid_navigation"] == 6
+
+
 def test_a_killed_workflow_goes_on_and_no_torn_file_stays(study: Path) -> None:
     scores = study / "results/scores/grid_navigation/align_mix_plus/48/tiny/0.parquet"
     shard = study / "results/puzzles/grid_navigation/SIMPLE/eval/shard-00000.parquet"
