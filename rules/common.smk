@@ -9,6 +9,7 @@ from s2h.plan.group_jobs import run_members_side_by_side
 from s2h.plan.other_study import refuse_another_study
 from s2h.plan.plan import Plan
 from s2h.plan.resources import Requested, growing
+from s2h.plan.slurm_checks import refuse_what_slurm_refuses, say_why_slurm_killed
 from s2h.plan.start_checks import refuse_missing_gpus, refuse_removed_weights
 from s2h.plan.study_plan import print_plan
 
