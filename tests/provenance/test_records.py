@@ -264,8 +264,8 @@ def test_results_without_a_record_are_named(tmp_path: Path) -> None:
         (tmp_path / folder / "weights").touch()
     trained = job(tmp_path, "train", "models/task/mix/phase-1")
     run_job(trained, lambda: None)
-    (tmp_path / "predictions/run.kept").mkdir(parents=True)
-    (tmp_path / "predictions/run.kept/lines.jsonl").touch()
+    for folder in ("predictions/run.kept", "scores/run.work"):
+        (tmp_path / folder).mkdir(parents=True)
     assert verify(tmp_path).unrecorded == [f"{tmp_path}/models/task/brought", f"{tmp_path}/tables/own.csv"]
     assert f"without a record: {tmp_path}/tables/own.csv" in s2h(tmp_path, "verify").stdout
 

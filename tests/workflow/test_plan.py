@@ -24,6 +24,7 @@ import yaml
 
 from s2h.analysis.table_registry import TABLES
 from s2h.overlays import read_values
+from s2h.provenance.lineage import verify
 from s2h.puzzles.record import SCHEMA
 from tests import forked
 from tests.plan.test_plan import as_words, cut_up, shuffled
@@ -96,6 +97,13 @@ def test_every_table_and_the_pages_of_failures_are_made(study: Path) -> None:
         assert pl.read_csv(study / f"results/tables/{name}.csv", infer_schema=False).columns == table.columns
         assert (study / f"results/tables/{name}.tex").read_text().startswith("%")
     assert "Grid Navigation" in (study / f"results/failures/{run}.html").read_text()
+
+
+def test_every_result_has_a_record_and_no_lock_or_part_is_left(finished: Path) -> None:
+    found = verify(finished / "results")
+    assert found.whole > 40
+    assert (found.unrecorded, found.damaged, found.stale) == ([], {}, {})
+    assert {path.suffix for path in (finished / "results/provenance").rglob("*") if path.is_file()} == {".json"}
 
 
 @proves("nothing")

@@ -38,14 +38,13 @@ def refuse_another_study(puzzles: PuzzleStage) -> None:
 
 
 def _refusal(results: str, outputs: Sequence[str], differences: Sequence[str]) -> str:
-    more = f" and {len(outputs) - 1} more" if len(outputs) > 1 else ""
+    made = f"{outputs[0]} and {len(outputs) - 1} more" if len(outputs) > 1 else outputs[0]
     lines = [*differences[:_SHOWN], *([f"and {len(differences) - _SHOWN} more"] if len(differences) > _SHOWN else [])]
+    differ = "\n  ".join(lines)
     return (
-        f"s2h: {results} holds another study: {outputs[0]}{more} came from puzzles that this config would replace, as "
-        "these settings differ:\n"
-        + "".join(f"  {line}\n" for line in lines)
-        + "Give this study a folder of its own (--config results=results/NAME), or replace the other one (--config "
-        "replace=true)."
+        f"s2h: {results} holds another study: {made} came from puzzles that this config would replace, as these "
+        f"settings differ:\n  {differ}\nGive this study a folder of its own (--config results=results/NAME), or "
+        "replace the other one (--config replace=true)."
     )
 
 

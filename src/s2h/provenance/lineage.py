@@ -7,7 +7,6 @@ from collections.abc import Iterator, Set
 from pathlib import Path
 
 from s2h.errors import DataError
-from s2h.paths import Paths
 from s2h.provenance.fingerprints import removed_files
 from s2h.provenance.records import (
     Record,
@@ -24,8 +23,8 @@ _RECORDED = (
     *("puzzles", "checks", "validation", "baselines", "mixtures", "base_models", "models"),
     *("predictions", "scores", "alignment", "tables", "figures", "failures"),
 )
-"""Folders of which everything is made by jobs: what lies elsewhere may be the user's, a log, or on the way."""
-_KEPT_PREDICTIONS = Path(Paths("").kept_predictions).suffix
+"""Folders of which everything is made by jobs: what lies elsewhere may be the user's, or a log."""
+_ON_THE_WAY = (".kept", ".work")  # folders of predictions as they come, and of what VLMEvalKit writes
 _SHOWN = 3  # inputs of one kind that are followed; the others are counted
 
 
@@ -154,7 +153,7 @@ def _unknown_below(folder: Path, recorded: Set[Path], holding: Set[Path]) -> Ite
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         if path in holding:
             yield from _unknown_below(path, recorded, holding)
-        elif path not in recorded and path.suffix != _KEPT_PREDICTIONS and not path.name.startswith("."):
+        elif path not in recorded and path.suffix not in _ON_THE_WAY and not path.name.startswith("."):
             yield str(path)
 
 
