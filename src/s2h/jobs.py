@@ -148,7 +148,7 @@ class _Job:
         """Wait until no other process makes these outputs, and keep others away."""
         with contextlib.ExitStack() as locks:
             for output in sorted(self.outputs):  # in one order, so that no two jobs wait for each other
-                locks.enter_context(making(self._record_path(output)))
+                locks.enter_context(making(output, self._record_path(output)))
             try:
                 yield
             except BaseException:

@@ -8,9 +8,10 @@ file ``….json.lock`` beside it, which is there for that long.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -87,9 +88,9 @@ def recorded_output(place: Path, results: str | Path) -> str:
     return str(Path(results) / place.relative_to(Path(results) / FOLDER).with_suffix(""))
 
 
-def making(place: Path) -> AbstractContextManager[None]:
-    """Wait until no other process makes the result whose record lies at ``place``, and keep others away."""
-    return file_lock(_lock_of(place), _say_waiting(place))
+def making(output: str | Path, place: Path) -> AbstractContextManager[None]:
+    """Wait until no other process makes an output, and keep others away; ``place`` is that of its record."""
+    return file_lock(_lock_of(place), functools.partial(_say_waiting, output))
 
 
 def is_being_made(place: Path) -> bool:
@@ -101,14 +102,10 @@ def _lock_of(place: Path) -> Path:
     return place.with_name(f"{place.name}.lock")
 
 
-def _say_waiting(place: Path) -> Callable[[], None]:
-    message = f"another process is making {place.stem}; waiting for it"
-
-    def say() -> None:
-        LOGGER.warning(message)
-        print(f"[s2h] {message}", file=sys.stderr, flush=True)
-
-    return say
+def _say_waiting(output: str | Path) -> None:
+    message = f"another process is making {output}; waiting for it"
+    LOGGER.warning(message)
+    print(f"[s2h] {message}", file=sys.stderr, flush=True)
 
 
 def read_record(path: Path) -> Record:
@@ -143,7 +140,7 @@ def input_contents(path: str | Path, results: str | Path) -> str:
     try:
         return _recorded_contents(path, place)
     except DataError:
-        with making(place):
+        with making(path, place):
             if not Path(path).exists():
                 raise DataError(f"{path} was to be made again by another process, which failed: run again.") from None
             return _recorded_contents(path, place)
