@@ -225,7 +225,7 @@ def test_a_change_in_the_trainings_code_trains_nothing_again(study: Path) -> Non
 def test_where_and_with_what_a_study_runs_remakes_nothing(study: Path) -> None:
     resources = {"params_b": 1, "gpus": 4, "nodes": 2, "cpus": 3, "decoding_gpus": 2}
     (study / "src/wandb.py").write_text("")  # so that it is installed
-    changes = {"cache": "somewhere", "keep_weights": "adapters", "trackers": ["wandb"]}
+    changes = {"cache": "somewhere", "keep_weights": "adapters", "replace": True, "trackers": ["wandb"]}
     configure(study, {"models": {"tiny": {"resources": resources}}, **changes})
     for name in ("puzzles", "training", "scoring"):
         environment = study / f"envs/{name}.yaml"

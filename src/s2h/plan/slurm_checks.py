@@ -1,6 +1,6 @@
 """What SLURM says to the profile's own settings, before the first job is submitted, and of jobs that it killed.
 
-Both read Snakemake's own objects, as ``start_checks`` does.
+Both read Snakemake's own objects, whose attributes are no public interface.
 """
 
 from __future__ import annotations

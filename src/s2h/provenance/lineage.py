@@ -41,7 +41,14 @@ def lineage(path: str | Path, results: str | Path) -> Iterator[str]:
     place = record_path(path, results)
     if place is None or not place.exists():
         raise DataError(f"there is no record of {path}: give a result below {results} that the workflow has made.")
-    yield from _tree(read_record(place), results, indent=0, seen=set())
+    yield from _tree(_finished(place), results, indent=0, seen=set())
+
+
+def _finished(place: Path) -> Record:
+    """The record at ``place``; raises DataError where its result is being made just now, or was never finished."""
+    if is_being_made(place):
+        raise DataError(f"{place.stem} is being made just now: ask again when it is finished.")
+    return read_record(place)
 
 
 def _versions(record: Record) -> str:
@@ -66,7 +73,7 @@ def _tree(record: Record, results: str | Path, *, indent: int, seen: set[str]) -
         if place is None or not place.exists():
             yield f"{margin}    {path}  (from outside, contents {record.inputs[path][:16]})"
         else:
-            known = read_record(place)
+            known = _finished(place)
             by_rule.setdefault(known.rule, []).append(known)
     for rule, records in by_rule.items():
         for each in records[:_SHOWN]:
