@@ -14,7 +14,10 @@ from s2h.plan.start_checks import refuse_missing_gpus, refuse_removed_weights
 from s2h.plan.study_plan import print_plan
 
 PLAN = Plan.open(
-    config, Path(workflow.basedir), files=workflow.overwrite_configfiles, is_main=workflow.is_main_process
+    config,
+    Path(workflow.basedir),
+    files=workflow.overwrite_configfiles,
+    is_main=workflow.is_main_process,
 )
 CONFIG, PATHS = PLAN.config, PLAN.paths
 PUZZLES, MIXTURES, CORPORA = PLAN.puzzles, PLAN.mixtures, PLAN.corpora
