@@ -38,6 +38,7 @@ run_members_side_by_side(workflow, sys.argv)
 onstart:
     refuse_missing_gpus(workflow)
     refuse_removed_weights(workflow.dag.needrun_jobs())
+    refuse_what_slurm_refuses(workflow)
 
 
 onsuccess:
@@ -45,4 +46,5 @@ onsuccess:
 
 
 onerror:
+    say_why_slurm_killed(workflow)
     print(*failure_lines(workflow, PLAN), sep="\n", file=sys.stderr)

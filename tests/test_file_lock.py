@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from s2h.file_lock import file_lock
+from s2h.file_lock import file_lock, is_locked
 
 HOLDER = """
 import sys
@@ -21,10 +21,7 @@ from pathlib import Path
 from s2h.file_lock import file_lock
 with file_lock(Path(sys.argv[1]), lambda: print("waits", flush=True)):
     print("has it", flush=True)
-    for word in sys.stdin:
-        if word.strip() == "remove":
-            Path(sys.argv[1]).unlink()
-            print("removed", flush=True)
+    sys.stdin.read()
 """
 """Holds the lock until its input is closed."""
 
@@ -40,9 +37,7 @@ def says(process: subprocess.Popen[str]) -> str:
 
 
 def test_the_second_process_says_that_it_waits_and_gets_the_lock_of_a_killed_one(tmp_path: Path) -> None:
-    path = tmp_path / "deep/record.json"
-    path.parent.mkdir()
-    path.write_text("what stands here stays")
+    path = tmp_path / "deep/record.json.lock"
     first = holder(path)
     assert says(first) == "has it"
     second = holder(path)
@@ -51,19 +46,14 @@ def test_the_second_process_says_that_it_waits_and_gets_the_lock_of_a_killed_one
     assert says(second) == "has it"
     second.communicate()
     first.communicate()
-    assert path.read_text() == "what stands here stays"
 
 
-def test_whoever_waited_for_a_file_that_was_removed_locks_the_one_in_its_place(tmp_path: Path) -> None:
-    path = tmp_path / "record.json"
+def test_the_file_is_removed_and_whoever_waited_for_it_locks_the_one_in_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "record.json.lock"
     first = holder(path)
     assert says(first) == "has it"
     second = holder(path)
     assert says(second) == "waits"
-    assert first.stdin is not None
-    first.stdin.write("remove\n")
-    first.stdin.flush()
-    assert says(first) == "removed"
     first.communicate()
     assert says(second) == "has it"
     third = holder(path)
@@ -71,6 +61,19 @@ def test_whoever_waited_for_a_file_that_was_removed_locks_the_one_in_its_place(t
     second.communicate()
     assert says(third) == "has it"
     third.communicate()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_lock_is_held_by_the_living_only(tmp_path: Path) -> None:
+    path = tmp_path / "record.json.lock"
+    assert not is_locked(path)
+    first = holder(path)
+    assert says(first) == "has it"
+    assert is_locked(path)
+    first.kill()
+    first.communicate()
+    assert path.exists()
+    assert not is_locked(path)
 
 
 def test_a_file_system_without_locks_holds_nobody_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,6 +84,8 @@ def test_a_file_system_without_locks_holds_nobody_up(tmp_path: Path, monkeypatch
     started = time.monotonic()
     with file_lock(tmp_path / "one"), file_lock(tmp_path / "two"):
         assert time.monotonic() - started < 5
+        assert not is_locked(tmp_path / "one")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:

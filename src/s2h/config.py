@@ -203,6 +203,7 @@ class Config(Settings):
 
     Attributes:
         results: folder of everything that the workflow makes.
+        replace: whether puzzles on which models of another study were trained may be replaced in that folder.
         plugins: modules from outside the package that bring tasks (docs/add-a-task.md).
         trackers: experiment trackers used beside TensorBoard (docs/training.md); changing them makes nothing again.
         cache: folder from which results that were made before, here or by others, are taken; null for none.
@@ -226,6 +227,7 @@ class Config(Settings):
     """
 
     results: str = Field("results", min_length=1)
+    replace: bool = False
     plugins: tuple[str, ...] = ()
     trackers: tuple[TrackerName, ...] = ()
     cache: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,13 +16,13 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)  # what
 
 @contextlib.contextmanager
 def file_lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
-    """Hold the lock of a file while the block runs; on file systems without locks nobody waits.
+    """Hold a lock while the block runs; on file systems without locks nobody waits.
 
-    A missing file is made, and the contents of one that is there stay as they are. The kernel frees the lock when the
-    process ends, however it ends. Where the holder removes the file, the next one locks the file that takes its place.
+    The kernel frees the lock when the process ends, however it ends.
 
     Args:
-        path: the file.
+        path: a file that is there for the lock alone: it is made, and removed in the end. Who waited for it then locks
+            the file that takes its place.
         on_wait: called before waiting for a process that holds the lock.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -34,7 +35,23 @@ def file_lock(path: Path, on_wait: Callable[[], None] = lambda: None) -> Iterato
     try:
         yield
     finally:
+        path.unlink(missing_ok=True)  # while it is held: nobody else has locked this file
         lock.release()  # does nothing where it is not held
+
+
+def is_locked(path: Path) -> bool:
+    """Whether a living process holds the lock; on file systems without locks none does."""
+    try:
+        with path.open("rb") as opened:
+            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+    return False
 
 
 def _acquire(lock: FileLock, on_wait: Callable[[], None]) -> None:

@@ -6,8 +6,6 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import os
-import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,15 +13,14 @@ from typing import Any
 
 from s2h.claims import claimed_gpus
 from s2h.errors import DataError
-from s2h.file_lock import file_lock
-from s2h.files import remove_parts
+from s2h.files import atomic_file, remove_parts
 from s2h.logs import LOGGER, job_log
 from s2h.plugins import load_plugins
 from s2h.provenance.cache import Cache, kept_results
 from s2h.provenance.code import code_digest
 from s2h.provenance.fingerprints import looks_unchanged, take_fingerprint
 from s2h.provenance.job_facts import describe_job
-from s2h.provenance.records import Record, input_contents, read_record, record_path
+from s2h.provenance.records import Record, input_contents, making, read_record, record_path
 
 _DEAR_SECONDS = 60
 
@@ -149,7 +146,9 @@ class _Job:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Wait until no other process makes these outputs, and keep others away."""
-        with file_lock(self._record_path(self.outputs[0]), _wait_for_other):
+        with contextlib.ExitStack() as locks:
+            for output in sorted(self.outputs):  # in one order, so that no two jobs wait for each other
+                locks.enter_context(making(output, self._record_path(output)))
             try:
                 yield
             except BaseException:
@@ -170,6 +169,7 @@ class _Job:
             for output in self.outputs:
                 self._write_record(output, "")
                 remove_parts(output)
+                remove_parts(self._record_path(output))
         return done
 
     def _forget(self) -> None:
@@ -196,18 +196,9 @@ class _Job:
         return records
 
     def _write_record(self, output: str, text: str) -> None:
-        """Write the record in place, so that the lock stays with the file; a truncated one is not read as a record."""
-        place = self._record_path(output)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with place.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-
-
-def _wait_for_other() -> None:
-    LOGGER.warning("another process is making this result; waiting for it")
-    print("[s2h] another process is making this result; waiting for it", file=sys.stderr, flush=True)
+        """Write the record, or an empty one while the output is made; whoever reads it sees the old one or this."""
+        with atomic_file(self._record_path(output)) as temporary:
+            temporary.write_text(text, encoding="utf-8")
 
 
 def _listed(value: Any) -> list[Any]:

@@ -194,6 +194,23 @@ def test_a_job_killed_for_its_memory_comes_back_with_more(checkout: Path) -> Non
 
 
 @pytest.mark.usefixtures("cluster")
+def test_a_partition_that_is_not_there_is_refused_before_anything_is_submitted(checkout: Path) -> None:
+    words = command(SETS[0], "--default-resources", "slurm_partition=gpux", config="smoke")
+    run = subprocess.run(words, cwd=checkout, env=environment(checkout), capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert "(--partition=gpux); nothing was submitted. It says:\n  sbatch: error: invalid partition" in run.stderr
+    assert not submitted(run.stderr)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_what_a_job_without_accounting_was_killed_for_is_said_in_the_terminal(checkout: Path) -> None:
+    words = command(SETS[0], "--retries", "0", "--set-resources", "make_puzzles:mem_mb=100", config="smoke")
+    run = subprocess.run(words, cwd=checkout, env=environment(checkout), capture_output=True, text=True, check=False)
+    assert run.returncode == 1
+    assert ": it took more memory than it asked for (mem_mb" in run.stderr
+
+
+@pytest.mark.usefixtures("cluster")
 def test_two_nodes_train_the_same_weights_as_one(checkout: Path) -> None:
     model = f"results/models/{RUN.format(budget=48)}/phase-1"
     found, losses = [], []

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -92,6 +93,16 @@ def locked(folder: Path) -> str:
     (locks / "0.input.lock").write_text("")
     (locks / "0.output.lock").write_text(f"{target}\n")
     return told(folder, sys.executable, "-m", "snakemake", target, "--cores", "1")
+
+
+def clocks(folder: Path) -> str:
+    """What Snakemake says where the input was made by a machine whose clock is ahead."""
+    (folder / "Snakefile").write_text('rule:\n    input: "a"\n    output: "b"\n    shell: "echo > b"\n')
+    ahead = time.time() + 3600
+    (folder / "a").touch()
+    os.utime(folder / "a", (ahead, ahead))
+    command = [sys.executable, "-m", "snakemake", "--cores", "1"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False).stderr
 
 
 def make(*words: str, path: str | None = None) -> Provoke:
@@ -185,6 +196,7 @@ PROVOKED: dict[str, Provoke] = {
     "A profile that is not found": snakemake("-n", "--profile", "nowhere"),
     "A target that nothing makes": snakemake("-n", "results/tables/sumary.csv"),
     "A folder that is locked": locked,
+    "Clocks that differ": clocks,
     "No Python": make("PYTHON=python9"),
     "No compiler": without_compiler,
     "A torn shard": torn(lambda path: list(read_shards([path]))),

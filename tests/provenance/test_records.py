@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import functools
 import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,7 +27,7 @@ from s2h.files import atomic_file, atomic_folder
 from s2h.jobs import run_job
 from s2h.provenance.fingerprints import contents_digest, take_fingerprint
 from s2h.provenance.lineage import lineage, verify
-from s2h.provenance.records import input_contents, read_record
+from s2h.provenance.records import input_contents, is_being_made, read_record
 from tests.shipped import ROOT
 
 
@@ -161,24 +163,112 @@ def test_a_full_disk_is_said_in_a_line(tmp_path: Path, capsys: pytest.CaptureFix
     assert "s2h: the disk is full" in capsys.readouterr().err
 
 
-def test_the_second_of_two_jobs_waits_and_takes_what_the_first_made(tmp_path: Path) -> None:
-    """As after kill -9 of a workflow whose job goes on while a new workflow starts the same job."""
+def started(study: Path, *, rule: str = "first", output: str = "a.txt", last: str = "") -> subprocess.Popen[bytes]:
+    """A process that makes a result, slowly; it has begun, and goes on when ``go`` is there."""
     code = (
         "import sys, time; sys.path.insert(0, '.')\n"
         "from pathlib import Path\n"
         "from s2h.jobs import run_job\n"
         "from tests.provenance.test_records import copies, job\n"
-        f"snakemake = job(Path({str(tmp_path)!r}), 'first', 'a.txt')\n"
-        f"main = lambda: (Path({str(tmp_path / 'begun')!r}).touch(), time.sleep(1.5), copies(snakemake)())\n"
+        f"study = Path({str(study)!r})\n"
+        f"snakemake = job(study, {rule!r}, {output!r}, params={{'size': 4}})\n"
+        "def main():\n"
+        "    Path(snakemake.output[0]).write_text('half')\n"
+        "    (study / 'begun').touch()\n"
+        "    while not (study / 'go').exists(): time.sleep(0.02)\n"
+        f"    {last or 'copies(snakemake)()'}\n"
         "run_job(snakemake, main)\n"
     )
-    first = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
-    while not (tmp_path / "begun").exists():
-        assert first.poll() is None
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT)
+    while not (study / "begun").exists():
+        assert process.poll() is None
         time.sleep(0.02)
-    run_job(job(tmp_path, "first", "a.txt"), never)
+    return process
+
+
+@contextlib.contextmanager
+def going_on_after(seconds: float, study: Path) -> Iterator[None]:
+    """Let the process of ``started`` go on in a while."""
+    timer = threading.Timer(seconds, (study / "go").touch)
+    timer.start()
+    yield
+    timer.join()
+
+
+def test_the_second_of_two_jobs_waits_and_takes_what_the_first_made(tmp_path: Path) -> None:
+    """As after kill -9 of a workflow whose job goes on while a new workflow starts the same job."""
+    first = started(tmp_path)
+    with going_on_after(0.5, tmp_path):
+        run_job(job(tmp_path, "first", "a.txt", params={"size": 4}), never)
     assert first.wait() == 0
     assert (tmp_path / "a.txt").read_text() == "made"
+
+
+def test_a_reader_waits_for_what_another_process_makes_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made(tmp_path)
+    first = started(tmp_path)
+    assert verify(tmp_path).in_progress == [str(tmp_path / "a.txt")]
+    assert f"being made just now: {tmp_path}/a.txt" in s2h(tmp_path, "verify").stdout
+    assert "a.txt is being made just now" in str(s2h(tmp_path, "lineage", f"{tmp_path}/a.txt").exception)
+    reader = job(tmp_path, "second", "tables/b.txt", ["a.txt"], params={"size": 9})
+    with going_on_after(0.5, tmp_path):
+        run_job(reader, copies(reader))
+    assert first.wait() == 0
+    assert (tmp_path / "tables/b.txt").read_text() == "mademade"
+    assert f"[s2h] another process is making {tmp_path}/a.txt; waiting for it" in capsys.readouterr().err
+
+
+def test_a_reader_of_what_could_not_be_made_again_says_to_run_again(tmp_path: Path) -> None:
+    made(tmp_path)
+    first = started(tmp_path, last="Path(snakemake.output[0]).unlink(); raise SystemExit(1)")
+    with going_on_after(0.5, tmp_path), pytest.raises(DataError, match="by another process, which failed: run again"):
+        input_contents(tmp_path / "a.txt", tmp_path)
+    assert first.wait() == 1
+
+
+def test_what_a_killed_job_left_is_unfinished_and_nobody_waits_for_it(tmp_path: Path) -> None:
+    made(tmp_path)
+    first = started(tmp_path)
+    first.kill()
+    first.wait()
+    with pytest.raises(DataError, match=r"a\.txt was never finished(.|\n)*rm -r"):
+        input_contents(tmp_path / "a.txt", tmp_path)
+    again = job(tmp_path, "first", "a.txt", params={"size": 4})
+    run_job(again, copies(again))
+    assert verify(tmp_path).whole == 2
+    assert {path.name for path in (tmp_path / "provenance").rglob("*") if path.is_file()} == {
+        "a.txt.json",
+        "b.txt.json",
+    }
+
+
+def test_jobs_of_several_outputs_are_known_by_each_of_them(tmp_path: Path) -> None:
+    report = job(tmp_path, "report", "report.json")
+    report.output.append(str(tmp_path / "report.md"))
+
+    def main() -> None:
+        assert all(is_being_made(tmp_path / f"provenance/{name}.json") for name in ("report.json", "report.md"))
+        for output in report.output:
+            Path(output).write_text("made")
+
+    run_job(report, main)
+    assert verify(tmp_path).whole == 2
+
+
+def test_results_without_a_record_are_named(tmp_path: Path) -> None:
+    made(tmp_path)
+    (tmp_path / "tables/own.csv").touch()
+    for folder in ("models/task/mix/phase-1", "models/task/brought/phase-1", "logs", "kept/ab", "live"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "weights").touch()
+    trained = job(tmp_path, "train", "models/task/mix/phase-1")
+    run_job(trained, lambda: None)
+    for folder in ("predictions/run.kept", "scores/run.work"):
+        (tmp_path / folder).mkdir(parents=True)
+    assert verify(tmp_path).unrecorded == [f"{tmp_path}/models/task/brought", f"{tmp_path}/tables/own.csv"]
+    assert f"without a record: {tmp_path}/tables/own.csv" in s2h(tmp_path, "verify").stdout
 
 
 def elsewhere(study: Path, cache: Path) -> dict[str, Any]:
@@ -351,9 +441,10 @@ def test_what_is_kept_is_listed_and_removed_when_asked(tmp_path: Path) -> None:
         train(tmp_path, learning_rate, count)
     listed = s2h(tmp_path, "kept").stdout.splitlines()
     assert len(listed) == 2
-    assert [("in use" in line, str(tmp_path / "model") in line) for line in listed] == [(False, True), (True, True)]
+    assert all(str(tmp_path / "model") in line for line in listed)
+    (unused,) = (line for line in listed if "in use" not in line)
     assert s2h(tmp_path, "kept", "--drop", "0000").exit_code == 1
-    assert listed[0][:12] in s2h(tmp_path, "kept", "--drop").stdout
+    assert unused[:12] in s2h(tmp_path, "kept", "--drop").stdout
     train(tmp_path, 0.2, count)
     assert count == [1, 1]
     train(tmp_path, 0.1, count)

@@ -24,6 +24,7 @@ import yaml
 
 from s2h.analysis.table_registry import TABLES
 from s2h.overlays import read_values
+from s2h.provenance.lineage import verify
 from s2h.puzzles.record import SCHEMA
 from tests import forked
 from tests.plan.test_plan import as_words, cut_up, shuffled
@@ -96,6 +97,13 @@ def test_every_table_and_the_pages_of_failures_are_made(study: Path) -> None:
         assert pl.read_csv(study / f"results/tables/{name}.csv", infer_schema=False).columns == table.columns
         assert (study / f"results/tables/{name}.tex").read_text().startswith("%")
     assert "Grid Navigation" in (study / f"results/failures/{run}.html").read_text()
+
+
+def test_every_result_has_a_record_and_no_lock_or_part_is_left(finished: Path) -> None:
+    found = verify(finished / "results")
+    assert found.whole > 40
+    assert (found.unrecorded, found.damaged, found.stale) == ([], {}, {})
+    assert {path.suffix for path in (finished / "results/provenance").rglob("*") if path.is_file()} == {".json"}
 
 
 @proves("nothing")
@@ -217,7 +225,7 @@ def test_a_change_in_the_trainings_code_trains_nothing_again(study: Path) -> Non
 def test_where_and_with_what_a_study_runs_remakes_nothing(study: Path) -> None:
     resources = {"params_b": 1, "gpus": 4, "nodes": 2, "cpus": 3, "decoding_gpus": 2}
     (study / "src/wandb.py").write_text("")  # so that it is installed
-    changes = {"cache": "somewhere", "keep_weights": "adapters", "trackers": ["wandb"]}
+    changes = {"cache": "somewhere", "keep_weights": "adapters", "replace": True, "trackers": ["wandb"]}
     configure(study, {"models": {"tiny": {"resources": resources}}, **changes})
     for name in ("puzzles", "training", "scoring"):
         environment = study / f"envs/{name}.yaml"
@@ -380,6 +388,17 @@ def test_a_users_mistake_is_answered_in_a_line_or_two(study: Path, change: dict[
     assert run.returncode != 0
     assert complaint in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_another_study_is_not_laid_over_a_finished_one(study: Path) -> None:
+    configure(study, {"seed": 5})
+    refused = snakemake(study, "-n", "--nolock", "results/tables/summary.csv")
+    assert refused.returncode == 1
+    assert "s2h: results holds another study: results/models/" in refused.stderr
+    assert "  seed: 0 there, 5 in this config\n" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    configure(study, {"seed": 5, "replace": True})
+    assert plan(study)["make puzzles grid_navigation"] == 6
 
 
 def test_a_killed_workflow_goes_on_and_no_torn_file_stays(study: Path) -> None:

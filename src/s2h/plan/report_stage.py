@@ -17,7 +17,7 @@ from s2h.plan.training_stage import TrainingStage
 from s2h.provenance.fingerprints import contents_digest, take_fingerprint
 from s2h.puzzles.task_registry import TASKS
 
-_NOT_SHOWN = {"recipes", "cache", "keep_weights", "trackers"}
+_NOT_SHOWN = {"recipes", "replace", "cache", "keep_weights", "trackers"}
 
 
 @dataclasses.dataclass(frozen=True)

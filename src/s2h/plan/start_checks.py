@@ -1,6 +1,7 @@
 """Checks before the first job starts: GPUs that are missing, weights that were removed.
 
-Both read Snakemake's own objects, whose attributes are no public interface: only this module and ``group_jobs`` do.
+Both read Snakemake's own objects, whose attributes are no public interface: only this module, ``slurm_checks``
+and ``group_jobs`` do.
 """
 
 from __future__ import annotations

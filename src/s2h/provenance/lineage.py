@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 from s2h.errors import DataError
 from s2h.provenance.fingerprints import removed_files
-from s2h.provenance.records import FOLDER, Record, advice, all_records, damage, read_record, record_path
+from s2h.provenance.records import (
+    Record,
+    advice,
+    all_records,
+    damage,
+    is_being_made,
+    read_record,
+    record_path,
+    recorded_output,
+)
 
+_RECORDED = (
+    *("puzzles", "checks", "validation", "baselines", "mixtures", "base_models", "models"),
+    *("predictions", "scores", "alignment", "tables", "figures", "failures"),
+)
+"""Folders of which everything is made by jobs: what lies elsewhere may be the user's, or a log."""
+_ON_THE_WAY = (".kept", ".work")  # folders of predictions as they come, and of what VLMEvalKit writes
 _SHOWN = 3  # inputs of one kind that are followed; the others are counted
 
 
@@ -26,7 +41,14 @@ def lineage(path: str | Path, results: str | Path) -> Iterator[str]:
     place = record_path(path, results)
     if place is None or not place.exists():
         raise DataError(f"there is no record of {path}: give a result below {results} that the workflow has made.")
-    yield from _tree(read_record(place), results, indent=0, seen=set())
+    yield from _tree(_finished(place), results, indent=0, seen=set())
+
+
+def _finished(place: Path) -> Record:
+    """The record at ``place``; raises DataError where its result is being made just now, or was never finished."""
+    if is_being_made(place):
+        raise DataError(f"{place.stem} is being made just now: ask again when it is finished.")
+    return read_record(place)
 
 
 def _versions(record: Record) -> str:
@@ -51,7 +73,7 @@ def _tree(record: Record, results: str | Path, *, indent: int, seen: set[str]) -
         if place is None or not place.exists():
             yield f"{margin}    {path}  (from outside, contents {record.inputs[path][:16]})"
         else:
-            known = read_record(place)
+            known = _finished(place)
             by_rule.setdefault(known.rule, []).append(known)
     for rule, records in by_rule.items():
         for each in records[:_SHOWN]:
@@ -82,6 +104,8 @@ class Verdict:
         gone: results that are no longer there.
         damaged: for each result that holds something else, what is wrong.
         stale: results that were made from an input that has been made again since, and holds something else now.
+        in_progress: results that a living process makes just now.
+        unrecorded: files and folders among the results of which no record tells: they were brought by hand.
     """
 
     whole: int = 0
@@ -89,13 +113,18 @@ class Verdict:
     gone: list[str] = dataclasses.field(default_factory=list)
     damaged: dict[str, str] = dataclasses.field(default_factory=dict)
     stale: dict[str, str] = dataclasses.field(default_factory=dict)
+    in_progress: list[str] = dataclasses.field(default_factory=list)
+    unrecorded: list[str] = dataclasses.field(default_factory=list)
 
 
 def verify(results: str | Path) -> Verdict:
     """Read every result below a folder and compare it with its record, and the records with each other."""
-    verdict, contents, records = Verdict(), {}, []
+    verdict, contents, records = Verdict(unrecorded=[*_unrecorded(Path(results))]), {}, []
     for place in all_records(results):
-        output = str(Path(results) / place.relative_to(Path(results) / FOLDER).with_suffix(""))
+        output = recorded_output(place, results)
+        if is_being_made(place):
+            verdict.in_progress.append(output)
+            continue
         try:
             record = read_record(place)
         except DataError as error:
@@ -119,6 +148,22 @@ def verify(results: str | Path) -> Verdict:
     return verdict
 
 
+def _unrecorded(results: Path) -> Iterator[str]:
+    """The files that no record covers; for a folder without any that one does, the folder."""
+    recorded = {Path(recorded_output(place, results)) for place in all_records(results)}
+    holding = {folder for output in recorded for folder in output.parents}
+    for kind in _RECORDED:
+        yield from _unknown_below(results / kind, recorded, {*holding, results / kind})
+
+
+def _unknown_below(folder: Path, recorded: Set[Path], holding: Set[Path]) -> Iterator[str]:
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        if path in holding:
+            yield from _unknown_below(path, recorded, holding)
+        elif path not in recorded and path.suffix not in _ON_THE_WAY and not path.name.startswith("."):
+            yield str(path)
+
+
 def report(results: str | Path) -> list[str]:
     """Verify all results; the lines say what was found.
 
@@ -130,6 +175,8 @@ def report(results: str | Path) -> list[str]:
         raise DataError(f"there are no records below {results}: has the workflow made anything there?")
     lines = [f"{verdict.whole} results hold what their jobs wrote."]
     lines += [f"without the weights that keep_weights removed: {path}" for path in verdict.reduced]
+    lines += [f"being made just now: {path}" for path in verdict.in_progress]
+    lines += [f"without a record: {path}" for path in verdict.unrecorded]
     lines += [f"gone: {path}" for path in verdict.gone]
     lines += [f"older than {made_from}, from which it was made: {path}" for path, made_from in verdict.stale.items()]
     if verdict.damaged:

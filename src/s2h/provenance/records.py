@@ -1,18 +1,24 @@
 """A record beside every result: which job made it, from what, with which code; and what it holds.
 
 The record of ``results/scores/x.parquet`` is ``results/provenance/scores/x.parquet.json``. It is written last: a
-result is whole when its record is.
+result is whole when its record is. While a job makes a result, the record is empty, and the job holds the lock of the
+file ``….json.lock`` beside it, which is there for that long.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
+import sys
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from s2h.errors import DataError
+from s2h.file_lock import file_lock, is_locked
+from s2h.logs import LOGGER
 from s2h.provenance.fingerprints import (
     FileMark,
     Fingerprint,
@@ -77,6 +83,31 @@ def record_path(output: str | Path, results: str | Path) -> Path | None:
     return Path(results) / FOLDER / f"{below}.json"
 
 
+def recorded_output(place: Path, results: str | Path) -> str:
+    """The output of which the record at ``place`` tells, below ``results`` as they lie now."""
+    return str(Path(results) / place.relative_to(Path(results) / FOLDER).with_suffix(""))
+
+
+def making(output: str | Path, place: Path) -> AbstractContextManager[None]:
+    """Wait until no other process makes an output, and keep others away; ``place`` is that of its record."""
+    return file_lock(_lock_of(place), functools.partial(_say_waiting, output))
+
+
+def is_being_made(place: Path) -> bool:
+    """Whether a living process makes the result whose record lies at ``place``."""
+    return is_locked(_lock_of(place))
+
+
+def _lock_of(place: Path) -> Path:
+    return place.with_name(f"{place.name}.lock")
+
+
+def _say_waiting(output: str | Path) -> None:
+    message = f"another process is making {output}; waiting for it"
+    LOGGER.warning(message)
+    print(f"[s2h] {message}", file=sys.stderr, flush=True)
+
+
 def read_record(path: Path) -> Record:
     """Read a record.
 
@@ -89,15 +120,16 @@ def read_record(path: Path) -> Record:
         raise DataError(f"the record {path} is not whole ({type(error).__name__}: {error}).") from None
 
 
-def all_records(results: str | Path) -> Iterator[Path]:
-    """The records below a results folder, in order."""
-    yield from sorted((Path(results) / FOLDER).rglob("*.json"))
+def all_records(results: str | Path, kind: str = "") -> Iterator[Path]:
+    """The records below a results folder in order, or those of one kind of results, as ``models``."""
+    yield from sorted((Path(results) / FOLDER / kind).rglob("*.json"))
 
 
 def input_contents(path: str | Path, results: str | Path) -> str:
     """Digest of what an input holds, after a look whether it is what its job wrote.
 
-    A file that looks untouched is believed; one that does not is read as a whole.
+    A file that looks untouched is believed; one that does not is read as a whole. One that another process is just
+    making again, for instance a workflow in another folder, is waited for.
 
     Raises:
         DataError: it is torn, edited or was never finished; the message says what to delete.
@@ -105,6 +137,17 @@ def input_contents(path: str | Path, results: str | Path) -> str:
     place = record_path(path, results)
     if place is None or not place.exists():
         return contents_digest(take_fingerprint(path))
+    try:
+        return _recorded_contents(path, place)
+    except DataError:
+        with making(path, place):
+            if not Path(path).exists():
+                raise DataError(f"{path} was to be made again by another process, which failed: run again.") from None
+            return _recorded_contents(path, place)
+
+
+def _recorded_contents(path: str | Path, place: Path) -> str:
+    """The contents of a result as its record has them, if it holds them."""
     try:
         record = read_record(place)
     except DataError as error:
