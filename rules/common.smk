@@ -33,6 +33,5 @@ if workflow.is_main_process:  # and not in the processes of its jobs
     refuse_another_study(PUZZLES)
     for line in WEIGHTS.disk_report():
         print(line, file=sys.stderr)
-    atexit.register(
-        print_plan, workflow, PLAN
-    )  # where it was a dry run; Snakemake has no hook for its end
+    # For dry runs alone, of whose end Snakemake tells nobody.
+    atexit.register(print_plan, workflow, PLAN)
