@@ -1,4 +1,4 @@
-"""Real trainings that are interrupted as a terminal and a scheduler do, and go on: in other numbers of processes too."""
+"""Real trainings that are interrupted as by a terminal or a scheduler, and go on in any number of processes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from s2h.supervision.formats import WORDS
+from tests.models import qwen
 from tests.training.test_trainer import (
     ENVIRONMENT,
     ZERO3,
+    Fields,
     job,
     manifest,
     measured,
@@ -49,10 +53,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, mixture: P
     return folder
 
 
-def started(folder: Path, base: Path, mixture: Path, *, processes: int, **changes: Any) -> subprocess.Popen[str]:
+def started(
+    folder: Path, base: Path, mixture: Path, fields: Fields = None, *, processes: int, **changes: Any
+) -> subprocess.Popen[str]:
     """A training that the workflow's job has started, in a process group as that of a terminal."""
     folder.mkdir(exist_ok=True)
-    words = job(folder, base, mixture, **LONG | changes)
+    words = job(folder, base, mixture, fields, **LONG | changes)
     return subprocess.Popen(
         [sys.executable, "-c", _LAUNCH, words[0], words[2], str(processes)],
         env=ENVIRONMENT,
@@ -63,11 +69,18 @@ def started(folder: Path, base: Path, mixture: Path, *, processes: int, **change
 
 
 def interrupted(
-    folder: Path, base: Path, mixture: Path, *, by: int = signal.SIGTERM, processes: int = 2, **changes: Any
+    folder: Path,
+    base: Path,
+    mixture: Path,
+    fields: Fields = None,
+    *,
+    by: int = signal.SIGTERM,
+    processes: int = 2,
+    **changes: Any,
 ) -> str:
     """Interrupt a training a few steps after it began; what it says."""
     before = _steps(folder)
-    training = started(folder, base, mixture, processes=processes, **changes)
+    training = started(folder, base, mixture, fields, processes=processes, **changes)
     while _steps(folder) < before + 2:
         assert training.poll() is None, (folder / "log.output").read_text()[-3000:]
         time.sleep(0.01)
@@ -117,21 +130,33 @@ def test_an_interruption_before_the_first_step_ends_a_training_in_a_line(
     assert training.returncode == 1
 
 
-@pytest.mark.parametrize("changes", [{}, ZERO3], ids=["zero2", "zero3"])
+@pytest.mark.parametrize(("changes", "processes"), [({}, (2, 1, 2)), (ZERO3, (1, 2))], ids=["zero2", "zero3"])
 def test_a_training_goes_on_in_another_number_of_processes(
-    changes: dict[str, str], whole: Path, tmp_path: Path, tiny_model: Path, mixture: Path
+    changes: dict[str, str], processes: Sequence[int], whole: Path, tmp_path: Path, tiny_model: Path, mixture: Path
 ) -> None:
-    interrupted(tmp_path, tiny_model, mixture, processes=2, **changes)
-    first = _checkpoint(tmp_path)
-    said = interrupted(tmp_path, tiny_model, mixture, processes=1, **changes)
-    assert f"goes on after step {first} of 24" in said
-    second = _checkpoint(tmp_path)
-    assert second > first
-    trained_in(tmp_path, tiny_model, mixture, **LONG | changes)
-    assert (manifest(tmp_path)["resumed_at_step"], manifest(tmp_path)["processes"]) == (second, 2)
+    *before, last = processes
+    done = [0]
+    for number in before:
+        interrupted(tmp_path, tiny_model, mixture, processes=number, **changes)
+        done.append(_checkpoint(tmp_path))
+    trained_in(tmp_path, tiny_model, mixture, processes=last, **LONG | changes)
+    assert done == sorted({*done})
+    assert (manifest(tmp_path)["resumed_at_step"], manifest(tmp_path)["processes"]) == (done[-1], last)
     assert same_model(whole, tmp_path, tiny_model, tolerance=1e-4)
     output = (tmp_path / "log.output").read_text()
-    assert [f"1 x {number} processes" in output for number in (1, 2)] == [True, True]  # of both attempts
+    assert all(f"1 x {number} processes" in output for number in before)  # of every attempt
+
+
+def test_adapters_go_on_in_another_number_of_processes(tmp_path: Path, mixture: Path, readout: Any) -> None:
+    base, frozen = tmp_path / "base", {"frozen": ["vision"]}
+    qwen.build(base, readout.vocabulary() | WORDS)
+    changes = {"lora": {"rank": 4, "alpha": 8}, "random_positions": 0, "attention": "sdpa", "learning_rate": 1e-2}
+    interrupted(tmp_path / "run", base, mixture, frozen, processes=2, **changes)
+    done = _checkpoint(tmp_path / "run")
+    for folder in ("run", "whole"):
+        trained_in(tmp_path / folder, base, mixture, frozen, processes=1, **LONG | changes)
+    assert manifest(tmp_path / "run")["resumed_at_step"] == done
+    assert same_model(tmp_path / "whole", tmp_path / "run", base, tolerance=1e-4)
 
 
 def test_checkpoints_of_other_settings_are_set_aside_and_come_back(

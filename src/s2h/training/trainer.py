@@ -49,6 +49,7 @@ class Trainer:
         self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
         self.data = PhaseData(job)
         self.plan = self.data.plan
+        torch.manual_seed(int(generator(job.seed, "adapters").integers(2**63)))  # their first weights
         self.engine = TrainingEngine(job, self.data, self.device)
         self.checkpoints = Checkpoints(job.checkpoints, self.engine.deepspeed)
         self.checkpoints.check_disk(self.engine.parameters, snapshots=self.settings.snapshots)
