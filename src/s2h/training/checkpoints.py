@@ -15,6 +15,7 @@ from s2h.children import end_with_parent
 from s2h.errors import TrainingError, unreadable
 from s2h.files import atomic_file, atomic_folder
 from s2h.logs import LOGGER, announce
+from s2h.training.processes import from_rank_0
 
 Steps = list[dict[str, float]]
 """The metrics of each step so far."""
@@ -88,7 +89,7 @@ class Checkpoints:
 
     def resume(self) -> Steps:
         """Resume from the last whole checkpoint, if there is one; returns the metrics of the steps done."""
-        if not self._last.exists():
+        if not from_rank_0(self._last.exists):
             return []
         return list(self._load(self.folder)["steps"])
 
@@ -105,8 +106,8 @@ class Checkpoints:
             group["lr"] = learning_rate  # the optimizer came with the rate at which the phase before ended
 
     def _load(self, folder: Path, **options: bool) -> dict[str, Any]:
-        checkpoint = folder / (folder / "last").read_text()
-        writers = _writers(checkpoint)
+        checkpoint = folder / from_rank_0((folder / "last").read_text)
+        writers = from_rank_0(lambda: _writers(checkpoint))
         try:
             if writers in (None, dist.get_world_size()):
                 return self._read(checkpoint, **options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -71,6 +72,7 @@ def launch(job: Job, *, log: Path, threads: int, gpus: int, nodes: int) -> None:
 def _hand_on(process: subprocess.Popen[str], interruption: Interruption) -> None:
     if not interruption.asked:
         process.send_signal(HANDED_ON)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # who presses Ctrl-C again does not want to wait
     interruption.ask()
 
 

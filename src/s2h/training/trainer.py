@@ -52,8 +52,8 @@ class Trainer:
         torch.manual_seed(int(generator(job.seed, "adapters").integers(2**63)))  # their first weights
         self.engine = TrainingEngine(job, self.data, self.device)
         self.checkpoints = Checkpoints(job.checkpoints, self.engine.deepspeed)
-        self.checkpoints.check_disk(self.engine.parameters, snapshots=self.settings.snapshots)
         self.checkpoints.claim(training_key(job) if self.rank == 0 else "")
+        self.checkpoints.check_disk(self.engine.parameters, snapshots=self.settings.snapshots)
         self.snapshots = SnapshotWriter(
             job.checkpoints / "snapshots",
             self.engine,
