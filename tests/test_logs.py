@@ -57,6 +57,13 @@ def test_an_error_of_the_user_ends_in_one_line_without_a_traceback(
     assert "Traceback" not in log
 
 
+def test_ctrl_c_ends_a_job_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit), job_log(tmp_path / "log"):
+        raise KeyboardInterrupt
+    assert capsys.readouterr().err == "s2h: interrupted; the same command goes on\n"
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
 def test_an_error_of_the_program_leaves_its_traceback_in_the_log(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), job_log(tmp_path / "log"):
         LOGGER.info("%d", 1 // 0)

@@ -49,6 +49,8 @@ def job_log(path: str | Path, *, append: bool = False) -> Iterator[logging.Logge
         yield LOGGER
     except S2HError as error:
         _end(str(error))
+    except KeyboardInterrupt:
+        _end("interrupted; the same command goes on")
     except BaseException as error:
         if is_full_disk(error):
             _end(f"the disk is full ({error}): make room, or put results on another disk, and run again.")
@@ -65,6 +67,12 @@ def _end(message: str) -> NoReturn:
         LOGGER.error("%s", message)
         sys.stderr.write(f"s2h: {message}\n")  # at once: another job may write there too
     sys.exit(1)
+
+
+def announce(message: str) -> None:
+    """Say something in the log and on the terminal."""
+    LOGGER.info(message)
+    print(f"[s2h] {message}", file=sys.stderr, flush=True)
 
 
 def is_full_disk(error: BaseException) -> bool:
@@ -112,9 +120,7 @@ class Progress:
         share = 100 * done / max(self.total, 1)
         tail = f", {note}" if note else ""
         line = f"{self.title}: {done}/{self.total} ({share:.0f}%), {clock(spent)} spent, {clock(left)} left{tail}"
-        LOGGER.info(line)
-        if not self._bar:
-            print(f"[s2h] {line}", file=sys.stderr, flush=True)
+        LOGGER.info(line) if self._bar else announce(line)
 
 
 class _Bar:

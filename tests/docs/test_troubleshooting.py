@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch.distributed as dist
 
 from s2h.claims import claimed_gpus
 from s2h.config import load_config
@@ -139,7 +140,11 @@ def torn(read: Callable[[str], Any]) -> Provoke:
 def torn_checkpoint(folder: Path) -> str:
     (folder / "last").write_text("step-0000001")
     engine = SimpleNamespace(load_checkpoint=lambda *_, **__: (None, {}))
-    return said(Checkpoints(folder, engine).resume)
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        return said(Checkpoints(folder, engine).resume)
+    finally:
+        dist.destroy_process_group()
 
 
 def full_disk(folder: Path) -> str:

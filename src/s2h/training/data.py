@@ -27,6 +27,7 @@ from s2h.training.batches import BatchPlan, Limits
 from s2h.training.collate import IGNORED, Collator, RandomPositions, with_targets
 from s2h.training.flops import FlopModel
 from s2h.training.inspection import check_targets, inspect
+from s2h.training.interruptions import ignore_interruptions
 from s2h.training.job import Job
 from s2h.training.processes import from_rank_0, log_on_rank_0, node_names
 
@@ -188,6 +189,10 @@ def prefetch(batches: MicroBatches, *, num_workers: int, pin_memory: bool) -> It
     """The micro-batches in their order, prepared by other processes ahead of time; see ``PhaseData.batches``."""
     options: dict[str, Any] = {}
     if num_workers:
-        options = {"prefetch_factor": _PREFETCHED, "multiprocessing_context": "spawn"}
+        options = {
+            "prefetch_factor": _PREFETCHED,
+            "multiprocessing_context": "spawn",
+            "worker_init_fn": ignore_interruptions,
+        }
     loader = DataLoader(batches, batch_size=None, num_workers=num_workers, pin_memory=pin_memory, **options)
     return iter(loader)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from s2h.children import end_with_parent, with_this_code
 from s2h.devices import fake_gpus
 from s2h.errors import TrainingError
 from s2h.models.resources import process_count
+from s2h.training.interruptions import HANDED_ON, Interruption, on_interruption
 from s2h.training.job import Job
 
 _USER_LINES = re.compile(r"^(\[s2h\]|s2h:)")
@@ -23,7 +26,8 @@ _TAIL = 30  # lines of the output that are shown where the training could not sa
 def launch(job: Job, *, log: Path, threads: int, gpus: int, nodes: int) -> None:
     """Run ``s2h.training`` and wait for its end.
 
-    All that the processes print goes to ``log`` with ``.output`` added, and what a person wants to see to the terminal.
+    All that the processes print or log is added to ``log`` with ``.output`` at its end, which keeps that of earlier
+    attempts; what a person wants to see goes to the terminal. An interruption is handed on, and waited for.
 
     Args:
         job: what is trained.
@@ -47,9 +51,14 @@ def launch(job: Job, *, log: Path, threads: int, gpus: int, nodes: int) -> None:
     }
     output = log.with_name(f"{log.name}.output")
     lines: list[str] = []
-    explained = False
-    with output.open("w", encoding="utf-8") as written, _start(command, environment) as process:
+    explained, interruption = False, Interruption()
+    with (
+        output.open("a", encoding="utf-8") as written,
+        _start(command, environment) as process,
+        on_interruption(lambda: _hand_on(process, interruption)),
+    ):
         assert process.stdout is not None
+        written.write(f"--- {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC: {nodes} x {processes} processes ---\n")
         for line in process.stdout:
             written.write(line)
             lines = [*lines[1 - _TAIL :], line]
@@ -57,13 +66,24 @@ def launch(job: Job, *, log: Path, threads: int, gpus: int, nodes: int) -> None:
                 explained |= line.startswith("s2h:")
                 print(line, end="", file=sys.stderr, flush=True)
     if process.returncode:
-        raise TrainingError(
-            "" if explained else f"the training ended with code {process.returncode}:\n{''.join(lines)}"
-        )
+        raise TrainingError("" if explained else _reason(process.returncode, lines, interruption))
+
+
+def _hand_on(process: subprocess.Popen[str], interruption: Interruption) -> None:
+    if not interruption.asked:
+        process.send_signal(HANDED_ON)
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # who presses Ctrl-C again does not want to wait
+    interruption.ask()
+
+
+def _reason(code: int, lines: Sequence[str], interruption: Interruption) -> str:
+    if interruption.asked:
+        return "interrupted before the training had begun; the same command goes on"
+    return f"the training ended with code {code}:\n{''.join(lines)}"
 
 
 def _command(arguments: Sequence[str], *, processes: int, nodes: int, threads: int) -> list[str]:
-    torchrun = [sys.executable, "-m", "torch.distributed.run", f"--nproc_per_node={processes}"]
+    torchrun = [sys.executable, "-m", "s2h.training.node_launcher", f"--nproc_per_node={processes}"]
     training = ["-m", "s2h.training", *arguments]
     if nodes == 1:
         return [*torchrun, "--standalone", *training]

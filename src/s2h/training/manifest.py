@@ -101,11 +101,8 @@ def _speed(steps: Steps) -> dict[str, float | None]:
     return {**rounded, "peak_memory_gb": max(peaks, default=None)}
 
 
-def training_key(job: Job, processes: int) -> str:
-    """Digest of all that decides a training's steps: checkpoints belong to it.
-
-    DeepSpeed reads a checkpoint only in as many processes as wrote it.
-    """
+def training_key(job: Job) -> str:
+    """Digest of all that decides a training's steps, but for rounding: checkpoints belong to it."""
     decides_nothing = {"save_steps", "save_minutes", "num_workers"}
     deciding = [
         contents_digest(take_fingerprint(job.mixture)),
@@ -116,6 +113,5 @@ def training_key(job: Job, processes: int) -> str:
         job.processor_options,
         list(job.frozen),
         job.optimizer_from is not None,
-        processes,
     ]
     return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 import torch.distributed as dist
@@ -20,12 +20,13 @@ from torch import Tensor
 
 from s2h.errors import TrainingError
 from s2h.files import atomic_folder
-from s2h.logs import Progress
+from s2h.logs import Progress, announce
 from s2h.models.adapters import save_adapters
 from s2h.seeding import generator
 from s2h.training.checkpoints import Checkpoints
 from s2h.training.data import PhaseData
 from s2h.training.deepspeed_engine import TrainingEngine
+from s2h.training.interruptions import Interruption, on_interruption
 from s2h.training.job import Job
 from s2h.training.manifest import Outcome, manifest, training_key
 from s2h.training.memory.fitting import memory_advice
@@ -36,8 +37,6 @@ from s2h.training.processes import join_processes
 from s2h.training.schedule import rate
 from s2h.training.snapshot_writer import SnapshotWriter
 from s2h.training.trackers import TrackedRun, follow
-
-_REDUCE_LOSSES_EVERY = 10  # steps
 
 
 class Trainer:
@@ -50,10 +49,11 @@ class Trainer:
         self.rank, self.world_size = dist.get_rank(), dist.get_world_size()
         self.data = PhaseData(job)
         self.plan = self.data.plan
+        torch.manual_seed(int(generator(job.seed, "adapters").integers(2**63)))  # their first weights
         self.engine = TrainingEngine(job, self.data, self.device)
         self.checkpoints = Checkpoints(job.checkpoints, self.engine.deepspeed)
+        self.checkpoints.claim(training_key(job) if self.rank == 0 else "")
         self.checkpoints.check_disk(self.engine.parameters, snapshots=self.settings.snapshots)
-        self.checkpoints.claim(training_key(job, self.world_size) if self.rank == 0 else "")
         self.snapshots = SnapshotWriter(
             job.checkpoints / "snapshots",
             self.engine,
@@ -64,29 +64,43 @@ class Trainer:
         self.steps = self.checkpoints.resume()
         if job.optimizer_from and not self.steps:
             self.checkpoints.adopt(job.optimizer_from)
-        self._own_losses: list[Tensor] = []
-        self._last_checkpoint, self._checkpoint_is_due = time.monotonic(), False
+        self.interruption = Interruption()
+        self._last_checkpoint = time.monotonic()
 
     def run(self) -> None:
         """Train to the end of the mixture and write the model folder, whole or not at all."""
         started, clock, first = datetime.now(UTC), time.monotonic(), len(self.steps)
+        if first and self.rank == 0:
+            announce(f"{self.job.title}: goes on after step {first} of {self.plan.steps}")
         writer = self._open_metrics() if self.rank == 0 else None
         progress = Progress(self.job.title, self.plan.steps, done=first)
         with _memory_advice(self.engine.config):
             if first < self.plan.steps:
                 self._dry_run()
-            batches = self._batches(first)
-            meter = self._meter()
-            while len(self.steps) < self.plan.steps:
-                meter.begin()
-                self.steps.append(self._train_step(batches, meter))
-                self._after_step(writer, progress)
+            stopped = self._train(self._batches(first), writer, progress)
         if writer:
             writer.close()
+        if stopped:
+            self._end_interrupted()
         self._save(Outcome(started, datetime.now(UTC), time.monotonic() - clock, first, self.steps))
 
+    def _train(self, batches: Iterator[dict[str, Tensor]], writer: MetricsWriter | None, progress: Progress) -> bool:
+        """Train to the last step, or to an interruption of any process; whether there was one."""
+        meter, stopped = self._meter(), False
+        with on_interruption(self.interruption.ask):
+            while len(self.steps) < self.plan.steps and not stopped:
+                meter.begin()
+                stopped = self._after_step(*self._train_step(batches, meter), writer, progress)
+        return stopped
+
+    def _end_interrupted(self) -> NoReturn:
+        """End the training before its last step; the first process says so."""
+        done = len(self.steps)
+        message = f"interrupted at step {done} of {self.plan.steps}, checkpoint at {done}; the same command goes on"
+        raise TrainingError(message if self.rank == 0 else "")
+
     def _open_metrics(self) -> MetricsWriter:
-        run = TrackedRun.of(self.job, training_key(self.job, self.world_size))
+        run = TrackedRun.of(self.job, training_key(self.job))
         return MetricsWriter(self.job.metrics, self.job.tensorboard, self.steps, follow(self.job.trackers, run))
 
     def _batches(self, first: int) -> Iterator[dict[str, Tensor]]:
@@ -111,8 +125,13 @@ class Trainer:
                 "that belongs to the model."
             ) from error
 
-    def _train_step(self, batches: Iterator[dict[str, Tensor]], meter: Meter) -> dict[str, float]:
-        """One optimizer step over all its micro-batches; the loss is the mean over the step's target tokens."""
+    def _train_step(self, batches: Iterator[dict[str, Tensor]], meter: Meter) -> tuple[dict[str, float], Tensor]:
+        """One optimizer step over all its micro-batches.
+
+        Returns:
+            What was measured but the loss, and this process's part of the loss, which is the mean over the step's
+            target tokens.
+        """
         step = len(self.steps)
         torch.manual_seed(int(generator(self.job.seed, "step", step, self.rank).integers(2**63)))  # for dropout
         counts = self.data.counts(step)
@@ -123,9 +142,8 @@ class Trainer:
             loss = self.engine.loss(batch) / counts.targets
             total += loss.detach()
             self.engine.learn(loss, last=place == self.plan.grad_accum_steps)
-        self._own_losses.append(total)
         norm = self.engine.gradient_norm()  # waits for the GPU, so that the time is known
-        return {
+        measured = {
             "step": step + 1,
             "loss": math.nan,  # known after the all-reduce
             "learning_rate": self.settings.learning_rate * rate(step, steps=self.plan.steps, settings=self.settings),
@@ -134,42 +152,46 @@ class Trainer:
             "target_tokens": counts.targets,
             **meter.end(tokens=counts.tokens, flops=counts.flops),
         }
+        return measured, total
 
-    def _after_step(self, writer: MetricsWriter | None, progress: Progress) -> None:
-        """All-reduce losses, report and write a checkpoint, each when it is time."""
-        done = len(self.steps)
-        every = self.settings.save_steps
-        checkpoint = every is not None and done % every == 0
-        if checkpoint or done % _REDUCE_LOSSES_EVERY == 0 or done == self.plan.steps:
-            reduced = len(self._own_losses)
-            self._all_reduce_losses()
-            if writer:
-                writer.write(self.steps[-reduced:])
-                progress(done, f"loss {self.steps[-1]['loss']:.3f}")
+    def _after_step(
+        self, step: dict[str, float], loss: Tensor, writer: MetricsWriter | None, progress: Progress
+    ) -> bool:
+        """Report a step, and write a checkpoint where one is due; whether the training stops here."""
+        due, stopped = self._all_reduce(step, loss)
+        self.steps.append(step)
+        done, last = len(self.steps), len(self.steps) == self.plan.steps
+        if writer:
+            writer.write([step])
+            progress(done, f"loss {step['loss']:.3f}")
         self.snapshots.save(done)
-        if (checkpoint or self._checkpoint_is_due) and done < self.plan.steps:
+        if (due or stopped) and not last:
             self.checkpoints.save(self.steps)
-            self._last_checkpoint, self._checkpoint_is_due = time.monotonic(), False
+            self._last_checkpoint = time.monotonic()
+        return stopped and not last
 
-    def _all_reduce_losses(self) -> None:
-        """Add up the processes' shares of the last steps' losses: one exchange for many steps, as each one waits.
+    def _all_reduce(self, step: dict[str, float], loss: Tensor) -> tuple[bool, bool]:
+        """Add up the processes' shares of the loss; all of them agree on what comes next.
 
-        The first process's clock says for all of them whether a checkpoint is due.
+        The first process's clock says whether a checkpoint is due; an interruption of any process is one of all.
+
+        Returns:
+            Whether a checkpoint is due, and whether the training was interrupted.
         """
-        minutes = (time.monotonic() - self._last_checkpoint) / 60
-        due = self.rank == 0 and minutes >= self.settings.save_minutes
-        summed = torch.stack([*self._own_losses, torch.tensor(float(due), device=self.device)])
-        self._own_losses.clear()
+        every, minutes = self.settings.save_steps, (time.monotonic() - self._last_checkpoint) / 60
+        due = self.rank == 0 and (
+            minutes >= self.settings.save_minutes or (every is not None and step["step"] % every == 0)
+        )
+        flags = [torch.tensor(float(flag), device=self.device) for flag in (due, self.interruption.asked)]
+        summed = torch.stack([loss, *flags])
         dist.all_reduce(summed)
-        *losses, waiting = summed.tolist()
-        self._checkpoint_is_due = waiting > 0
-        for step, loss in zip(self.steps[-len(losses) :], losses, strict=True):
-            step["loss"] = loss
-            if not math.isfinite(loss):
-                raise TrainingError(
-                    f"the loss of step {step['step']} is {loss}: lower training.learning_rate "
-                    f"(now {self.settings.learning_rate}) or look at the data of {self.job.mixture}."
-                )
+        step["loss"], waiting, interrupted = summed.tolist()
+        if not math.isfinite(step["loss"]):
+            raise TrainingError(
+                f"the loss of step {step['step']} is {step['loss']}: lower training.learning_rate "
+                f"(now {self.settings.learning_rate}) or look at the data of {self.job.mixture}."
+            )
+        return waiting > 0, interrupted > 0
 
     def _save(self, outcome: Outcome) -> None:
         """Write weights, processor, metrics and manifest; then the checkpoints are no longer needed."""
