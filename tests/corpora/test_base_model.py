@@ -41,7 +41,11 @@ def made_config(corpora: dict[str, Made]) -> dict[str, Any]:
     values["tasks"] = {TASK: task}  # Snakemake lays this over the default config, which has other tasks and levels
     values["task_mixtures"] = {}
     phases = [
-        {"corpus": "first", "frozen": ["vision", "language"], "training": {"learning_rate": 1e-2, "batch_size": 8}},
+        {
+            "corpus": "first",
+            "frozen": ["vision", "language"],
+            "training": {"learning_rate": 1e-2, "batch_size": 8, "micro_batch_size": 8},
+        },
         {"corpus": "second", "training": {"learning_rate": 1e-3, "max_length": 96}},
         {"scenes": 40, "epochs": 2},
     ]

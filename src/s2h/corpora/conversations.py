@@ -53,9 +53,9 @@ def image_names(entry: Any) -> list[str]:
 
 
 def entry_id(entry: Any, position: int) -> str:
-    """The name of an entry in reports: its id, or its place in the list."""
+    """The name of an entry in reports: its id, or where it has none its place in the list."""
     name = entry.get("id") if isinstance(entry, dict) else None
-    return _printable(str(position if name is None else name))
+    return _printable(str(position if name in (None, "") else name))
 
 
 def parse_entry(entry: Any, position: int) -> Conversation:
