@@ -1,6 +1,6 @@
 # make             print this
 # make run         set up .venv, then run the main job: results/tables/summary.csv
-# make test        set up .venv, then run the linters and the tests, about ten minutes on two quiet cores
+# make test        set up .venv, then run the linters and the tests, about a quarter of an hour on two quiet cores
 # make test-slow   whole workflows killed at every stage, weights removed, the GPU script in miniature
 # make bench       set up .venv, then measure speed and size, beside yardsticks timed in the same run
 # make vllm        set up .venv-vllm, for models whose config has scoring.backend: vllm (on GPUs)

@@ -152,6 +152,7 @@ def _metrics(work: Path, model: str) -> dict[str, Any]:
     return {name: found[name]["metrics"] for name in SETS}
 
 
+@pytest.mark.slow
 def test_vlmevalkit_judges_its_own_sets_as_it_does_without_us(tmp_path: Path) -> None:
     environment = _lmu_data(tmp_path / "data")
     words = ["--data", *SETS, "--model", "oracle", "guesser", "--judge", "exact_matching", "--mode", "all"]

@@ -100,7 +100,7 @@ def _checkpoint(folder: Path) -> int:
     return int((folder / "checkpoints/last").read_text().partition("-")[2])
 
 
-@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("by", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_an_interrupted_training_leaves_a_checkpoint_of_its_step_and_goes_on_from_it(
     by: int, whole: Path, tmp_path: Path, tiny_model: Path, mixture: Path
 ) -> None:
@@ -130,7 +130,10 @@ def test_an_interruption_before_the_first_step_ends_a_training_in_a_line(
     assert training.returncode == 1
 
 
-@pytest.mark.parametrize(("changes", "processes"), [({}, (2, 1, 2)), (ZERO3, (1, 2))], ids=["zero2", "zero3"])
+@pytest.mark.parametrize(
+    ("changes", "processes"),
+    [pytest.param({}, (2, 1, 2), id="zero2"), pytest.param(ZERO3, (1, 2), id="zero3", marks=pytest.mark.slow)],
+)
 def test_a_training_goes_on_in_another_number_of_processes(
     changes: dict[str, str], processes: Sequence[int], whole: Path, tmp_path: Path, tiny_model: Path, mixture: Path
 ) -> None:
@@ -147,6 +150,7 @@ def test_a_training_goes_on_in_another_number_of_processes(
     assert all(f"1 x {number} processes" in output for number in before)  # of every attempt
 
 
+@pytest.mark.slow
 def test_adapters_go_on_in_another_number_of_processes(tmp_path: Path, mixture: Path, readout: Any) -> None:
     base, frozen = tmp_path / "base", {"frozen": ["vision"]}
     qwen.build(base, readout.vocabulary() | WORDS)
@@ -174,6 +178,7 @@ def test_checkpoints_of_other_settings_are_set_aside_and_come_back(
     assert not list(tmp_path.glob("checkpoints*"))
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_by_another_number_of_processes_says_both_and_stays(
     tmp_path: Path, tiny_model: Path, mixture: Path
 ) -> None:
