@@ -15,6 +15,7 @@ from s2h.claims import claimed_gpus
 from s2h.errors import DataError
 from s2h.files import atomic_file, remove_parts
 from s2h.logs import LOGGER, job_log
+from s2h.paths import results_folder
 from s2h.plugins import load_plugins
 from s2h.provenance.cache import Cache, kept_results
 from s2h.provenance.code import code_digest
@@ -95,7 +96,7 @@ class _Job:
             DataError: an input is not what its record says.
         """
         config = dict(snakemake.config)
-        results = str(config.get("results", "results"))
+        results = results_folder(config.get("results", "results"))
         read = {*map(str, snakemake.input), *(path for path in extra_inputs if Path(path).is_dir())}
         inputs = {path: input_contents(path, results) for path in sorted(read)}
         params = recorded_params(snakemake.params, results)

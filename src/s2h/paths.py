@@ -22,6 +22,11 @@ WORKFLOW = Path(__file__).parents[2]
 """The folder of the Snakefile and of the configs that are shipped."""
 
 
+def results_folder(name: str) -> str:
+    """The folder that ``results`` in a config names; ``~`` is the user's home."""
+    return str(Path(name).expanduser())
+
+
 def find_file(path: str) -> Path:
     """A file that a config names, relative to the current folder; one that is shipped may be named from any folder."""
     own = Path(path).expanduser()

@@ -423,6 +423,13 @@ def test_nothing_is_trained_again_whose_inputs_hold_what_they_held(tmp_path: Pat
     assert count == [1, 1]
 
 
+def test_results_below_the_home_folder_have_their_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    made = job(tmp_path / "study", "first", "a.txt", config={"results": "~/study/"})
+    run_job(made, copies(made))
+    assert read_record(tmp_path / "study/provenance/a.txt.json").rule == "first"
+
+
 def test_a_setting_that_is_changed_back_costs_nothing(tmp_path: Path) -> None:
     made = job(tmp_path, "first", "a.txt")
     run_job(made, copies(made))

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from s2h.jobs import run_job
 from s2h.models.weights import remove_weights
+from s2h.paths import results_folder
 
 if TYPE_CHECKING:
     from snakemake.iocontainers import snakemake
@@ -17,7 +18,7 @@ def main() -> None:
         params.keep,
         checkpoints=params.checkpoints,
         output=snakemake.output[0],
-        results=snakemake.config.get("results", "results"),
+        results=results_folder(snakemake.config.get("results", "results")),
     )
 
 
