@@ -100,15 +100,20 @@ def _lines(run: pl.DataFrame, cells: Sequence[Cell]) -> Iterator[tuple[str, ...]
     for name, columns in _SCORES.items():
         if run[columns[0]].null_count() < run.height:
             yield name, *(share_cell(rows.get(cell), columns) for cell in cells)
-    if run["no_answer"].sum():
+    if _has_unread(run):
         yield "no answer", *(percent(rows[cell]["no_answer"]) if cell in rows else ABSENT for cell in cells)
+
+
+def _has_unread(part: pl.DataFrame) -> bool:
+    """Whether predictions without an answer are as many as would be shown."""
+    return bool((part["no_answer"] >= 0.005).any())
 
 
 def _caption(part: pl.DataFrame) -> str:
     sizes = sorted(set(part["n"].to_list()))
     n = " to ".join(f"{size:,}" for size in dict.fromkeys((sizes[0], sizes[-1])))
     notes = [EXACT_NOTE]
-    if part["no_answer"].sum():
+    if _has_unread(part):
         notes.append("No answer: predictions without an answer that can be read, which count as wrong.")
     if part["tolerant"].sum():
         notes.append(f"{part['tolerant'].sum():,} answers were only found by the tolerant reader.")
