@@ -50,7 +50,7 @@ RUN_BY: dict[str, dict[str, tuple[int, str]]] = {
             "tests/test_config_mistakes.py::test_a_mistake_is_answered_once_in_plain_words_at_its_place",
         ),
         "_run": (1, "tests/test_config_mistakes.py::test_a_mistake_is_answered_once_in_plain_words_at_its_place"),
-        "_vllm": (6, "tests/test_config.py::test_vllm_is_looked_for_before_anything_runs"),
+        "_vllm": (5, "tests/test_config.py::test_vllm_is_looked_for_before_anything_runs"),
     },
     "src/s2h/devices.py": {
         "_reasons": (5, "tests/test_devices.py::test_what_keeps_gpus_from_being_used_is_found"),

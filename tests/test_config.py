@@ -233,7 +233,8 @@ def test_vllm_is_looked_for_before_anything_runs(monkeypatch: pytest.MonkeyPatch
     values = merge(read_values(), {"models": {"tiny-reader": SERVED}})
     monkeypatch.setenv("S2H_VLLM", "/no/vllm")
     with pytest.raises(
-        ConfigError, match=r"^config: models\.tiny-reader\.scoring\.backend: found vllm, but no such program is the"
+        ConfigError,
+        match=r"^config: models\.tiny-reader\.scoring\.backend: there is no program vllm, which scoring.back",
     ):
         load_config(values)
     monkeypatch.setenv("S2H_VLLM", "/bin/sh")

@@ -30,7 +30,7 @@ from s2h.mistakes import explain, told, truth_values
 from s2h.models.settings import ModelSettings, TrainingSettings
 from s2h.models.sources import Catalog, HuggingFaceSource, PretrainedSource
 from s2h.models.weights import Keep
-from s2h.paths import RUN, Paths
+from s2h.paths import RUN, Paths, results_folder
 from s2h.phases import Phase
 from s2h.plugins import load_plugins
 from s2h.puzzles.record import MODALITIES
@@ -249,7 +249,7 @@ class Config(Settings):
     @field_validator("results")
     @classmethod
     def _is_a_folder(cls, results: str) -> str:
-        folder = Path(results).expanduser()
+        folder = Path(results_folder(results))
         if folder.is_file():
             raise ValueError(f"{results} is a file: name a folder, which need not be there yet")
         nearest = next(each for each in (folder, *folder.absolute().parents) if each.exists())

@@ -223,7 +223,7 @@ def _vllm(config: Config, model: str) -> Iterator[Mistake]:
     try:
         find_vllm()
     except ModelError as error:
-        yield Mistake(place, str(error).replace("scoring.backend is vllm", "found vllm", 1))
+        yield Mistake(place, str(error))
 
 
 def _conversions(config: Config, asked: _Asked) -> Iterator[Mistake]:

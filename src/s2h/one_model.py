@@ -53,7 +53,7 @@ def one_model_config(
     Raises:
         ConfigError: there is no such task, level or modality.
     """
-    known = read_values(*(["paper"] if style == "paper" else []), root=find_root())["tasks"]
+    known = read_values(*(["paper"] if style == "paper" else []))["tasks"]
     _refuse_unknown("task", tasks, known)
     _refuse_unknown("modality", modalities, MODALITIES)
     chosen = {task: _sizes(task, known[task], levels, puzzles) for task in tasks or known}
@@ -103,9 +103,7 @@ def source_of(model: str, *, endpoint: str | None, api_key_env: str, request: st
         return source | {"request": read_mapping("--request", request)}
     if model.startswith(VLMEVAL):
         return {"kind": "vlmeval", "name": model.removeprefix(VLMEVAL)}
-    if is_path(model):
-        return {"kind": "huggingface", "name": str(Path(model).expanduser().resolve())}
-    return {"kind": "huggingface", "name": model}
+    return {"kind": "huggingface", "name": str(Path(model).expanduser().resolve()) if is_path(model) else model}
 
 
 def read_mapping(option: str, text: str) -> dict[str, Any]:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +16,7 @@ from s2h.errors import ConfigError
 from s2h.one_model import folder_name, one_model_config, source_of
 from s2h.overlays import merge, read_values
 from s2h.supervision.formats import TEXT_COLUMNS, prompt, response
+from tests.scoring.provider import Answer, provider, reply
 
 ASKED: dict[str, Any] = {
     "tasks": ["table_readout"],
@@ -32,48 +29,19 @@ ASKED: dict[str, Any] = {
 }
 
 
-class Oracle(ThreadingHTTPServer):
-    """Answers ``/v1/chat/completions`` with the right response to a prompt of the puzzles below a folder."""
-
-    daemon_threads = True
+class Solutions(dict[str, list[Answer]]):
+    """The right response to any prompt of the evaluation puzzles that lie below a folder when it is asked."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
         self.folder = folder
 
-    def reply(self, asked: str) -> str:
+    def get(self, asked: str, default: Any = None) -> Any:
         columns = [prompt("text").alias("prompt"), response("text").alias("response")]
         for shard in self.folder.rglob("puzzles/**/eval/*.parquet"):
             found = pl.read_parquet(shard, columns=[*TEXT_COLUMNS]).select(columns).filter(pl.col("prompt") == asked)
             if len(found):
-                return str(found["response"][0])
-        raise AssertionError(f"no puzzle has this prompt: {asked}")
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Oracle
-
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["messages"][-1]["content"]
-        text = asked if isinstance(asked, str) else "".join(part["text"] for part in asked)
-        message = {"role": "assistant", "content": self.server.reply(text)}
-        choice = {"index": 0, "finish_reason": "stop", "message": message}
-        body = json.dumps({"id": "1", "object": "chat.completion", "created": 1, "model": "m", "choices": [choice]})
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body.encode())
-
-    def log_message(self, *_: object) -> None: ...
-
-
-@pytest.fixture
-def oracle(tmp_path: Path) -> Iterator[Oracle]:
-    with Oracle(tmp_path) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
+                return [reply(found["response"][0])]
+        return default
 
 
 def score(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -152,10 +120,11 @@ def test_it_is_planned_from_any_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_perfect_server_scores_100(oracle: Oracle, tmp_path: Path) -> None:
-    address = f"http://127.0.0.1:{oracle.server_port}/v1"
-    words = ["--model", "m", "--endpoint", address, "--modality", "text", "--task", "table_readout", "--puzzles", "3"]
-    done = score(*words, folder=tmp_path)
+def test_a_perfect_server_scores_100(tmp_path: Path) -> None:
+    words = ["--model", "m", "--modality", "text", "--task", "table_readout", "--puzzles", "3"]
+    with provider() as server:
+        server.script = Solutions(tmp_path)
+        done = score(*words, "--endpoint", server.url, folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "SIMPLE text" in done.stdout
     rows = [line.split("|") for line in done.stdout.splitlines() if line.count("|") > 2]

@@ -354,18 +354,23 @@ def test_a_cache_that_cannot_be_written_costs_a_warning(tmp_path: Path) -> None:
     assert "does not go to the cache" in Path(one.log[0]).read_text()
 
 
+def failing(number: int) -> Callable[..., None]:
+    """A copy that ends in an error of the system."""
+
+    def copy(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    return copy
+
+
 def test_a_reader_without_room_leaves_the_cache_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A user whose disk is full, or whose quota is, must not cost all others what the cache holds."""
     cache = tmp_path / "cache"
     one = job(tmp_path / "one", "first", "a.txt", **elsewhere(tmp_path / "one", cache))
     run_job(one, copies(one), cached=True)
-
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
     two = job(tmp_path / "two", "first", "a.txt", **elsewhere(tmp_path / "two", cache))
     with monkeypatch.context() as patched:
-        patched.setattr("s2h.provenance.cache._copy_file", full)
+        patched.setattr("s2h.provenance.cache._copy_file", failing(errno.ENOSPC))
         with pytest.raises(SystemExit):
             run_job(two, never, cached=True)
     run_job(two, never, cached=True)
@@ -375,13 +380,9 @@ def test_an_entry_that_cannot_be_read_just_now_stays(tmp_path: Path, monkeypatch
     cache = tmp_path / "cache"
     one = job(tmp_path / "one", "first", "a.txt", **elsewhere(tmp_path / "one", cache))
     run_job(one, copies(one), cached=True)
-
-    def broken(*_: object) -> None:
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
-
     two = job(tmp_path / "two", "first", "a.txt", **elsewhere(tmp_path / "two", cache))
     with monkeypatch.context() as patched:
-        patched.setattr("s2h.provenance.cache._copy_file", broken)
+        patched.setattr("s2h.provenance.cache._copy_file", failing(errno.EIO))
         run_job(two, copies(two), cached=True)
     assert (tmp_path / "two/a.txt").read_text() == "made"
     three = job(tmp_path / "three", "first", "a.txt", **elsewhere(tmp_path / "three", cache))

@@ -27,8 +27,7 @@ from s2h.scoring.decode_and_score import decode_predictions
 from s2h.scoring.decoding import Prompt
 from s2h.scoring.endpoints import EndpointBackend
 from s2h.scoring.predictions import prompts_of
-from s2h.scoring.reasoning import with_reasoning
-from s2h.scoring.replies import ReplyError, read_failure, read_reply, read_usage, read_wait
+from s2h.scoring.replies import ReplyError, read_failure, read_reply, read_usage, read_wait, with_reasoning
 from s2h.scoring.sets import read_set
 from tests.scoring.provider import completion, error, provider, reply
 

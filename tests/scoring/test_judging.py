@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import threading
-from collections.abc import Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ from s2h.puzzles.shards import PuzzleSet, read_shards, write_shard
 from s2h.puzzles.task import Task
 from s2h.scoring import decode_and_score
 from tests.contracts.settings import shipped_task
+from tests.scoring.provider import Provider, provider, reply
 from tests.shipped import PAPER_TASKS
 
 PUZZLES = 4
@@ -31,54 +29,19 @@ DRESSES = (
 IDENTITY = {"trained_on": "any", "recipe": "untrained", "budget": 0, "model": "oracle", "seed": 0}
 
 
-class Oracle(ThreadingHTTPServer):
-    """An OpenAI-compatible server that knows the answer to every question, and says it in a dress.
-
-    Attributes:
-        answers: by question.
-        dress: what it says, @ for the answer.
-    """
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.answers: Mapping[str, str] = {}
-        self.dress = "@"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Oracle
-
-    def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        content = asked["messages"][-1]["content"]
-        question = content if isinstance(content, str) else content[-1]["text"]
-        text = self.server.dress.replace("@", self.server.answers[question])
-        choice = {"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}
-        found = {"id": "x", "object": "chat.completion", "created": 0, "model": asked["model"], "choices": [choice]}
-        data = json.dumps(found).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *values: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture(scope="module")
-def oracle() -> Iterator[Oracle]:
-    server = Oracle()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+def oracle() -> Iterator[Provider]:
+    with provider() as server:
+        yield server
 
 
-def score(oracle: Oracle, task: Task[Any], folder: Path, *, answers: Any = "tolerant", wrong: bool = False) -> Path:
-    """The score file of the oracle on HARD puzzles as text, decoded and judged as the workflow does."""
+def score(
+    oracle: Provider, task: Task[Any], folder: Path, dress: str, *, answers: Any = "tolerant", wrong: bool = False
+) -> Path:
+    """The score file of the oracle on HARD puzzles as text, decoded and judged as the workflow does.
+
+    The oracle says its answer in a dress, where @ stands for it.
+    """
     shard = str(folder / "shard.parquet")
     write_shard(shard, task, PuzzleSet(0, "HARD", "eval"), (0, PUZZLES), progress=lambda done: None)
     known = [task.from_json(record["puzzle"]) for record in read_shards([shard])]
@@ -93,10 +56,11 @@ def score(oracle: Oracle, task: Task[Any], folder: Path, *, answers: Any = "tole
     right = [task.answer(puzzle) for puzzle in known]
     others = [next((other for other in right if other != own), "9999") for own in right]
     questions = [row.question for row in sets[0].rows]
-    oracle.answers = dict(zip(questions, others if wrong else right, strict=True))
+    said = [dress.replace("@", answer) for answer in (others if wrong else right)]
+    oracle.script = {question: [reply(text)] for question, text in zip(questions, said, strict=True)}
     decode_and_score.decode_predictions(
         "oracle",
-        source=EndpointSource(url=f"http://127.0.0.1:{oracle.server_port}/v1", name="oracle"),
+        source=EndpointSource(url=oracle.url, name="oracle"),
         settings=ScoringSettings(max_new_tokens=64, recheck=0),
         sets=sets,
         output=folder / "predictions.parquet",
@@ -115,23 +79,22 @@ def score(oracle: Oracle, task: Task[Any], folder: Path, *, answers: Any = "tole
 
 @pytest.mark.parametrize("name", PAPER_TASKS)
 @pytest.mark.parametrize("dress", DRESSES, ids=ascii)
-def test_a_perfect_endpoint_is_right_in_any_dress(oracle: Oracle, tmp_path: Path, name: str, dress: str) -> None:
-    oracle.dress = dress
-    scores = score(oracle, shipped_task(name, "paper"), tmp_path)
+def test_a_perfect_endpoint_is_right_in_any_dress(oracle: Provider, tmp_path: Path, name: str, dress: str) -> None:
+    scores = score(oracle, shipped_task(name, "paper"), tmp_path, dress)
     (row,) = summarise([scores]).iter_rows(named=True)
     assert (row["n"], row["accuracy"], row["no_answer"]) == (PUZZLES, 1, 0)
     assert row["tolerant"] == PUZZLES or name == "grid_navigation"  # which reads some dress as it is
-    answers = oracle.answers.values()
-    assert pl.read_parquet(scores)["prediction"].to_list() == [dress.replace("@", answer) for answer in answers]
+    said = [body["choices"][0]["message"]["content"] for ((_, body, _),) in oracle.script.values()]
+    assert pl.read_parquet(scores)["prediction"].to_list() == said
 
 
-def test_a_wrong_endpoint_is_wrong_and_a_strict_judge_reads_no_dress(oracle: Oracle, tmp_path: Path) -> None:
-    task, oracle.dress = shipped_task("visual_analogy", "paper"), "**Answer: @**"
+def test_a_wrong_endpoint_is_wrong_and_a_strict_judge_reads_no_dress(oracle: Provider, tmp_path: Path) -> None:
+    task, dress = shipped_task("visual_analogy", "paper"), "**Answer: @**"
     for folder in ("wrong", "strict"):
         (tmp_path / folder).mkdir()
-    wrong = summarise([score(oracle, task, tmp_path / "wrong", wrong=True)]).row(0, named=True)
+    wrong = summarise([score(oracle, task, tmp_path / "wrong", dress, wrong=True)]).row(0, named=True)
     assert (wrong["accuracy"], wrong["no_answer"], wrong["tolerant"]) == (0, 0, PUZZLES)
-    file = score(oracle, task, tmp_path / "strict", answers="strict")
+    file = score(oracle, task, tmp_path / "strict", dress, answers="strict")
     strict = summarise([file]).row(0, named=True)
     assert (strict["accuracy"], strict["no_answer"], strict["tolerant"]) == (0, 1, 0)
     found = paper_metrics(read_scores([file], COLUMNS, external=True))

@@ -111,7 +111,8 @@ def test_the_program_is_that_of_the_variable_then_ours_then_that_of_the_path(mon
     assert find_vllm() == str(other / "vllm")
     monkeypatch.setenv("S2H_VLLM", str(tmp_path / "nowhere"))
     with pytest.raises(
-        ModelError, match=r"no such program is there \(looked for .*nowhere\): install it with make vll"
+        ModelError,
+        match=r"there is no program vllm, .*\(looked for .*nowhere\): install it with make vllm",
     ):
         find_vllm()
 

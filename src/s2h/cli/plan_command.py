@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from s2h.cli.study_options import Changes, ConfigFiles, More
+from s2h.cli.study_options import Changes, ConfigFiles, More, split_words
 
 app = typer.Typer()
 
@@ -30,10 +30,9 @@ def plan(
     from s2h.overlays import find_root, shipped_configs
     from s2h.plan import PLAN_HEAD
 
-    names = [*map(str, configfile or []), *(word for word in more or [] if "=" not in word)]
+    names, changes = split_words(more, configfile, config)
     shipped = shipped_configs()
     files = [name if Path(name).exists() else str(shipped.get(name, name)) for name in names]
-    changes = [*(config or []), *(word for word in more or [] if "=" in word)]
     command = [sys.executable, "-m", "snakemake", "-n", "--nolock", "--quiet", "rules", "progress"]
     command += ["--snakefile", str(find_root() / "Snakefile")]
     command += ["--resources", f"gpus={gpus}"] if gpus else []

@@ -36,6 +36,12 @@ def open_overlays(more: More, configfile: ConfigFiles, config: Changes) -> Overl
     from s2h.config_files import read_changes
     from s2h.overlays import read_overlays
 
-    files: list[str | Path] = [*(configfile or []), *(word for word in more or [] if "=" not in word)]
-    changes = [*(config or []), *(word for word in more or [] if "=" in word)]
+    files, changes = split_words(more, configfile, config)
     return read_overlays(*files, changes=read_changes(changes))
+
+
+def split_words(more: More, configfile: ConfigFiles, config: Changes) -> tuple[list[str], list[str]]:
+    """The files, or names of shipped configs, and the KEY=VALUE words among these options."""
+    words = more or []
+    files = [*map(str, configfile or []), *(word for word in words if "=" not in word)]
+    return files, [*(config or []), *(word for word in words if "=" in word)]

@@ -37,7 +37,7 @@ def kept_jobs(results: str | Path) -> Iterator[Kept]:
             found.append(read_record(place))
         except DataError:
             continue  # removed just now
-    for record in sorted(found, key=lambda record: (record.output, record.job["started"])):
+    for record in sorted(found, key=lambda record: (record.output, record.job["started"], record.key)):
         yield Kept(record, in_use=_key_in_place(record.output, results) == record.key)
 
 

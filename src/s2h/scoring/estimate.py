@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 from collections.abc import Mapping, Sequence
 from typing import Self
 
-from PIL import Image
-
+from s2h.images import open_image
 from s2h.models.sources import EndpointSource
 from s2h.scoring.decoding import Prediction, Prompt
 
@@ -94,8 +92,8 @@ def _rough(prompt: Prompt) -> float:
     """Tokens of a prompt, by its characters and pixels alone."""
     if prompt.image is None:
         return len(prompt.text) / _CHARACTERS
-    with Image.open(io.BytesIO(prompt.image)) as picture:
-        return len(prompt.text) / _CHARACTERS + picture.width * picture.height / _PIXELS
+    picture = open_image(prompt.image)
+    return len(prompt.text) / _CHARACTERS + picture.width * picture.height / _PIXELS
 
 
 def _has_image(prompt: Prompt) -> bool:

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from s2h.scoring.decoding import Prediction
-from s2h.scoring.reasoning import with_reasoning
 
 Kind = Literal["busy", "unreachable", "broken", "empty", "refused", "fatal"]
 """Of a failure: the server wants to be asked later; it cannot be reached; something went wrong, and may not go wrong
@@ -217,3 +216,8 @@ def _words(answer: Any) -> str:
 def _line(answer: Any) -> str:
     """An answer in one line, as much of it as a person wants to read."""
     return _words(answer)[:_LONGEST]
+
+
+def with_reasoning(reasoning: str, response: str) -> str:
+    """A prediction from what a server gives apart; ``s2h.diagnosis.answers`` leaves the reasoning out of judging."""
+    return f"<think>\n{reasoning}\n</think>\n\n{response}" if reasoning else response

@@ -52,7 +52,7 @@ def find_vllm() -> str:
     program = next(filter(None, map(shutil.which, places)), None)
     if program is None:
         raise ModelError(
-            f"scoring.backend is vllm, but no such program is there (looked for {' and '.join(places)}): install it "
+            f"there is no program vllm, which scoring.backend asks for (looked for {' and '.join(places)}): install it "
             f"with make vllm, name it in the environment variable {VARIABLE}, or set scoring.backend to transformers."
         )
     return str(Path(program).absolute())
